@@ -1,0 +1,74 @@
+/**
+ * The plan: what the webhook decided for one pod and the fetcher executes. It carries everything the fetcher
+ * needs (pinned digests, limits, what to write), so that the fetcher needs no access to the API server.
+ * Canonical form and hash: canonical.ts. Transport through the fetcher's environment: transport.ts.
+ */
+export interface Plan {
+  /** Version of this document's shape. A fetcher accepts its own version only; issue-by-issue changes raise it. */
+  readonly schema: typeof PLAN_SCHEMA;
+  /** The pod's namespace. */
+  readonly namespace: string;
+  /** The kind of proxy the filters are attached to. */
+  readonly dataPlane: DataPlaneName;
+  /** The Envoy release, "major.minor", whose host functions a module may import. */
+  readonly envoyVersion: string;
+  /** Absolute path of the shared volume, the same in the fetcher and in the proxy. */
+  readonly root: string;
+  /** The filters, in chain order inside each phase. */
+  readonly filters: readonly PlanFilter[];
+  /** The bootstrap to edit, for data planes with a static one. */
+  readonly bootstrap: PlanBootstrap | null;
+  readonly limits: PlanLimits;
+  /** How to speak to the registries that the operator named; any other is HTTPS with the public CAs. */
+  readonly registries: readonly PlanRegistry[];
+}
+
+export const PLAN_SCHEMA = 1;
+
+export type DataPlaneName = "envoy";
+
+export type Phase = "first" | "last";
+
+/** One filter of the plan: a module, its configuration and its place in the chain. */
+export interface PlanFilter {
+  /** A DNS label, unique in the plan. */
+  readonly name: string;
+  /** The slot that the filter's file fills, such as "in-last-01". */
+  readonly slot: string;
+  readonly phase: Phase;
+  /** Registry and repository, "registry.example/team/filter", without tag or digest. */
+  readonly repository: string;
+  /** The digest of the manifest or index that the fetcher must get: "sha256:<64 hex>". */
+  readonly digest: string;
+  /** The reference as the author wrote it, for messages only. */
+  readonly reference: string;
+  /** Text handed to the module as its plugin configuration, or null for none. */
+  readonly config: string | null;
+  /** Proxy-Wasm root id; null means the image's first one, else the empty one. */
+  readonly rootId: string | null;
+}
+
+export interface PlanBootstrap {
+  /** Absolute path, in the fetcher, of the Envoy configuration that the pod's author mounted. */
+  readonly source: string;
+  /** Absolute path of the edited copy, below the plan's root. */
+  readonly target: string;
+  /** Whether the files beside the source are copied too: so where the proxy's mount is swapped for ours. */
+  readonly siblings: boolean;
+}
+
+export interface PlanLimits {
+  /** Largest module, in bytes, decompressed. */
+  readonly moduleBytes: number;
+  /** Largest manifest, index or image config, in bytes. */
+  readonly manifestBytes: number;
+  /** Budget for everything the fetcher asks of registries, in milliseconds. */
+  readonly deadlineMs: number;
+}
+
+export interface PlanRegistry {
+  /** Host with its port where there is one: "registry.example:5000". */
+  readonly host: string;
+  /** Speak HTTP without TLS. */
+  readonly plainHttp: boolean;
+}
