@@ -53,8 +53,8 @@ export interface PlanBootstrap {
   readonly source: string;
   /** Absolute path of the edited copy, below the plan's root. */
   readonly target: string;
-  /** Whether the files beside the source are copied too: so where the proxy's mount is swapped for ours. */
-  readonly siblings: boolean;
+  /** The rest of the author's mount, copied too where the proxy's mount is swapped for ours; else null. */
+  readonly copy: { readonly from: string; readonly to: string } | null;
 }
 
 export interface PlanLimits {

@@ -1,0 +1,207 @@
+import type { Config } from "../config/config.ts";
+import { type DataPlane, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
+import type { Decision } from "../decision/decision.ts";
+import type { Reason } from "../decision/reason.ts";
+import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
+import type { Namespace } from "../kube/namespace.ts";
+import type { Pod } from "../kube/pod.ts";
+import { parseReference, type Reference } from "../oci/reference.ts";
+import { podPatch } from "../patch/pod-patch.ts";
+import { PlanError } from "../plan/error.ts";
+import { PLAN_SCHEMA, type Plan, type PlanFilter } from "../plan/plan.ts";
+import { planToEnvironment } from "../plan/transport.ts";
+import { fetcherContainer, podVolumes } from "./fetcher-container.ts";
+import { INJECTED, PLAN, PREFIX, STATUS } from "./key.ts";
+import { type FilterSettings, readSettings, readSwitch, type Settings } from "./settings.ts";
+
+/** What the operator decided, as far as admission depends on it. */
+export type AdmissionConfig = Pick<Config, "fetcher" | "volume" | "envoy" | "reference" | "registries" | "limits">;
+
+/** Turns a tag into the digest of its manifest. I/O lives behind this: the rest of admission is pure. */
+export type ResolveTag = (reference: Reference) => Promise<ResolvedTag>;
+
+export type ResolvedTag =
+  | { readonly digest: string }
+  /** Why not, in words fit for the pod's author. */
+  | { readonly problem: string };
+
+/**
+ * Decides about one pod that is being created. Two pure halves with the resolution of tags between them:
+ * `prepare` reads what is wanted, `conclude` makes plan and patch of it.
+ */
+export async function admit(
+  pod: Pod,
+  namespace: Namespace,
+  dataPlane: DataPlane,
+  config: AdmissionConfig,
+  resolveTag: ResolveTag,
+): Promise<Decision> {
+  const prepared = prepare(pod, namespace, dataPlane, config);
+  if ("outcome" in prepared) return prepared;
+  const digests = await Promise.all(
+    prepared.references.map(async ({ reference }) =>
+      reference.digest === null ? resolveTag(reference) : { digest: reference.digest },
+    ),
+  );
+  return conclude(pod, namespace, dataPlane, config, prepared, digests);
+}
+
+/** A pod that wants filters, and all that can be known before any registry is asked. */
+export interface Prepared {
+  readonly settings: Settings;
+  readonly references: readonly FilterReference[];
+  readonly proxy: ProxyContainer;
+}
+
+interface FilterReference {
+  readonly filter: FilterSettings;
+  readonly reference: Reference;
+}
+
+export function prepare(
+  pod: Pod,
+  namespace: Namespace,
+  dataPlane: DataPlane,
+  config: AdmissionConfig,
+): Prepared | Decision {
+  const state = readSwitch(pod, namespace);
+  if (isRefusal(state)) return denied(state);
+  if (state === "opted-out") return skipped("OptedOut");
+  if (state === "off") return skipped("NotSwitchedOn");
+  const settings = readSettings(pod, namespace, config.limits);
+  if (isRefusal(settings)) return denied(settings);
+  if (settings.filters.length === 0) return skipped("NoFilters");
+  const references: FilterReference[] = [];
+  for (const filter of settings.filters) {
+    const reference = readReference(filter, config);
+    if (isRefusal(reference)) return denied(reference);
+    references.push({ filter, reference });
+  }
+  const proxy = dataPlane.find(pod, settings);
+  if (isRefusal(proxy)) return denied(proxy);
+  return { settings, references, proxy };
+}
+
+export function conclude(
+  pod: Pod,
+  namespace: Namespace,
+  dataPlane: DataPlane,
+  config: AdmissionConfig,
+  { settings, references, proxy }: Prepared,
+  digests: readonly ResolvedTag[],
+): Decision {
+  const root = config.volume.mountPath;
+  const filters = planFilters(references, digests);
+  if (isRefusal(filters)) return denied(filters);
+  const attachment = dataPlane.attach(pod, proxy, settings, root);
+  if (isRefusal(attachment)) return denied(attachment);
+  const plan: Plan = {
+    schema: PLAN_SCHEMA,
+    namespace: namespace.name,
+    dataPlane: dataPlane.name,
+    envoyVersion: proxy.envoyVersion ?? config.envoy.version,
+    root,
+    filters,
+    bootstrap: attachment.bootstrap,
+    limits: {
+      moduleBytes: config.limits.moduleBytes,
+      manifestBytes: config.limits.manifestBytes,
+      deadlineMs: config.limits.fetchSeconds * 1000,
+    },
+    registries: config.registries,
+  };
+  const packed = pack(plan);
+  if (isRefusal(packed)) return denied(packed);
+  const patch = podPatch(pod, {
+    labels: { [INJECTED]: "true", [PLAN]: packed.hash.slice(0, 12) },
+    annotations: { [STATUS]: status(plan, packed.hash) },
+    volumes: podVolumes(config.volume.sizeLimit),
+    fetcher: fetcherContainer(config.fetcher, proxy, root, packed.variables, attachment.fetcherMounts),
+    proxy: { list: proxy.list, index: proxy.index, changes: withVolume(attachment.proxy, root) },
+  });
+  return {
+    outcome: "Injected",
+    reason: "Injected",
+    detail: `${filters.length} filter${filters.length === 1 ? "" : "s"} for container ${proxy.container.name}: ${filters.map(({ name, digest }) => `${name}@${digest}`).join(", ")}`,
+    plan,
+    planHash: packed.hash,
+    patch,
+    warnings: [],
+  };
+}
+
+function readReference(filter: FilterSettings, config: AdmissionConfig): OrRefusal<Reference> {
+  const annotation = `annotation ${PREFIX}module.${filter.name}`;
+  try {
+    const reference = parseReference(filter.module);
+    if (reference.digest === null && config.reference.requireDigest) {
+      return refuse("DigestRequired", `${annotation}: ${filter.module} has no @sha256:… part`);
+    }
+    return reference;
+  } catch (error) {
+    if (error instanceof Error) return refuse("BadReference", `${annotation}: ${error.message}`);
+    throw error;
+  }
+}
+
+function planFilters(
+  references: readonly FilterReference[],
+  digests: readonly ResolvedTag[],
+): OrRefusal<readonly PlanFilter[]> {
+  const filled = { first: 0, last: 0 };
+  const filters: PlanFilter[] = [];
+  for (const [index, { filter, reference }] of references.entries()) {
+    const resolved = digests[index];
+    if (resolved === undefined || "problem" in resolved) {
+      const problem = resolved?.problem ?? "it was not asked for";
+      return refuse("TagUnresolved", `annotation ${PREFIX}module.${filter.name}: ${problem}`);
+    }
+    filled[filter.phase] += 1;
+    filters.push({
+      name: filter.name,
+      slot: `in-${filter.phase}-${String(filled[filter.phase]).padStart(2, "0")}`,
+      phase: filter.phase,
+      repository: `${reference.registry}/${reference.repository}`,
+      digest: resolved.digest,
+      reference: filter.module,
+      config: filter.config,
+      rootId: filter.rootId,
+    });
+  }
+  return filters;
+}
+
+function pack(plan: Plan): OrRefusal<ReturnType<typeof planToEnvironment>> {
+  try {
+    return planToEnvironment(plan);
+  } catch (error) {
+    if (error instanceof PlanError) return refuse("PlanTooLarge", error.message);
+    throw error;
+  }
+}
+
+function withVolume<Changes extends { readonly mounts: readonly unknown[] }>(changes: Changes, root: string) {
+  return { ...changes, mounts: [{ name: VOLUME_NAME, mountPath: root, readOnly: true }, ...changes.mounts] } as Changes;
+}
+
+/** What was done, for people and for `kubectl get -o yaml`. Nothing reads it back. */
+function status(plan: Plan, hash: string): string {
+  return JSON.stringify({
+    version: 1,
+    plan: hash,
+    dataPlane: plan.dataPlane,
+    filters: plan.filters.map(({ name, slot, repository, digest }) => ({
+      name,
+      slot,
+      module: `${repository}@${digest}`,
+    })),
+  });
+}
+
+function skipped(reason: Reason): Decision {
+  return { outcome: "Skipped", reason, detail: "" };
+}
+
+function denied({ reason, detail }: Refusal): Decision {
+  return { outcome: "Denied", reason, detail };
+}

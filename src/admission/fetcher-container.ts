@@ -1,0 +1,54 @@
+import { FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
+import type { Config } from "../config/config.ts";
+import type { Container, Volume, VolumeMount } from "../kube/pod.ts";
+import type { EnvironmentVariable } from "../plan/transport.ts";
+
+const TOKEN_VOLUME = "wasmount-no-token";
+/** Where the API server mounts a ServiceAccount's token into every container that has no mount there. */
+const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/**
+ * The init container that executes the plan. It meets Pod Security "restricted", and every field that the API server
+ * would default is written out: a second admission pass must find exactly what the first one wrote.
+ */
+export function fetcherContainer(
+  settings: Config["fetcher"],
+  proxy: ProxyContainer,
+  root: string,
+  plan: readonly EnvironmentVariable[],
+  mounts: readonly VolumeMount[],
+): Container {
+  return {
+    name: FETCHER_NAME,
+    image: settings.image,
+    imagePullPolicy: settings.imagePullPolicy,
+    args: ["fetch"],
+    env: plan,
+    resources: settings.resources,
+    securityContext: {
+      runAsUser: proxy.uid,
+      runAsGroup: proxy.gid,
+      runAsNonRoot: true,
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    terminationMessagePath: "/dev/termination-log",
+    terminationMessagePolicy: "FallbackToLogsOnError",
+    volumeMounts: [
+      { name: VOLUME_NAME, mountPath: root },
+      { name: TOKEN_VOLUME, mountPath: TOKEN_PATH, readOnly: true },
+      ...mounts,
+    ],
+  };
+}
+
+/** The volumes of an injected pod: the shared one, and an empty one that keeps API tokens out of the fetcher. */
+export function podVolumes(sizeLimit: string): Volume[] {
+  return [
+    { name: VOLUME_NAME, emptyDir: { sizeLimit } },
+    { name: TOKEN_VOLUME, emptyDir: { sizeLimit: "1Mi" } },
+  ];
+}

@@ -1,0 +1,53 @@
+import type { Decision } from "../decision/decision.ts";
+import { reasons } from "../decision/reason.ts";
+
+/** An AdmissionReview (admission.k8s.io/v1) that answers a request. */
+export interface ReviewResponse {
+  readonly apiVersion: "admission.k8s.io/v1";
+  readonly kind: "AdmissionReview";
+  readonly response: {
+    readonly uid: string;
+    readonly allowed: boolean;
+    readonly patchType?: "JSONPatch";
+    /** Base64 of the JSON Patch. */
+    readonly patch?: string;
+    readonly status?: { readonly code: number; readonly reason: string; readonly message: string };
+    readonly warnings?: readonly string[];
+    readonly auditAnnotations: Readonly<Record<string, string>>;
+  };
+}
+
+/** The answer that carries a decision back to the API server. */
+export function reviewResponse(uid: string, decision: Decision): ReviewResponse {
+  const auditAnnotations = { decision: decision.outcome, reason: decision.reason };
+  const answer = (rest: object) =>
+    ({
+      apiVersion: "admission.k8s.io/v1",
+      kind: "AdmissionReview",
+      response: { uid, allowed: true, auditAnnotations, ...rest },
+    }) as const;
+  switch (decision.outcome) {
+    case "Skipped":
+      return answer({});
+    case "Denied":
+      return answer({ allowed: false, status: { code: 403, reason: "Forbidden", message: sentence(decision) } });
+    case "Injected":
+      return answer({
+        ...(decision.patch.length > 0 && {
+          patchType: "JSONPatch",
+          patch: Buffer.from(JSON.stringify(decision.patch)).toString("base64"),
+        }),
+        ...(decision.warnings.length > 0 && { warnings: decision.warnings }),
+        auditAnnotations: { ...auditAnnotations, plan: decision.planHash },
+      });
+  }
+}
+
+/** A decision in words: the code, the reason's sentence, and what was found. */
+export function sentence({ reason, detail }: Pick<Decision, "reason" | "detail">): string {
+  return `wasmount: ${reason}: ${reasons[reason]}${detail === "" ? "" : ` ${capital(detail)}.`}`;
+}
+
+function capital(text: string): string {
+  return (text.charAt(0).toUpperCase() + text.slice(1)).replace(/[.?]$/, match => (match === "?" ? "?" : ""));
+}

@@ -1,0 +1,180 @@
+import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
+import type { Namespace } from "../kube/namespace.ts";
+import type { Pod } from "../kube/pod.ts";
+import type { Phase } from "../plan/plan.ts";
+import { filterConfig } from "./filter-config.ts";
+import { type FilterKey, INJECT, isDnsLabel, type PodKey, PREFIX, parseKey } from "./key.ts";
+
+/** What the pod's author and the namespace's owner asked for, merged and checked. */
+export interface Settings {
+  /** In chain order inside each phase. */
+  readonly filters: readonly FilterSettings[];
+  readonly proxyContainer: string | null;
+  readonly proxyConfig: string | null;
+}
+
+export interface FilterSettings {
+  readonly name: string;
+  /** The reference as written. */
+  readonly module: string;
+  readonly config: string | null;
+  readonly phase: Phase;
+  readonly order: number;
+  readonly rootId: string | null;
+}
+
+export interface SettingsLimits {
+  readonly filters: number;
+  readonly configBytes: number;
+}
+
+/** One annotation with the object it was written on, for messages. */
+interface Written {
+  readonly value: string;
+  readonly where: string;
+}
+
+type FilterOptions = Partial<Record<FilterKey, Written>>;
+
+/** Whether injection is switched on: the pod's label wins over the namespace's. */
+export function readSwitch(pod: Pod, namespace: Namespace): OrRefusal<"on" | "off" | "opted-out"> {
+  const own = pod.metadata.labels?.[INJECT];
+  const inherited = namespace.labels[INJECT];
+  for (const [value, where] of [[own, "the pod"] as const, [inherited, `namespace ${namespace.name}`] as const]) {
+    if (value !== undefined && value !== "true" && value !== "false") {
+      return refuse("BadSwitch", `label ${INJECT}=${quote(value)} on ${where}: "true" and "false" are allowed`);
+    }
+  }
+  if (own === "false") return "opted-out";
+  return own === "true" || inherited === "true" ? "on" : "off";
+}
+
+/**
+ * Merges the annotations of namespace and pod, key by key, the pod's over the namespace's, and checks each one.
+ * Nothing under our prefix is ignored: what is not understood is refused.
+ */
+export function readSettings(pod: Pod, namespace: Namespace, limits: SettingsLimits): OrRefusal<Settings> {
+  const filters = new Map<string, FilterOptions>();
+  const whole: Partial<Record<PodKey, Written>> = {};
+  const sources = [
+    { annotations: namespace.annotations, where: `namespace ${namespace.name}` },
+    { annotations: pod.metadata.annotations ?? {}, where: "the pod" },
+  ];
+  for (const { annotations, where } of sources) {
+    for (const [annotation, value] of Object.entries(annotations)) {
+      const problem = collect(annotation, { value, where }, filters, whole);
+      if (problem) return problem;
+    }
+  }
+  const wanted = readFilters(filters, limits);
+  if (isRefusal(wanted)) return wanted;
+  return {
+    filters: wanted,
+    proxyContainer: whole["proxy-container"]?.value ?? null,
+    proxyConfig: whole["proxy-config"]?.value ?? null,
+  };
+}
+
+function collect(
+  annotation: string,
+  written: Written,
+  filters: Map<string, FilterOptions>,
+  whole: Partial<Record<PodKey, Written>>,
+): Refusal | null {
+  const key = parseKey(annotation);
+  if (key === null || key.kind === "status") return null;
+  if (key.kind === "unknown") {
+    return refuse("UnknownKey", `annotation ${annotation} on ${written.where}: ${key.nearest}`);
+  }
+  if (key.kind === "pod") {
+    whole[key.key] = written;
+    return checkPodKey(annotation, key.key, written);
+  }
+  if (!isDnsLabel(key.filter)) {
+    const allowed = "a filter's name is a DNS label: up to 63 of a-z, 0-9 and -, with a letter or digit at both ends";
+    return refuse("BadFilterName", `annotation ${annotation} on ${written.where}: ${allowed}`);
+  }
+  const options = filters.get(key.filter) ?? {};
+  options[key.key] = written;
+  filters.set(key.filter, options);
+  return null;
+}
+
+function checkPodKey(annotation: string, key: PodKey, { value, where }: Written): Refusal | null {
+  const bad = (allowed: string) =>
+    refuse("BadValue", `annotation ${annotation}=${quote(value)} on ${where}: ${allowed}`);
+  if (key === "proxy-container" && !isDnsLabel(value)) return bad("the name of a container is allowed");
+  if (key === "proxy-config" && !/^\/[^\0]{1,1023}$/.test(value)) {
+    return bad("an absolute path inside the proxy container is allowed");
+  }
+  return null;
+}
+
+function readFilters(options: Map<string, FilterOptions>, limits: SettingsLimits): OrRefusal<FilterSettings[]> {
+  const filters: FilterSettings[] = [];
+  for (const [name, written] of options) {
+    const filter = readFilter(name, written, limits);
+    if (isRefusal(filter)) return filter;
+    if (filter !== null) filters.push(filter);
+  }
+  if (filters.length > limits.filters) {
+    return refuse("TooManyFilters", `${filters.length} filters, at most ${limits.filters} are allowed`);
+  }
+  return filters.sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
+}
+
+function readFilter(name: string, written: FilterOptions, limits: SettingsLimits): OrRefusal<FilterSettings | null> {
+  const module = written.module;
+  if (module === undefined) {
+    const [key, option] = Object.entries(written)[0] as [FilterKey, Written];
+    const missing = `there is no ${PREFIX}module.${name} on pod or namespace`;
+    return refuse("OrphanOption", `annotation ${PREFIX}${key}.${name} on ${option.where}: ${missing}`);
+  }
+  if (module.value === "none") return null;
+  const config = readConfig(name, written.config, limits);
+  if (isRefusal(config)) return config;
+  const phase = readPhase(name, written.phase);
+  if (isRefusal(phase)) return phase;
+  const order = readOrder(name, written.order);
+  if (isRefusal(order)) return order;
+  const rootId = readRootId(name, written["root-id"]);
+  if (isRefusal(rootId)) return rootId;
+  return { name, module: module.value, config, phase, order, rootId };
+}
+
+function readConfig(name: string, written: Written | undefined, limits: SettingsLimits): OrRefusal<string | null> {
+  if (written === undefined) return null;
+  const bytes = Buffer.byteLength(written.value);
+  const annotation = `annotation ${PREFIX}config.${name} on ${written.where}`;
+  if (bytes > limits.configBytes) {
+    return refuse("ConfigTooLarge", `${annotation} has ${bytes} bytes, at most ${limits.configBytes} are allowed`);
+  }
+  return filterConfig(annotation, written.value);
+}
+
+function readPhase(name: string, written: Written | undefined): OrRefusal<Phase> {
+  if (written === undefined) return "last";
+  if (written.value === "first" || written.value === "last") return written.value;
+  return badOption("phase", name, written, 'allowed are "first" and "last" (the default: just before the router)');
+}
+
+function readOrder(name: string, written: Written | undefined): OrRefusal<number> {
+  if (written === undefined) return 0;
+  if (/^-?\d{1,6}$/.test(written.value)) return Number(written.value);
+  return badOption("order", name, written, "an integer from -999999 to 999999 is allowed, lower runs first");
+}
+
+function readRootId(name: string, written: Written | undefined): OrRefusal<string | null> {
+  if (written === undefined) return null;
+  if (/^[^\p{Cc}\p{Cs}]{0,256}$/u.test(written.value)) return written.value;
+  return badOption("root-id", name, written, "up to 256 characters without control characters are allowed");
+}
+
+function badOption(key: FilterKey, name: string, { value, where }: Written, allowed: string): Refusal {
+  return refuse("BadValue", `annotation ${PREFIX}${key}.${name}=${quote(value)} on ${where}: ${allowed}`);
+}
+
+/** A user's value in a message: quoted, escaped and short. */
+function quote(value: string): string {
+  return JSON.stringify(value.length > 64 ? `${value.slice(0, 61)}...` : value);
+}

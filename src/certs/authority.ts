@@ -1,0 +1,86 @@
+import { createPrivateKey, createPublicKey, generateKeyPair, randomBytes } from "node:crypto";
+import { isIP } from "node:net";
+import { promisify } from "node:util";
+import forge from "node-forge";
+
+/** A certificate with its private key, both PEM. */
+export interface Credentials {
+  readonly certificate: string;
+  readonly privateKey: string;
+}
+
+/** RSA, since node-forge signs and reads nothing else. */
+const KEY_BITS = 2048;
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Clocks of API servers and ours may differ by this much. */
+const SKEW_MS = 5 * 60 * 1000;
+
+const makeKeyPair = promisify(generateKeyPair);
+
+/** Makes a self-signed certificate authority (RFC 5280: CA, keyCertSign). */
+export async function createAuthority(commonName: string, days: number, now: Date): Promise<Credentials> {
+  const keys = await newKeys();
+  const certificate = blank(keys.public, days, now);
+  const subject = [{ name: "commonName", value: commonName }];
+  certificate.setSubject(subject);
+  certificate.setIssuer(subject);
+  certificate.setExtensions([
+    { name: "basicConstraints", cA: true, pathLenConstraint: 0, critical: true },
+    { name: "keyUsage", keyCertSign: true, cRLSign: true, critical: true },
+    { name: "subjectKeyIdentifier" },
+  ]);
+  certificate.sign(keys.private, forge.md.sha256.create());
+  return { certificate: forge.pki.certificateToPem(certificate), privateKey: keys.pem };
+}
+
+/** Issues a server certificate for DNS names and IP addresses, signed by an authority of ours. */
+export async function issueServerCertificate(
+  authority: Credentials,
+  names: readonly [string, ...string[]],
+  days: number,
+  now: Date,
+): Promise<Credentials> {
+  const issuer = forge.pki.certificateFromPem(authority.certificate);
+  const keys = await newKeys();
+  const certificate = blank(keys.public, days, now);
+  certificate.setSubject([{ name: "commonName", value: names[0] }]);
+  certificate.setIssuer(issuer.subject.attributes);
+  certificate.setExtensions([
+    { name: "basicConstraints", cA: false, critical: true },
+    { name: "keyUsage", digitalSignature: true, keyEncipherment: true, critical: true },
+    { name: "extKeyUsage", serverAuth: true },
+    { name: "subjectAltName", altNames: names.map(name => (isIP(name) ? { type: 7, ip: name } : { type: 2, value: name })) },
+    { name: "subjectKeyIdentifier" },
+  ]);
+  certificate.sign(forge.pki.privateKeyFromPem(rsaPem(authority.privateKey)), forge.md.sha256.create());
+  return { certificate: forge.pki.certificateToPem(certificate), privateKey: keys.pem };
+}
+
+/** Key pairs come from OpenSSL: node-forge's own generation is slow and is not constant-time. */
+async function newKeys() {
+  const { privateKey } = await makeKeyPair("rsa", { modulusLength: KEY_BITS });
+  const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  const publicPem = createPublicKey(pem).export({ type: "spki", format: "pem" }).toString();
+  return {
+    pem,
+    private: forge.pki.privateKeyFromPem(rsaPem(pem)),
+    public: forge.pki.publicKeyFromPem(publicPem),
+  };
+}
+
+/** The PKCS #1 form, which node-forge reads. */
+function rsaPem(pem: string): string {
+  return createPrivateKey(pem).export({ type: "pkcs1", format: "pem" }).toString();
+}
+
+function blank(publicKey: forge.pki.PublicKey, days: number, now: Date): forge.pki.Certificate {
+  const certificate = forge.pki.createCertificate();
+  certificate.publicKey = publicKey;
+  // A positive serial of at most 20 octets (RFC 5280, 4.1.2.2), whose first octet is neither 0 nor a sign bit.
+  const serial = randomBytes(16);
+  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
+  certificate.serialNumber = serial.toString("hex");
+  certificate.validity.notBefore = new Date(now.getTime() - SKEW_MS);
+  certificate.validity.notAfter = new Date(now.getTime() + days * DAY_MS);
+  return certificate;
+}

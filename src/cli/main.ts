@@ -1,0 +1,36 @@
+import { Command } from "commander";
+import { messageOf } from "../error.ts";
+import { checkCommand } from "./check.ts";
+import { fetchCommand } from "./fetch.ts";
+import { version } from "./version.ts";
+import { webhookCommand } from "./webhook.ts";
+
+const program = new Command("wasmount")
+  .description("Puts verified WebAssembly filters into Envoy sidecars.")
+  .version(version, "-V, --version", "print the version")
+  .showSuggestionAfterError()
+  .showHelpAfterError("(wasmount --help lists the commands)")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  $ wasmount check filter.wasm                        can Envoy load this module?
+  $ wasmount webhook --config wasmount.yaml           serve admission
+  $ wasmount fetch                                    execute the plan in the environment (the init container)
+`,
+  )
+  .addCommand(webhookCommand())
+  .addCommand(fetchCommand())
+  .addCommand(checkCommand());
+
+for (const command of [program, ...program.commands]) {
+  // Usage errors are 2, as every verb documents; commander's own is 1.
+  command.exitOverride(error => {
+    process.exit(error.exitCode === 0 ? 0 : 2);
+  });
+}
+
+program.parseAsync(process.argv).catch(error => {
+  process.stderr.write(`wasmount: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,55 @@
+import { readFile } from "node:fs/promises";
+import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { closest, distance } from "fastest-levenshtein";
+import { parseDocument } from "yaml";
+import { messageOf } from "../error.ts";
+import type { Config } from "./config.ts";
+import { ConfigError } from "./error.ts";
+import { configSchema } from "./schema.ts";
+
+const MAX_ALIASES = 100;
+
+/**
+ * Reads the operator's configuration file.
+ * @throws ConfigError that names the file, the place in it and what would be right.
+ */
+export async function loadConfig(path: string): Promise<Config> {
+  const text = await readFile(path, "utf8").catch(error => {
+    throw new ConfigError("Unreadable", `can't read the configuration ${path}: ${messageOf(error)}`, { cause: error });
+  });
+  return parseConfig(text, path);
+}
+
+/** Parses the text of a configuration file; `name` stands for it in messages. */
+export function parseConfig(text: string, name: string): Config {
+  const document = parseDocument(text, { uniqueKeys: true });
+  const problem = document.errors[0];
+  if (problem) throw new ConfigError("NotYaml", `${name} is not YAML: ${problem.message}`);
+  const config: unknown = document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {};
+  const validate = new Ajv2020({ allErrors: true, useDefaults: true, verbose: true }).compile<Config>(configSchema);
+  if (validate(config)) return config;
+  const problems = (validate.errors ?? []).filter(error => error.keyword !== "not").map(describe);
+  throw new ConfigError("Invalid", `${name}: ${problems.join("; ")}`);
+}
+
+function describe(error: ErrorObject): string {
+  const place = error.instancePath.slice(1).replaceAll("/", ".") || "the configuration";
+  switch (error.keyword) {
+    case "additionalProperties":
+      return unknownKey(place, String(error.params["additionalProperty"]), error.parentSchema?.["properties"]);
+    case "required":
+      return `${place} needs the key ${error.params["missingProperty"]}`;
+    case "enum":
+      return `${place} is ${JSON.stringify(error.data)}, allowed are ${error.params["allowedValues"].join(", ")}`;
+    default:
+      return `${place} ${error.message ?? error.keyword}, and is ${JSON.stringify(error.data)}`;
+  }
+}
+
+function unknownKey(place: string, key: string, properties: unknown): string {
+  const known = typeof properties === "object" && properties !== null ? Object.keys(properties) : [];
+  if (known.length === 0) return `${place} has the unknown key ${key}`;
+  const nearest = closest(key, known);
+  const hint = distance(key, nearest) <= 3 ? `did you mean ${nearest}?` : `known are ${known.join(", ")}`;
+  return `${place} has the unknown key ${key}: ${hint}`;
+}

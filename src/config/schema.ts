@@ -1,0 +1,82 @@
+/** The least and most that a number may be, with its default. */
+function integer(minimum: number, maximum: number, fallback: number, description: string) {
+  return { type: "integer", minimum, maximum, default: fallback, description } as const;
+}
+
+/** A member that is an object of its own: closed, so that a misspelt key is refused. */
+function section(properties: Record<string, object>, required: readonly string[] = []) {
+  return { type: "object", additionalProperties: false, properties, required, default: {} } as const;
+}
+
+const quantities = { type: "object", additionalProperties: { type: "string", pattern: "^[0-9.]+[A-Za-z]{0,2}$" } };
+
+const text = (description: string) => ({ type: "string", minLength: 1, description }) as const;
+
+/** JSON schema (2020-12) of the operator's configuration file. Its defaults are the product's. */
+export const configSchema = {
+  $schema: "https://json-schema.org/draft/2020-12/schema",
+  title: "wasmount operator configuration",
+  type: "object",
+  additionalProperties: false,
+  required: ["tls", "fetcher"],
+  properties: {
+    listen: section({
+      address: { ...text("address that both servers listen on"), default: "0.0.0.0" },
+      port: integer(0, 65535, 8443, "port of the HTTPS server that the API server calls; 0 picks a free one"),
+      plainPort: integer(0, 65535, 8080, "port of /livez, /readyz and /metrics; 0 picks a free one"),
+      drainSeconds: integer(0, 300, 5, "seconds between turning not ready and closing, on SIGTERM"),
+    }),
+    tls: section(
+      { certFile: text("PEM file of the certificate chain"), keyFile: text("PEM file of the private key") },
+      ["certFile", "keyFile"],
+    ),
+    fetcher: section(
+      {
+        image: text("image of the injected init container: wasmount's own"),
+        imagePullPolicy: { enum: ["Always", "IfNotPresent", "Never"], default: "IfNotPresent" },
+        resources: {
+          ...section({ requests: quantities, limits: quantities }),
+          default: { requests: { cpu: "10m", memory: "64Mi" }, limits: { cpu: "1", memory: "256Mi" } },
+        },
+      },
+      ["image"],
+    ),
+    volume: section({
+      mountPath: {
+        type: "string",
+        pattern: "^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$",
+        not: { pattern: "^/(var/)?run(/|$)" },
+        default: "/wasmount",
+        description: "where the shared volume is mounted; never below a symbolic link such as /var/run",
+      },
+      sizeLimit: { type: "string", pattern: "^[0-9]+(Ki|Mi|Gi)$", default: "256Mi" },
+    }),
+    envoy: section({
+      version: {
+        type: "string",
+        pattern: "^[0-9]+\\.[0-9]+$",
+        default: "1.40",
+        description: "Envoy release that modules are held to where the proxy's image names none",
+      },
+    }),
+    reference: section({ requireDigest: { type: "boolean", default: false } }),
+    registries: {
+      type: "array",
+      maxItems: 64,
+      default: [],
+      items: section(
+        { host: text("host, with its port where it has one"), plainHttp: { type: "boolean", default: false } },
+        ["host"],
+      ),
+    },
+    limits: section({
+      filters: integer(1, 99, 16, "filters of one pod"),
+      configBytes: integer(1, 262144, 65536, "bytes of one filter's configuration"),
+      moduleBytes: integer(1024, 1073741824, 67108864, "bytes of one module"),
+      manifestBytes: integer(1024, 33554432, 4194304, "bytes of one manifest or index"),
+      resolveSeconds: integer(1, 20, 2, "seconds that one admission may spend on registries"),
+      fetchSeconds: integer(1, 3600, 120, "seconds that one fetcher may spend on registries"),
+    }),
+    log: section({ level: { enum: ["debug", "info", "warn", "error"], default: "info" } }),
+  },
+} as const;

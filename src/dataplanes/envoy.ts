@@ -1,0 +1,151 @@
+import { posix } from "node:path";
+import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
+import { readCommandLine, replaceConfigPath } from "../envoy/command-line.ts";
+import { cleanPath, coveringMount, isWithin, pathBelow } from "../kube/mount.ts";
+import type { Container, Pod, VolumeMount } from "../kube/pod.ts";
+import {
+  type Attachment,
+  type DataPlane,
+  FETCHER_NAME,
+  type ProxyChanges,
+  type ProxyContainer,
+  type ProxyWishes,
+  VOLUME_NAME,
+} from "./data-plane.ts";
+import { findProxy } from "./envoy-container.ts";
+
+/** Where the official image reads its configuration when nothing else is said. */
+const DEFAULT_CONFIG = "/etc/envoy/envoy.yaml";
+
+const HINT = "annotate wasmount.dev/proxy-config with its path inside the container";
+
+/**
+ * Plain Envoy with a static bootstrap: the fetcher edits the file that the pod mounts, and the proxy is pointed at the
+ * result. Where the path stands in command or args it is rewritten and the pod's own mount stays; where it is implicit
+ * the mount itself is swapped for the edited copy.
+ */
+export const envoyDataPlane: DataPlane = {
+  name: "envoy",
+  find: findProxy,
+  attach,
+};
+
+function attach(pod: Pod, proxy: ProxyContainer, wishes: ProxyWishes, root: string): OrRefusal<Attachment> {
+  const shadow = shadowingMount(proxy.container, root);
+  if (shadow) {
+    return refuse(
+      "MountShadowed",
+      `container ${proxy.container.name} mounts volume ${shadow.name} at ${shadow.mountPath}, and nothing but wasmount's volume may be mounted at or below ${root}`,
+    );
+  }
+  const location = locateConfig(proxy.container, wishes, root);
+  if (isRefusal(location)) return location;
+  const origin = originOf(pod, proxy.container, location.path, root);
+  if (isRefusal(origin)) return origin;
+  const target = `${root}/bootstrap${location.path}`;
+  const fetcherMount = sourceMount(origin, location.path, root);
+  const change = location.rewrite ? location.rewrite(target) : swapMount(proxy.container, origin);
+  if (isRefusal(change)) return change;
+  return {
+    bootstrap: {
+      source: fetcherMount.source,
+      target,
+      copy: location.rewrite ? null : { from: fetcherMount.mount.mountPath, to: `${root}/${swappedPath(origin)}` },
+    },
+    fetcherMounts: [fetcherMount.mount],
+    proxy: change,
+  };
+}
+
+/** A mount in the proxy that would hide what the fetcher wrote. */
+function shadowingMount(container: Container, root: string): VolumeMount | null {
+  const isOurs = (mount: VolumeMount) => mount.name === VOLUME_NAME && cleanPath(mount.mountPath) === cleanPath(root);
+  return (container.volumeMounts ?? []).find(mount => isWithin(mount.mountPath, root) && !isOurs(mount)) ?? null;
+}
+
+interface ConfigLocation {
+  /** The author's path of the configuration, cleaned. */
+  readonly path: string;
+  /** Points the command line at another path; null where the path does not stand there. */
+  readonly rewrite: ((target: string) => ProxyChanges) | null;
+}
+
+function locateConfig(container: Container, wishes: ProxyWishes, root: string): OrRefusal<ConfigLocation> {
+  const line = readCommandLine(container.command ?? undefined, container.args ?? undefined);
+  if (line.kind === "path") {
+    return {
+      path: authorsPath(line.path, root),
+      rewrite: target => ({ ...replaceConfigPath(line, target), mounts: [] }),
+    };
+  }
+  if (line.kind === "inline") return refuse("ProxyConfigInline", `container ${container.name}: ${line.why}`);
+  if (wishes.proxyConfig !== null) return { path: cleanPath(wishes.proxyConfig), rewrite: null };
+  if (line.kind === "implicit") return { path: DEFAULT_CONFIG, rewrite: null };
+  return refuse("ProxyConfigUnknown", `container ${container.name}: ${line.why}; ${HINT}`);
+}
+
+/** In a second pass the command line names our copy, whose path ends with the author's. */
+function authorsPath(path: string, root: string): string {
+  const copies = `${root}/bootstrap`;
+  return isWithin(path, copies) ? `/${pathBelow(path, copies)}` : cleanPath(path);
+}
+
+/** The author's mount that the configuration comes from. */
+function originOf(pod: Pod, container: Container, path: string, root: string): OrRefusal<VolumeMount> {
+  const covering = coveringMount(path, container.volumeMounts ?? []);
+  const swapped = covering?.name === VOLUME_NAME ? swappedFrom(pod, covering, root) : covering;
+  if (swapped === null) {
+    const advice = `mount it from a ConfigMap, or ${HINT} if it is read from elsewhere`;
+    return refuse("ProxyConfigNotMounted", `container ${container.name} mounts no volume over ${path}: ${advice}`);
+  }
+  if (swapped.subPathExpr !== undefined) {
+    return refuse("ProxyConfigUnsupported", `the mount at ${swapped.mountPath} uses subPathExpr: use subPath`);
+  }
+  const volume = pod.spec.volumes?.find(({ name }) => name === swapped.name);
+  if (volume === undefined || "emptyDir" in volume || "ephemeral" in volume) {
+    return refuse(
+      "ProxyConfigUnsupported",
+      `${path} lies on volume ${swapped.name}, which is still empty when the fetcher runs, before all other init containers: use a ConfigMap or Secret`,
+    );
+  }
+  return swapped;
+}
+
+/** In a second pass the proxy's mount is ours already, and the fetcher's source mount tells whose place it took. */
+function swappedFrom(pod: Pod, ours: VolumeMount, root: string): VolumeMount | null {
+  const fetcher = pod.spec.initContainers?.find(({ name }) => name === FETCHER_NAME);
+  const source = fetcher?.volumeMounts?.find(mount => isWithin(mount.mountPath, `${root}-source`));
+  if (source === undefined || !ours.subPath?.startsWith("bootstrap/")) return null;
+  return { ...source, mountPath: ours.mountPath };
+}
+
+/** Mounts the origin read-only where only the fetcher looks, a single file under its own name. */
+function sourceMount(origin: VolumeMount, path: string, root: string): { mount: VolumeMount; source: string } {
+  const below = pathBelow(path, origin.mountPath);
+  const folder = `${root}-source`;
+  const mountPath = below === "" ? posix.join(folder, posix.basename(path)) : folder;
+  const { name, subPath } = origin;
+  return {
+    mount: { name, mountPath, readOnly: true, ...(subPath !== undefined && { subPath }) },
+    source: posix.join(mountPath, below),
+  };
+}
+
+function swapMount(container: Container, origin: VolumeMount): OrRefusal<ProxyChanges> {
+  const nested = container.volumeMounts?.find(
+    mount => mount.mountPath !== origin.mountPath && isWithin(mount.mountPath, origin.mountPath),
+  );
+  if (nested) {
+    return refuse(
+      "ProxyConfigUnsupported",
+      `the mount at ${nested.mountPath} lies below the one at ${origin.mountPath} that must be swapped: name the configuration with -c in args, so that its mount can stay`,
+    );
+  }
+  const mount = { name: VOLUME_NAME, mountPath: origin.mountPath, readOnly: true, subPath: swappedPath(origin) };
+  return { mounts: [mount] };
+}
+
+/** Where on our volume the copy of a swapped mount lies. */
+function swappedPath(origin: VolumeMount): string {
+  return `bootstrap${cleanPath(origin.mountPath)}`;
+}

@@ -1,0 +1,23 @@
+import type { Operation } from "../patch/operation.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Reason } from "./reason.ts";
+
+/**
+ * What is to become of a pod. `Deferred` (a mesh is expected to add the proxy) comes with the first mesh data plane.
+ * An internal error is none of these: it is thrown, and follows the webhook's failure policy.
+ */
+export type Decision =
+  | {
+      readonly outcome: "Injected";
+      readonly reason: "Injected";
+      readonly detail: string;
+      readonly plan: Plan;
+      /** The plan's hash, 64 hex digits. */
+      readonly planHash: string;
+      readonly patch: readonly Operation[];
+      readonly warnings: readonly string[];
+    }
+  | { readonly outcome: "Skipped"; readonly reason: Reason; readonly detail: string }
+  | { readonly outcome: "Denied"; readonly reason: Reason; readonly detail: string };
+
+export type Outcome = Decision["outcome"];

@@ -1,0 +1,13 @@
+import { CodedError } from "../error.ts";
+
+export type FetchErrorCode =
+  /** The shared volume can't be written. */
+  | "Volume"
+  /** The module is not one that the proxy's Envoy can load. */
+  | "BadModule"
+  /** The author's Envoy configuration can't be read. */
+  | "NoBootstrap"
+  /** What lies on the volume is not what was written. */
+  | "Altered";
+
+export class FetchError extends CodedError<FetchErrorCode> {}

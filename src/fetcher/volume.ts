@@ -1,0 +1,173 @@
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { chmod, type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { messageOf } from "../error.ts";
+import { FetchError } from "./error.ts";
+
+/** Unfinished files start so; one that is left belongs to a fetcher that was killed. */
+const UNFINISHED = ".unfinished-";
+const FOLDERS = ["modules", "filters", "bootstrap", "blobs"] as const;
+export type Folder = (typeof FOLDERS)[number];
+
+/**
+ * The shared volume. Nothing appears on it under its final name before it is whole, on disk and read-only; what was
+ * written is remembered by its hash, for a last look before the proxy may start.
+ */
+export class Volume {
+  readonly root: string;
+  readonly #written = new Map<string, string>();
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  /** Makes the folders, and clears what an earlier run left unfinished. */
+  async open(): Promise<void> {
+    for (const folder of FOLDERS) {
+      await guard(`make ${this.path(folder)}`, async () => {
+        await mkdir(this.path(folder), { recursive: true });
+        await chmod(this.path(folder), 0o755);
+      });
+      for (const name of await readdir(this.path(folder))) {
+        if (name.startsWith(UNFINISHED)) await rm(join(this.path(folder), name), { force: true });
+      }
+    }
+  }
+
+  path(folder: Folder, ...names: string[]): string {
+    return join(this.root, folder, ...names);
+  }
+
+  /** Opens an unfinished file beside its final place. Exactly one of `finish` and `discard` ends it. */
+  async create(final: string): Promise<UnfinishedFile> {
+    const temporary = join(dirname(final), `${UNFINISHED}${randomBytes(8).toString("hex")}`);
+    const handle = await guard(`create ${final}`, async () => {
+      await mkdir(dirname(final), { recursive: true });
+      return open(temporary, "wx+", 0o600);
+    });
+    return new UnfinishedFile(temporary, handle, (name, hash) => {
+      this.#written.set(name, hash);
+    });
+  }
+
+  /** Writes a whole file under its final name. */
+  async write(final: string, content: string | Uint8Array): Promise<void> {
+    const file = await this.create(final);
+    try {
+      await file.write(Buffer.from(content));
+      await file.finish(final);
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+  }
+
+  /** Counts a file of an earlier run as ours, to be looked at again with the rest. */
+  adopt(final: string, sha256: string): void {
+    this.#written.set(final, sha256);
+  }
+
+  /**
+   * Reads back all that was written or adopted and closes the folders.
+   * @throws FetchError Altered, naming the file.
+   */
+  async seal(): Promise<number> {
+    for (const [path, expected] of this.#written) {
+      const found = await fileSha256(path);
+      if (found === expected) continue;
+      throw new FetchError("Altered", `${path} has sha256 ${found ?? "of nothing: it is gone"}, written was ${expected}`);
+    }
+    for (const folder of FOLDERS) await guard(`close ${folder}`, () => chmod(this.path(folder), 0o555));
+    return this.#written.size;
+  }
+}
+
+/** A file that is being written, under a name that nobody reads. */
+export class UnfinishedFile {
+  readonly #path: string;
+  readonly #handle: FileHandle;
+  readonly #hash = createHash("sha256");
+  readonly #finished: (name: string, sha256: string) => void;
+  #size = 0;
+
+  constructor(path: string, handle: FileHandle, finished: (name: string, sha256: string) => void) {
+    this.#path = path;
+    this.#handle = handle;
+    this.#finished = finished;
+  }
+
+  get descriptor(): number {
+    return this.#handle.fd;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#hash.update(chunk);
+    this.#size += chunk.length;
+    await guard(`write ${this.#path}`, async () => {
+      for (let done = 0; done < chunk.length; ) {
+        done += (await this.#handle.write(chunk, done)).bytesWritten;
+      }
+    });
+  }
+
+  /** Makes the content durable and read-only, then gives it its name. @returns its SHA-256, 64 hex digits. */
+  async finish(final: string): Promise<string> {
+    const sha256 = this.#hash.digest("hex");
+    await guard(`write ${final}`, async () => {
+      await this.#handle.chmod(0o444);
+      await this.#handle.sync();
+      await this.#handle.close();
+      await rename(this.#path, final);
+      await syncFolder(dirname(final));
+    });
+    this.#finished(final, sha256);
+    return sha256;
+  }
+
+  async discard(): Promise<void> {
+    await this.#handle.close().catch(() => {});
+    await rm(this.#path, { force: true }).catch(() => {});
+  }
+}
+
+/** SHA-256 of a file's bytes, 64 hex digits, or null where there is no such file. */
+export async function fileSha256(path: string): Promise<string | null> {
+  const hash = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) hash.update(chunk);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw volumeError(`read ${path}`, error);
+  }
+  return hash.digest("hex");
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  await folder.sync().finally(() => folder.close());
+}
+
+async function guard<Value>(what: string, action: () => Promise<Value>): Promise<Value> {
+  try {
+    return await action();
+  } catch (error) {
+    throw volumeError(what, error);
+  }
+}
+
+function volumeError(what: string, error: unknown): FetchError {
+  const code = (error as NodeJS.ErrnoException).code;
+  const advice =
+    code === "ENOSPC"
+      ? ": the volume is full, raise volume.sizeLimit"
+      : code === "EACCES" || code === "EPERM"
+        ? ": the volume belongs to another user"
+        : "";
+  return new FetchError("Volume", `can't ${what}: ${messageOf(error)}${advice}`, { cause: error });
+}
+

@@ -1,0 +1,9 @@
+import { CodedError } from "../error.ts";
+
+export type KubeErrorCode =
+  /** A manifest file can't be read as what it should hold. */
+  | "BadManifest"
+  /** The API server could not be asked. */
+  | "Unreachable";
+
+export class KubeError extends CodedError<KubeErrorCode> {}

@@ -1,0 +1,129 @@
+import { PlanError } from "./error.ts";
+import {
+  PLAN_SCHEMA,
+  type Plan,
+  type PlanBootstrap,
+  type PlanFilter,
+  type PlanLimits,
+  type PlanRegistry,
+} from "./plan.ts";
+
+/**
+ * Checks that a parsed document is a plan this fetcher can execute. What becomes part of a path or a URL is held to
+ * its grammar here, so that no later step needs to distrust it.
+ * @throws PlanError UnknownSchema or BadShape, naming the member.
+ */
+export function readPlan(document: unknown): Plan {
+  const plan = object(document, "plan");
+  if (plan["schema"] !== PLAN_SCHEMA) {
+    throw new PlanError(
+      "UnknownSchema",
+      `the plan has schema ${JSON.stringify(plan["schema"])}, this fetcher executes schema ${PLAN_SCHEMA}: webhook and fetcher image must be of one release`,
+    );
+  }
+  const root = absolute(pattern(plan["root"], /^(\/[A-Za-z0-9._-]+)+$/, "root"), "root");
+  return {
+    schema: PLAN_SCHEMA,
+    namespace: text(plan["namespace"], "namespace"),
+    dataPlane: pattern(plan["dataPlane"], /^envoy$/, "dataPlane") as Plan["dataPlane"],
+    envoyVersion: pattern(plan["envoyVersion"], /^\d{1,3}\.\d{1,3}$/, "envoyVersion"),
+    root,
+    filters: list(plan["filters"], "filters").map((value, index) => readFilter(value, `filters[${index}]`)),
+    bootstrap: plan["bootstrap"] === null ? null : readBootstrap(plan["bootstrap"], root),
+    limits: readLimits(plan["limits"]),
+    registries: list(plan["registries"], "registries").map((value, index) =>
+      readRegistry(value, `registries[${index}]`),
+    ),
+  };
+}
+
+function readFilter(value: unknown, path: string): PlanFilter {
+  const filter = object(value, path);
+  return {
+    name: pattern(filter["name"], /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, `${path}.name`),
+    slot: pattern(filter["slot"], /^[a-z]+-(first|last)-\d{2}$/, `${path}.slot`),
+    phase: pattern(filter["phase"], /^(first|last)$/, `${path}.phase`) as PlanFilter["phase"],
+    repository: text(filter["repository"], `${path}.repository`),
+    digest: pattern(filter["digest"], /^sha256:[0-9a-f]{64}$/, `${path}.digest`),
+    reference: text(filter["reference"], `${path}.reference`),
+    config: filter["config"] === null ? null : text(filter["config"], `${path}.config`),
+    rootId: filter["rootId"] === null ? null : text(filter["rootId"], `${path}.rootId`),
+  };
+}
+
+function readBootstrap(value: unknown, root: string): PlanBootstrap {
+  const bootstrap = object(value, "bootstrap");
+  const copy = bootstrap["copy"] === null ? null : object(bootstrap["copy"], "bootstrap.copy");
+  return {
+    source: absolute(bootstrap["source"], "bootstrap.source"),
+    target: below(bootstrap["target"], `${root}/bootstrap`, "bootstrap.target"),
+    copy: copy && {
+      from: absolute(copy["from"], "bootstrap.copy.from"),
+      to: below(copy["to"], `${root}/bootstrap`, "bootstrap.copy.to"),
+    },
+  };
+}
+
+function absolute(value: unknown, path: string): string {
+  const found = pattern(value, /^\/[^\0]+$/, path);
+  if (found.split("/").includes("..")) throw shape(path, "a path without ..");
+  return found;
+}
+
+function below(value: unknown, folder: string, path: string): string {
+  const found = absolute(value, path);
+  if (!found.startsWith(`${folder}/`)) throw shape(path, `a path below ${folder}`);
+  return found;
+}
+
+function readLimits(value: unknown): PlanLimits {
+  const limits = object(value, "limits");
+  return {
+    moduleBytes: count(limits["moduleBytes"], "limits.moduleBytes"),
+    manifestBytes: count(limits["manifestBytes"], "limits.manifestBytes"),
+    deadlineMs: count(limits["deadlineMs"], "limits.deadlineMs"),
+  };
+}
+
+function readRegistry(value: unknown, path: string): PlanRegistry {
+  const registry = object(value, path);
+  return {
+    host: text(registry["host"], `${path}.host`),
+    plainHttp: boolean(registry["plainHttp"], `${path}.plainHttp`),
+  };
+}
+
+function object(value: unknown, path: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw shape(path, "an object");
+  return value as Record<string, unknown>;
+}
+
+function list(value: unknown, path: string): unknown[] {
+  if (!Array.isArray(value)) throw shape(path, "a list");
+  return value;
+}
+
+function text(value: unknown, path: string): string {
+  if (typeof value !== "string") throw shape(path, "a string");
+  return value;
+}
+
+function pattern(value: unknown, expected: RegExp, path: string): string {
+  const found = text(value, path);
+  if (!expected.test(found)) throw shape(path, `text that matches ${expected.source}`);
+  return found;
+}
+
+function boolean(value: unknown, path: string): boolean {
+  if (typeof value !== "boolean") throw shape(path, "true or false");
+  return value;
+}
+
+function count(value: unknown, path: string): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) throw shape(path, "a positive integer");
+  return value;
+}
+
+function shape(path: string, expected: string): PlanError {
+  return new PlanError("BadShape", `the plan's ${path} must be ${expected}`);
+}

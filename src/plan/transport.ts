@@ -1,0 +1,82 @@
+import { gunzipSync, gzipSync } from "node:zlib";
+import { messageOf } from "../error.ts";
+import { canonicalPlan, planHash } from "./canonical.ts";
+import { PlanError } from "./error.ts";
+import type { Plan } from "./plan.ts";
+import { readPlan } from "./shape.ts";
+
+export interface EnvironmentVariable {
+  readonly name: string;
+  readonly value: string;
+}
+
+/**
+ * Linux caps one environment string at 128 KiB; a longer one ends the start of the process with "argument list too
+ * long". Base64 has no "$", which the kubelet would expand.
+ */
+const CHUNK_BYTES = 96 * 1024;
+const TOTAL_BYTES = 512 * 1024;
+/** A plan this long can't come from the webhook: its parts' limits add up to less. */
+const CANONICAL_BYTES = 8 * 1024 * 1024;
+
+const PREFIX = "WASMOUNT_PLAN_";
+const HASH = "WASMOUNT_PLAN_SHA256";
+
+/**
+ * A plan as environment variables: gzip and base64, cut into `WASMOUNT_PLAN_0…n` of at most 96 KiB, with the plan's
+ * hash in `WASMOUNT_PLAN_SHA256`.
+ * @throws PlanError TooLarge where the parts would exceed 512 KiB together.
+ */
+export function planToEnvironment(plan: Plan): { variables: EnvironmentVariable[]; hash: string } {
+  const canonical = canonicalPlan(plan);
+  const hash = planHash(canonical);
+  const text = gzipSync(canonical, { level: 6 }).toString("base64");
+  if (text.length > TOTAL_BYTES) {
+    throw new PlanError("TooLarge", `the plan takes ${text.length} bytes of environment, at most ${TOTAL_BYTES} fit`);
+  }
+  const variables: EnvironmentVariable[] = [{ name: HASH, value: hash }];
+  for (let start = 0; start < text.length; start += CHUNK_BYTES) {
+    variables.push({ name: `${PREFIX}${start / CHUNK_BYTES}`, value: text.slice(start, start + CHUNK_BYTES) });
+  }
+  return { variables, hash };
+}
+
+/**
+ * Reads the plan back from an environment.
+ * @throws PlanError where parts are missing or changed, or the plan is of another schema.
+ */
+export function planFromEnvironment(environment: Readonly<Record<string, string | undefined>>): {
+  plan: Plan;
+  hash: string;
+} {
+  const hash = environment[HASH];
+  const chunks: string[] = [];
+  for (let chunk = environment[`${PREFIX}0`]; chunk !== undefined; chunk = environment[`${PREFIX}${chunks.length}`]) {
+    chunks.push(chunk);
+  }
+  if (hash === undefined || chunks.length === 0) {
+    throw new PlanError("Missing", `no plan in the environment: ${HASH} and ${PREFIX}0 are set by the webhook`);
+  }
+  const text = chunks.join("");
+  if (text.length > TOTAL_BYTES) throw new PlanError("TooLarge", `the plan has more than ${TOTAL_BYTES} bytes`);
+  const canonical = unpack(text);
+  const actual = planHash(canonical);
+  if (actual !== hash) throw new PlanError("HashMismatch", `the plan's hash is ${actual}, ${HASH} says ${hash}`);
+  return { plan: readPlan(parse(canonical)), hash };
+}
+
+function unpack(text: string): string {
+  try {
+    return gunzipSync(Buffer.from(text, "base64"), { maxOutputLength: CANONICAL_BYTES }).toString("utf8");
+  } catch (error) {
+    throw new PlanError("Corrupt", `the plan in ${PREFIX}0… can't be unpacked: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function parse(canonical: string): unknown {
+  try {
+    return JSON.parse(canonical);
+  } catch (error) {
+    throw new PlanError("Corrupt", `the plan is not JSON: ${messageOf(error)}`, { cause: error });
+  }
+}
