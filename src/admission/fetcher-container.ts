@@ -1,5 +1,5 @@
-import { FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
 import type { Config } from "../config/config.ts";
+import { FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
 import type { Container, Volume, VolumeMount } from "../kube/pod.ts";
 import type { EnvironmentVariable } from "../plan/transport.ts";
 

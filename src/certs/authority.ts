@@ -49,7 +49,10 @@ export async function issueServerCertificate(
     { name: "basicConstraints", cA: false, critical: true },
     { name: "keyUsage", digitalSignature: true, keyEncipherment: true, critical: true },
     { name: "extKeyUsage", serverAuth: true },
-    { name: "subjectAltName", altNames: names.map(name => (isIP(name) ? { type: 7, ip: name } : { type: 2, value: name })) },
+    {
+      name: "subjectAltName",
+      altNames: names.map(name => (isIP(name) ? { type: 7, ip: name } : { type: 2, value: name })),
+    },
     { name: "subjectKeyIdentifier" },
   ]);
   certificate.sign(forge.pki.privateKeyFromPem(rsaPem(authority.privateKey)), forge.md.sha256.create());

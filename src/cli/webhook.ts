@@ -1,9 +1,8 @@
 import { KubeConfig } from "@kubernetes/client-node";
 import { Command } from "commander";
 import { admit } from "../admission/admission.ts";
-import { tagResolver } from "../oci/tag-resolver.ts";
-import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
 import { envoyDataPlane } from "../dataplanes/envoy.ts";
 import { CodedError } from "../error.ts";
 import { clusterNamespaces } from "../kube/cluster-namespaces.ts";
@@ -11,6 +10,7 @@ import type { NamespaceSource } from "../kube/namespace.ts";
 import { namespacesFromFile } from "../kube/namespace-file.ts";
 import { createLogger } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
+import { tagResolver } from "../oci/tag-resolver.ts";
 import { startWebhook } from "../webhook/server.ts";
 
 interface WebhookOptions {
@@ -53,7 +53,13 @@ async function serve(options: WebhookOptions): Promise<void> {
   const metrics = createMetrics();
   const namespaces = await openNamespaces(options);
   const resolver = tagResolver(config);
-  const server = await startWebhook(config, decider(config, namespaces, resolver.resolve), namespaces.notReady, log, metrics);
+  const server = await startWebhook(
+    config,
+    decider(config, namespaces, resolver.resolve),
+    namespaces.notReady,
+    log,
+    metrics,
+  );
   process.stdout.write(`${JSON.stringify({ port: server.port, plainPort: server.plainPort })}\n`);
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, async () => {

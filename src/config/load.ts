@@ -28,7 +28,7 @@ export function parseConfig(text: string, name: string): Config {
   const config: unknown = document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {};
   const validate = new Ajv2020({ allErrors: true, useDefaults: true, verbose: true }).compile<Config>(configSchema);
   if (validate(config)) return config;
-  const problems = (validate.errors ?? []).filter(error => error.keyword !== "not").map(describe);
+  const problems = (validate.errors ?? []).map(describe);
   throw new ConfigError("Invalid", `${name}: ${problems.join("; ")}`);
 }
 

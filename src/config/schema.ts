@@ -44,8 +44,7 @@ export const configSchema = {
     volume: section({
       mountPath: {
         type: "string",
-        pattern: "^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$",
-        not: { pattern: "^/(var/)?run(/|$)" },
+        pattern: "^(?!/(var/)?run(/|$))(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$",
         default: "/wasmount",
         description: "where the shared volume is mounted; never below a symbolic link such as /var/run",
       },

@@ -37,7 +37,9 @@ async function readSource(path: string): Promise<string> {
     const bytes = await readFile(path);
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
-    throw new FetchError("NoBootstrap", `can't read the Envoy configuration ${path}: ${messageOf(error)}`, { cause: error });
+    throw new FetchError("NoBootstrap", `can't read the Envoy configuration ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -54,9 +56,13 @@ async function copyRest({ from, to }: { from: string; to: string }, source: stri
     const real = await realpath(path);
     const found = await stat(real);
     if (!found.isFile() || !isWithin(real, top)) {
-      throw new FetchError("NoBootstrap", `${path} is not a plain file of the mount: name the configuration with -c in args, so that the mount can stay`);
+      throw new FetchError(
+        "NoBootstrap",
+        `${path} is not a plain file of the mount: name the configuration with -c in args, so that the mount can stay`,
+      );
     }
-    if (found.size > MAX_FILE_BYTES) throw new FetchError("NoBootstrap", `${path} is larger than ${MAX_FILE_BYTES} bytes`);
+    if (found.size > MAX_FILE_BYTES)
+      throw new FetchError("NoBootstrap", `${path} is larger than ${MAX_FILE_BYTES} bytes`);
     await volume.write(posix.join(to, name), await readFile(real));
   }
 }

@@ -76,7 +76,10 @@ export class Volume {
     for (const [path, expected] of this.#written) {
       const found = await fileSha256(path);
       if (found === expected) continue;
-      throw new FetchError("Altered", `${path} has sha256 ${found ?? "of nothing: it is gone"}, written was ${expected}`);
+      throw new FetchError(
+        "Altered",
+        `${path} has sha256 ${found ?? "of nothing: it is gone"}, written was ${expected}`,
+      );
     }
     for (const folder of FOLDERS) await guard(`close ${folder}`, () => chmod(this.path(folder), 0o555));
     return this.#written.size;
@@ -170,4 +173,3 @@ function volumeError(what: string, error: unknown): FetchError {
         : "";
   return new FetchError("Volume", `can't ${what}: ${messageOf(error)}${advice}`, { cause: error });
 }
-

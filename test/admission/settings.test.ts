@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { readSettings, readSwitch, type Settings } from "../../src/admission/settings.ts";
+import type { Reason } from "../../src/decision/reason.ts";
+import { isRefusal } from "../../src/decision/refusal.ts";
+import { sampleNamespace, samplePod } from "./pods.ts";
+
+const limits = { filters: 3, configBytes: 1024 };
+const prefix = "wasmount.dev/";
+
+/** Settings of annotations written without their prefix, on a pod that names no module of its own. */
+function read(onPod: Record<string, string>, onNamespace: Record<string, string> = {}) {
+  const prefixed = (map: Record<string, string>) =>
+    Object.fromEntries(Object.entries(map).map(([key, value]) => [prefix + key, value]));
+  const pod = samplePod();
+  const bare = { ...pod, metadata: { ...pod.metadata, annotations: prefixed(onPod) } };
+  return readSettings(bare, sampleNamespace({ annotations: prefixed(onNamespace) }), limits);
+}
+
+function settings(onPod: Record<string, string>, onNamespace: Record<string, string> = {}): Settings {
+  const result = read(onPod, onNamespace);
+  if (isRefusal(result)) return assert.fail(`${result.reason}: ${result.detail}`);
+  return result;
+}
+
+function refused(reason: Reason, detail: RegExp, onPod: Record<string, string>, onNamespace = {}): void {
+  const result = read(onPod, onNamespace);
+  assert.ok(isRefusal(result), "it was accepted");
+  assert.equal(result.reason, reason);
+  assert.match(result.detail, detail);
+}
+
+describe("switch", () => {
+  const INJECT = "wasmount.dev/inject";
+  const cases: [pod: string | null, namespace: string | null, state: string][] = [
+    [null, null, "off"],
+    ["true", null, "on"],
+    ["false", null, "opted-out"],
+    [null, "true", "on"],
+    [null, "false", "off"],
+    ["true", "false", "on"],
+    ["false", "true", "opted-out"],
+    ["true", "true", "on"],
+    ["yes", null, "BadSwitch"],
+    ["yes", "true", "BadSwitch"],
+    [null, "True", "BadSwitch"],
+    ["true", "", "BadSwitch"],
+  ];
+  for (const [pod, namespace, state] of cases) {
+    it(`pod ${pod ?? "unset"}, namespace ${namespace ?? "unset"}: ${state}`, () => {
+      const result = readSwitch(
+        samplePod(pod === null ? {} : { labels: { [INJECT]: pod } }),
+        sampleNamespace({ labels: namespace === null ? {} : { [INJECT]: namespace } }),
+      );
+      assert.equal(isRefusal(result) ? result.reason : result, state);
+    });
+  }
+});
+
+describe("settings", () => {
+  it("reads every option of a filter", () => {
+    const [filter] = settings({
+      "module.auth": "oci://registry.example/auth:1",
+      "config.auth": "plain text",
+      "phase.auth": "first",
+      "order.auth": "-5",
+      "root-id.auth": "my root",
+    }).filters;
+    assert.deepEqual(filter, {
+      name: "auth",
+      module: "oci://registry.example/auth:1",
+      config: "plain text",
+      phase: "first",
+      order: -5,
+      rootId: "my root",
+    });
+  });
+
+  it("runs a filter last, in the middle of the order, without config or root id, where nothing is said", () => {
+    const [filter] = settings({ "module.auth": "a/b:1" }).filters;
+    assert.deepEqual(filter, { name: "auth", module: "a/b:1", config: null, phase: "last", order: 0, rootId: null });
+  });
+
+  it("merges namespace and pod key by key, the pod's over the namespace's", () => {
+    const { filters, proxyContainer } = settings(
+      { "module.auth": "pod/auth:2", "phase.limits": "first" },
+      {
+        "module.auth": "ns/auth:1",
+        "config.auth": "from ns",
+        "module.limits": "ns/limits:1",
+        "proxy-container": "side",
+      },
+    );
+    assert.deepEqual(
+      filters.map(({ name, module, config, phase }) => ({ name, module, config, phase })),
+      [
+        { name: "auth", module: "pod/auth:2", config: "from ns", phase: "last" },
+        { name: "limits", module: "ns/limits:1", config: null, phase: "first" },
+      ],
+    );
+    assert.equal(proxyContainer, "side");
+  });
+
+  it("orders filters by order, then by name", () => {
+    const { filters } = settings({ "module.b": "x/b:1", "module.a": "x/a:1", "module.c": "x/c:1", "order.c": "-1" });
+    assert.deepEqual(
+      filters.map(({ name }) => name),
+      ["c", "a", "b"],
+    );
+  });
+
+  it("drops a namespace's filter and its options where the pod says none", () => {
+    assert.deepEqual(settings({ "module.auth": "none" }, { "module.auth": "x/a:1", "config.auth": "c" }).filters, []);
+  });
+
+  it("ignores other prefixes and the status that we write", () => {
+    assert.deepEqual(settings({ status: "forged", "module.a": "x/a:1" }).filters.length, 1);
+  });
+
+  describe("configuration", () => {
+    const config = (text: string) => settings({ "module.a": "x/a:1", "config.a": text }).filters[0]?.config;
+    it("keeps JSON as it is written", () => assert.equal(config('{"b": 1,  "a": 1e400}'), '{"b": 1,  "a": 1e400}'));
+    it("turns a YAML mapping into JSON", () => assert.equal(config("a: 1\nb: [x, y]\n"), '{"a":1,"b":["x","y"]}'));
+    it("keeps plain text", () => assert.equal(config("just words\n"), "just words\n"));
+    it("keeps lines that are no YAML", () => assert.equal(config("a: b: c\nd"), "a: b: c\nd"));
+    it("refuses text that starts like an object and is none", () => {
+      refused("BadValue", /config\.a on the pod starts like a JSON object but is not one/, {
+        "module.a": "x/a:1",
+        "config.a": '{"a": ',
+      });
+    });
+    it("keeps an alias bomb from expanding", () => {
+      const bomb = `a: &a [x,x,x,x,x,x,x,x]\nb: &b [${"*a,".repeat(8)}]\nc: &c [${"*b,".repeat(8)}]\nd: [${"*c,".repeat(8)}]\n`;
+      assert.equal(config(bomb), bomb);
+    });
+    it("refuses one that is too large", () => {
+      refused("ConfigTooLarge", /1025 bytes, at most 1024/, { "module.a": "x/a:1", "config.a": "x".repeat(1025) });
+    });
+    it("counts bytes, not characters", () => {
+      refused("ConfigTooLarge", /1026 bytes/, { "module.a": "x/a:1", "config.a": "é".repeat(513) });
+    });
+    it("refuses a lone surrogate", () => {
+      refused("BadValue", /surrogate/, { "module.a": "x/a:1", "config.a": "\ud800" });
+    });
+  });
+
+  describe("refuses what it does not understand", () => {
+    const module = { "module.auth": "x/a:1" };
+    it("an unknown key, with the nearest spelling", () => {
+      refused("UnknownKey", /wasmount\.dev\/modul\.auth on the pod: did you mean wasmount\.dev\/module\.auth\?/, {
+        "modul.auth": "x",
+      });
+      refused("UnknownKey", /did you mean wasmount\.dev\/proxy-container\?/, { "proxy-contaner": "x" });
+      refused("UnknownKey", /known are module\.<filter>, /, { "something-else": "x" });
+      refused("UnknownKey", /did you mean wasmount\.dev\/module\.<filter>\?/, { module: "x" });
+    });
+    it("a key on the namespace, naming the namespace", () => {
+      refused("UnknownKey", /on namespace shop/, module, { "modul.auth": "x" });
+    });
+    it("a filter name that is no DNS label", () => {
+      refused("BadFilterName", /module\.Auth/, { "module.Auth": "x/a:1" });
+      refused("BadFilterName", /DNS label/, { [`module.${"a".repeat(64)}`]: "x/a:1" });
+      refused("BadFilterName", /DNS label/, { "module.": "x/a:1" });
+    });
+    it("a phase other than first and last", () => {
+      refused("BadValue", /phase\.auth="middle" on the pod: allowed are "first" and "last"/, {
+        ...module,
+        "phase.auth": "middle",
+      });
+    });
+    it("an order that is no integer", () => {
+      refused("BadValue", /order\.auth="1.5"/, { ...module, "order.auth": "1.5" });
+      refused("BadValue", /integer/, { ...module, "order.auth": "1e3" });
+    });
+    it("a root id with control characters", () => {
+      refused("BadValue", /root-id\.auth/, { ...module, "root-id.auth": "a\u0000b" });
+    });
+    it("an option without its module", () => {
+      refused("OrphanOption", /config\.other on the pod: there is no wasmount\.dev\/module\.other/, {
+        ...module,
+        "config.other": "x",
+      });
+    });
+    it("more filters than allowed", () => {
+      refused("TooManyFilters", /4 filters, at most 3/, {
+        "module.a": "x",
+        "module.b": "x",
+        "module.c": "x",
+        "module.d": "x",
+      });
+    });
+    it("a proxy container that can't be a name, and a configuration path that is relative", () => {
+      refused("BadValue", /proxy-container="A B"/, { ...module, "proxy-container": "A B" });
+      refused("BadValue", /proxy-config="envoy.yaml"/, { ...module, "proxy-config": "envoy.yaml" });
+    });
+    it("a long value, shortened in the message", () => {
+      refused("BadValue", /^.{0,200}$/, { ...module, "phase.auth": "x".repeat(10_000) });
+    });
+  });
+});

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { ConfigError } from "../../src/config/error.ts";
+import { loadConfig, parseConfig } from "../../src/config/load.ts";
+
+const minimal = `
+tls: {certFile: /tls/tls.crt, keyFile: /tls/tls.key}
+fetcher: {image: registry.example/wasmount:0.1.0}
+`;
+
+function refusal(text: string): string {
+  try {
+    parseConfig(text, "wasmount.yaml");
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.message;
+  }
+  return assert.fail("the configuration was accepted");
+}
+
+describe("operator configuration", () => {
+  it("fills every default in", () => {
+    const config = parseConfig(minimal, "wasmount.yaml");
+    assert.equal(config.listen.port, 8443);
+    assert.equal(config.volume.mountPath, "/wasmount");
+    assert.equal(config.limits.configBytes, 64 * 1024);
+    assert.deepEqual(config.registries, []);
+    assert.deepEqual(config.fetcher.resources.limits, { cpu: "1", memory: "256Mi" });
+  });
+
+  it("takes what the file says over the default", () => {
+    const config = parseConfig(
+      `${minimal}\nregistries: [{host: "127.0.0.1:5000", plainHttp: true}, {host: a.example}]`,
+      "f",
+    );
+    assert.deepEqual(config.registries, [
+      { host: "127.0.0.1:5000", plainHttp: true },
+      { host: "a.example", plainHttp: false },
+    ]);
+  });
+
+  it("names the file and the nearest spelling of an unknown key", () => {
+    assert.match(
+      refusal(`${minimal}\nregistrys: []`),
+      /^wasmount\.yaml: .*unknown key registrys: did you mean registries\?/,
+    );
+    assert.match(
+      refusal(`${minimal}\nlimits: {configByte: 1}`),
+      /limits has the unknown key configByte: did you mean configBytes\?/,
+    );
+    assert.match(refusal(`${minimal}\nlimits: {zzzzzzzzz: 1}`), /known are filters, configBytes/);
+  });
+
+  it("reports every problem of the file at once", () => {
+    const message = refusal(`${minimal}\nlog: {level: loud}\nlimits: {filters: 0}`);
+    assert.match(message, /log\.level is "loud", allowed are debug, info, warn, error/);
+    assert.match(message, /limits\.filters must be >= 1, and is 0/);
+  });
+
+  it("names what is missing", () => {
+    assert.match(refusal("fetcher: {image: a}"), /tls needs the key certFile; tls needs the key keyFile/);
+    assert.match(refusal(""), /tls needs the key certFile.*fetcher needs the key image/);
+  });
+
+  it("refuses a mount path below a symbolic link, and one that is no path", () => {
+    assert.match(refusal(`${minimal}\nvolume: {mountPath: /var/run/wasmount}`), /volume\.mountPath/);
+    assert.match(refusal(`${minimal}\nvolume: {mountPath: /run/wasmount}`), /volume\.mountPath/);
+    assert.match(refusal(`${minimal}\nvolume: {mountPath: /a/../b}`), /volume\.mountPath/);
+    assert.match(refusal(`${minimal}\nvolume: {mountPath: /}`), /volume\.mountPath/);
+  });
+
+  it("refuses a key given twice and text that is not YAML", () => {
+    assert.match(refusal(`${minimal}\ntls: {}`), /not YAML/);
+    assert.match(refusal("a: ["), /not YAML/);
+  });
+
+  it("says which file can't be read", async () => {
+    await assert.rejects(loadConfig("/nowhere/wasmount.yaml"), {
+      code: "Unreadable",
+      message: /\/nowhere\/wasmount\.yaml/,
+    });
+  });
+});
