@@ -5,7 +5,8 @@ import type { Reason } from "../decision/reason.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import type { Pod } from "../kube/pod.ts";
-import { parseReference, type Reference } from "../oci/reference.ts";
+import { ImageReferenceError, parseReference, type Reference } from "../oci/reference.ts";
+import type { ResolvedTag } from "../oci/tag-resolver.ts";
 import { podPatch } from "../patch/pod-patch.ts";
 import { PlanError } from "../plan/error.ts";
 import { PLAN_SCHEMA, type Plan, type PlanFilter } from "../plan/plan.ts";
@@ -19,11 +20,6 @@ export type AdmissionConfig = Pick<Config, "fetcher" | "volume" | "envoy" | "ref
 
 /** Turns a tag into the digest of its manifest. I/O lives behind this: the rest of admission is pure. */
 export type ResolveTag = (reference: Reference) => Promise<ResolvedTag>;
-
-export type ResolvedTag =
-  | { readonly digest: string }
-  /** Why not, in words fit for the pod's author. */
-  | { readonly problem: string };
 
 /**
  * Decides about one pod that is being created. Two pure halves with the resolution of tags between them:
@@ -139,7 +135,7 @@ function readReference(filter: FilterSettings, config: AdmissionConfig): OrRefus
     }
     return reference;
   } catch (error) {
-    if (error instanceof Error) return refuse("BadReference", `${annotation}: ${error.message}`);
+    if (error instanceof ImageReferenceError) return refuse("BadReference", `${annotation}: ${error.message}`);
     throw error;
   }
 }

@@ -10,8 +10,10 @@ import type { NamespaceSource } from "../kube/namespace.ts";
 import { namespacesFromFile } from "../kube/namespace-file.ts";
 import { createLogger } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
-import { tagResolver } from "../oci/tag-resolver.ts";
+import { RegistryClient } from "../oci/client.ts";
+import { TagResolver } from "../oci/tag-resolver.ts";
 import { startWebhook } from "../webhook/server.ts";
+import { version } from "./version.ts";
 
 interface WebhookOptions {
   readonly config: string;
@@ -52,10 +54,15 @@ async function serve(options: WebhookOptions): Promise<void> {
   const log = createLogger(config.log.level);
   const metrics = createMetrics();
   const namespaces = await openNamespaces(options);
-  const resolver = tagResolver(config);
+  const registry = new RegistryClient({
+    registries: config.registries,
+    limits: config.limits,
+    userAgent: `wasmount/${version}`,
+  });
+  const resolver = new TagResolver(registry, config.limits.resolveSeconds * 1000);
   const server = await startWebhook(
     config,
-    decider(config, namespaces, resolver.resolve),
+    decider(config, namespaces, reference => resolver.resolve(reference)),
     namespaces.notReady,
     log,
     metrics,
@@ -64,7 +71,8 @@ async function serve(options: WebhookOptions): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, async () => {
       await server.drain();
-      await Promise.all([namespaces.close(), resolver.close()]);
+      registry.close();
+      await namespaces.close();
     });
   }
 }

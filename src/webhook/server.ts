@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { createServer as createHttpServer, type Server } from "node:http";
+import { createServer as createHttpServer, type Server, type ServerResponse } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -36,8 +36,11 @@ export async function startWebhook(
   admission.keepAliveTimeout = KEEP_ALIVE_MS;
   admission.headersTimeout = 10_000;
   admission.requestTimeout = 30_000;
-  admission.prependListener("request", (_request, response) => {
+  const unanswered = new Set<ServerResponse>();
+  admission.prependListener("request", (_request, response: ServerResponse) => {
     if (draining) response.setHeader("connection", "close");
+    unanswered.add(response);
+    response.once("close", () => unanswered.delete(response));
   });
   const plain = createHttpServer(healthApp(() => (draining ? "draining" : notReady()), metrics));
   await Promise.all([
@@ -51,6 +54,7 @@ export async function startWebhook(
     async drain() {
       if (draining) return;
       draining = true;
+      for (const response of unanswered) if (!response.headersSent) response.setHeader("connection", "close");
       log.info({ seconds: config.listen.drainSeconds }, "draining");
       await sleep(config.listen.drainSeconds * 1000);
       await closeServer(admission);

@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheFolder } from "./cache.ts";
+import { spawnChecked } from "./spawn.ts";
 import { versions } from "./versions.ts";
 
 /**
@@ -39,22 +39,12 @@ async function findBinary(folder: string): Promise<string> {
   throw new Error(`no Envoy binary below ${lib}: is there a package for this platform? Name a binary with ENVOY=…`);
 }
 
-async function run(command: string, args: string[]): Promise<void> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  child.stdout.on("data", chunk => {
-    output += chunk;
+/** Names the Debian package behind the commonest failures. */
+async function run(program: string, args: readonly string[]): Promise<void> {
+  await spawnChecked(program, args).catch((error: Error) => {
+    const hint = /ensurepip|ENOENT/.test(error.message)
+      ? "Install python3 with venv (Debian: apt install python3-venv). "
+      : "";
+    throw new Error(`${hint}${error.message}`);
   });
-  child.stderr.on("data", chunk => {
-    output += chunk;
-  });
-  const code = await new Promise<number | string>(resolve => {
-    child.on("error", error => resolve(error.message));
-    child.on("close", resolve);
-  });
-  if (code === 0) return;
-  const hint = /ensurepip|ENOENT/.test(`${code} ${output}`)
-    ? " Install python3 with venv (Debian: apt install python3-venv)."
-    : "";
-  throw new Error(`${command} ${args.join(" ")} failed (${code}).${hint}\n${output.slice(-2000)}`);
 }
