@@ -1,0 +1,156 @@
+import { readArchive } from "./archive.ts";
+import type { ModuleSource } from "./client.ts";
+import { type ContentStore, keep, keeping, openKept, readKept } from "./content-store.ts";
+import type { Descriptor } from "./descriptor.ts";
+import { RegistryError } from "./error.ts";
+import { selectManifest } from "./index-selection.ts";
+import { type LayoutName, type ModuleLayer, selectModule } from "./layout.ts";
+import { refuseComponent } from "./layouts/cncf.ts";
+import { type FetchedManifest, type ImageManifest, readManifest } from "./manifest.ts";
+import { CNCF_CONFIG, ROOT_IDS_ANNOTATION, SOLO_CONFIG } from "./media-types.ts";
+import { MeasuredSink, type ModuleSink } from "./module-sink.ts";
+import { annotatedRootIds, rootIds } from "./runtime-config.ts";
+
+/** Which image: registry and repository in the spelling of `parseReference`, and the digest of manifest or index. */
+export interface ModuleAddress {
+  readonly registry: string;
+  readonly repository: string;
+  readonly digest: string;
+}
+
+export interface FetchOptions {
+  /** Where evidence is kept, and looked for first: with all of it there, no registry is asked. */
+  readonly store?: ContentStore;
+  readonly signal?: AbortSignal;
+}
+
+/** What was fetched, and the chain of digests that ties the module to the address: index, manifest, layer, module. */
+export interface FetchedModule {
+  /** The index's bytes, where the address is that of an index. Their digest is the address's. */
+  readonly indexBytes: Buffer | null;
+  readonly manifestDigest: string;
+  readonly manifestBytes: Buffer;
+  readonly layout: LayoutName;
+  /** The layer that is the module or, compressed, holds it. */
+  readonly layerDigest: string;
+  /** 64 hex digits. */
+  readonly moduleSha256: string;
+  /** In bytes. */
+  readonly moduleSize: number;
+  /** The root ids that the image names, in its order. */
+  readonly rootIds: readonly string[];
+}
+
+/**
+ * Fetches an image's module, whatever layout it has, and writes it to the sink as it comes: memory use doesn't grow
+ * with the module. Everything is checked against the address's digest on the way.
+ *
+ * **The sink's content may be used only when the promise is fulfilled**; after a rejection it is to be thrown away.
+ *
+ * The same call serves a first run and a re-run: with a `store` that kept the evidence of the first, the whole chain is
+ * checked again offline, and what comes out is what the module's file must hash to.
+ * @throws {RegistryError} and whatever sink and store throw
+ */
+export async function fetchModule(
+  source: ModuleSource,
+  address: ModuleAddress,
+  sink: ModuleSink,
+  options: FetchOptions = {},
+): Promise<FetchedModule> {
+  try {
+    return await new ModuleFetch(source, address, options).run(sink);
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    const subject = `${address.registry}/${address.repository}@${address.digest}`;
+    throw error.at({ registry: address.registry, operation: "manifest", subject });
+  }
+}
+
+class ModuleFetch {
+  readonly #source: ModuleSource;
+  readonly #address: ModuleAddress;
+  readonly #store: ContentStore | null;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(source: ModuleSource, address: ModuleAddress, options: FetchOptions) {
+    this.#source = source;
+    this.#address = address;
+    this.#store = options.store ?? null;
+    this.#signal = options.signal;
+  }
+
+  async run(sink: ModuleSink): Promise<FetchedModule> {
+    const top = await this.#manifest(this.#address.digest);
+    const { image, fetched } = await this.#image(top);
+    const module = selectModule(image);
+    const config = module.config === null ? null : await this.#config(module.config);
+    if (config !== null && module.config?.mediaType === CNCF_CONFIG) refuseComponent(config);
+    const measured = new MeasuredSink(sink, this.#source.limits.moduleBytes);
+    const runtimeConfig = (await this.#module(module, measured)) ?? runtimeConfigOf(module, config);
+    return {
+      indexBytes: top === fetched ? null : top.bytes,
+      manifestDigest: fetched.digest,
+      manifestBytes: fetched.bytes,
+      layout: module.layout,
+      layerDigest: module.layer.digest,
+      ...measured.finish(),
+      rootIds: runtimeConfig ? rootIds(runtimeConfig) : annotatedRootIds(image.annotations[ROOT_IDS_ANNOTATION]),
+    };
+  }
+
+  async #image(top: FetchedManifest): Promise<{ image: ImageManifest; fetched: FetchedManifest }> {
+    if (top.manifest.kind === "image") return { image: top.manifest, fetched: top };
+    const child = selectManifest(top.manifest);
+    const fetched = await this.#manifest(child.digest);
+    if (fetched.bytes.length !== child.size) {
+      throw new RegistryError("SizeMismatch", `${child.digest} has ${fetched.bytes.length} bytes, not ${child.size}`);
+    }
+    if (fetched.manifest.kind !== "image")
+      throw new RegistryError("BadManifest", "the index lists an index as an image");
+    return { image: fetched.manifest, fetched };
+  }
+
+  async #manifest(digest: string): Promise<FetchedManifest> {
+    const { registry, repository } = this.#address;
+    const kept = this.#store && (await readKept(this.#store, digest, this.#source.limits.manifestBytes));
+    if (kept) return readManifest(kept, null, digest);
+    const fetched = await this.#source.manifest(registry, repository, digest, this.#signal);
+    if (this.#store) await keep(this.#store, digest, fetched.bytes);
+    return fetched;
+  }
+
+  async #config(descriptor: Descriptor): Promise<Buffer> {
+    const { manifestBytes } = this.#source.limits;
+    if (descriptor.size > manifestBytes) {
+      throw new RegistryError("TooLarge", `the config has ${descriptor.size} bytes, ${manifestBytes} are allowed`);
+    }
+    const chunks: Buffer[] = [];
+    for await (const chunk of await this.#blob(descriptor, true)) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  }
+
+  /** Streams the module to the sink. @returns the runtime-config.json of an archive, or null */
+  async #module({ layer, encoding }: ModuleLayer, sink: ModuleSink): Promise<Buffer | null> {
+    const { moduleBytes, manifestBytes } = this.#source.limits;
+    if (encoding === "tar+gzip") {
+      return readArchive(await this.#blob(layer, true), { moduleBytes, configBytes: manifestBytes }, sink);
+    }
+    // The sink itself keeps what is a module already.
+    for await (const chunk of await this.#blob(layer, false)) await sink.write(chunk);
+    return null;
+  }
+
+  async #blob(descriptor: Descriptor, kept: boolean): Promise<AsyncIterable<Buffer>> {
+    const { registry, repository } = this.#address;
+    if (this.#store) {
+      const stored = await openKept(this.#store, descriptor);
+      if (stored) return stored;
+    }
+    const fetched = this.#source.blob(registry, repository, descriptor, this.#signal);
+    return this.#store && kept ? keeping(this.#store, descriptor.digest, fetched) : fetched;
+  }
+}
+
+function runtimeConfigOf({ config }: ModuleLayer, bytes: Buffer | null): Buffer | null {
+  return config?.mediaType === SOLO_CONFIG ? bytes : null;
+}

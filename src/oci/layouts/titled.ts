@@ -1,0 +1,14 @@
+import type { LayoutSelector, ModuleLayer } from "../layout.ts";
+import type { ImageManifest } from "../manifest.ts";
+import { TITLE_ANNOTATION } from "../media-types.ts";
+
+/**
+ * A plain `oras push f.wasm`: one layer whose title ends in ".wasm". ORAS calls it a tar unless told otherwise, so the
+ * media type says nothing; the module's own first bytes decide.
+ */
+export const selectTitled: LayoutSelector = ({ layers }: ImageManifest): ModuleLayer | null => {
+  const [layer, second] = layers;
+  if (layer === undefined || second !== undefined) return null;
+  if (!layer.annotations?.[TITLE_ANNOTATION]?.endsWith(".wasm")) return null;
+  return { layout: "titled", layer, config: null, encoding: "raw" };
+};

@@ -1,0 +1,147 @@
+import { Authorizer, type Scope } from "./authorizer.ts";
+import { refusal } from "./body.ts";
+import { RegistryError, type RegistryOperation } from "./error.ts";
+import { abortion, failureOf } from "./failure.ts";
+import type { CompleteOptions } from "./options.ts";
+import { formatReference, hostOf, parseReference } from "./reference.ts";
+import { retrying } from "./retry.ts";
+import { Transport, type TransportRequest, type TransportResponse } from "./transport.ts";
+
+/** One operation on one repository: whom to ask, with which rights, for how long. */
+export interface Place extends Scope {
+  readonly operation: RegistryOperation;
+  /** "registry.example/team/filter", for messages. */
+  readonly subject: string;
+  /** The URL of the repository, with a slash at its end. */
+  readonly base: URL;
+  readonly signal: AbortSignal;
+}
+
+/** Requests of one client: authorised, retried where that is safe, with every failure in the client's own terms. */
+export class Session {
+  /** Hosts, as URLs spell them, that http: URLs may name. */
+  readonly plainHosts: ReadonlySet<string>;
+  readonly #plainRegistries: ReadonlySet<string>;
+  readonly #options: CompleteOptions;
+  readonly #transport: Transport;
+  readonly #authorizer: Authorizer;
+
+  constructor(options: CompleteOptions) {
+    this.#options = options;
+    const plain = options.registries.filter(({ plainHttp }) => plainHttp);
+    this.#plainRegistries = new Set(plain.map(({ host }) => host.toLowerCase()));
+    this.plainHosts = new Set([...this.#plainRegistries].map(host => new URL(`http://${hostOf(host)}`).host));
+    const { plainHosts } = this;
+    const { userAgent, timeouts, maxSockets, credentials, now } = options;
+    this.#transport = new Transport({ plainHosts, userAgent, timeouts, maxSockets });
+    this.#authorizer = new Authorizer(this.#transport, credentials, now);
+  }
+
+  /**
+   * Starts an operation and its clock.
+   * @throws {ImageReferenceError} where registry or repository aren't in the one spelling of references
+   */
+  place(
+    operation: RegistryOperation,
+    registry: string,
+    repository: string,
+    actions: Scope["actions"],
+    signal?: AbortSignal,
+  ): Place {
+    const subject = formatReference({ registry, repository, tag: null, digest: null });
+    const parsed = parseReference(subject);
+    if (formatReference(parsed) !== subject || parsed.registry !== registry || parsed.repository !== repository) {
+      throw new RegistryError("Rejected", "registry and repository are not in the spelling of parseReference");
+    }
+    const host = hostOf(registry);
+    const scheme = this.#plainRegistries.has(registry) ? "http" : "https";
+    const signals = [AbortSignal.timeout(this.#options.deadlineMs), this.#options.signal, signal];
+    return {
+      operation,
+      registry,
+      repository,
+      actions,
+      subject,
+      base: new URL(`${scheme}://${host}/v2/${repository}/`),
+      signal: AbortSignal.any(signals.filter(one => one !== null && one !== undefined)),
+    };
+  }
+
+  /**
+   * A request that may be repeated. `use` reads the response, and what it throws counts as a failed try too.
+   * @param path below the repository, such as "manifests/latest"
+   */
+  async read<T>(
+    place: Place,
+    method: "GET" | "HEAD",
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    use: (response: TransportResponse) => Promise<T>,
+  ): Promise<T> {
+    const { retry, random, sleep } = this.#options;
+    const request: TransportRequest = {
+      method,
+      url: urlBelow(place, path),
+      headers,
+      redirects: "follow",
+      signal: place.signal,
+    };
+    try {
+      return await retrying(retry, { random, sleep }, place.signal, async () => {
+        const response = await this.#accepted(request, place, [200]);
+        // An answer without a body must be read all the same for its connection to be used again.
+        if (method === "HEAD") response.body.resume();
+        return use(response).catch(error => {
+          response.body.destroy();
+          throw error;
+        });
+      });
+    } catch (error) {
+      throw this.#located(error, place);
+    }
+  }
+
+  /** A request that is sent once. */
+  async write(
+    place: Place,
+    request: Omit<TransportRequest, "redirects" | "signal" | "authorization">,
+    statuses: readonly number[],
+  ): Promise<TransportResponse> {
+    try {
+      const whole: TransportRequest = { ...request, redirects: "refuse", signal: place.signal };
+      // Another origin than the registry's was chosen by the registry and gets nothing but the content.
+      if (request.url.origin !== place.base.origin)
+        return await this.#checked(await this.#transport.send(whole), place, statuses);
+      return await this.#accepted(whole, place, statuses);
+    } catch (error) {
+      throw this.#located(error, place);
+    }
+  }
+
+  close(): void {
+    this.#transport.close();
+  }
+
+  async #accepted(request: TransportRequest, place: Place, statuses: readonly number[]): Promise<TransportResponse> {
+    return this.#checked(await this.#authorizer.send(request, place), place, statuses);
+  }
+
+  async #checked(response: TransportResponse, place: Place, statuses: readonly number[]): Promise<TransportResponse> {
+    if (statuses.includes(response.status)) return response;
+    throw await refusal(response, place.signal, this.#options.now());
+  }
+
+  #located(error: unknown, place: Place): unknown {
+    // A sleep that was cut short throws the signal's own reason.
+    if (place.signal.aborted && !(error instanceof RegistryError)) return abortion(place.signal).at(place);
+    return error instanceof RegistryError ? error.at(place) : failureOf(error, null, place.signal).at(place);
+  }
+}
+
+/** The URL of something in the repository: one that can't have left it, whatever the path holds. */
+export function urlBelow(place: Place, path: string): URL {
+  if (!/^(?:manifests|blobs)\/[A-Za-z0-9_][A-Za-z0-9_.:-]{0,199}(?:\/)?$/.test(path)) {
+    throw new RegistryError("Rejected", "it is neither a tag nor a sha256 digest").at(place);
+  }
+  return new URL(path, place.base);
+}

@@ -1,0 +1,178 @@
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { LookupFunction, Socket } from "node:net";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { guardedLookup, refuseForbiddenLiteral } from "./address.ts";
+import { RegistryError } from "./error.ts";
+import { failureOf } from "./failure.ts";
+import { nextHop } from "./redirect.ts";
+
+export interface TransportOptions {
+  /** Hosts, with port, that are spoken to without TLS. Every other host is HTTPS. */
+  readonly plainHosts: ReadonlySet<string>;
+  readonly userAgent: string;
+  readonly timeouts: Timeouts;
+  /** How names become addresses; default: the system's resolver behind the address guard. */
+  readonly lookup?: LookupFunction;
+  /** Sockets per host. */
+  readonly maxSockets: number;
+}
+
+/** In milliseconds. */
+export interface Timeouts {
+  /** Until a connection, TLS included, stands. */
+  readonly connectMs: number;
+  /** Longest silence of the other side. */
+  readonly idleMs: number;
+}
+
+export interface TransportRequest {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent to the URL's own origin only, and never again once a redirect has left it. */
+  readonly authorization?: string | null;
+  readonly body?: RequestBody;
+  /** Whether redirects are followed: never for writes, never for tokens. */
+  readonly redirects: "follow" | "refuse";
+  readonly signal: AbortSignal;
+}
+
+export interface RequestBody {
+  readonly size: number;
+  open(): AsyncIterable<Uint8Array>;
+}
+
+export interface TransportResponse {
+  readonly status: number;
+  readonly headers: IncomingMessage["headers"];
+  /** The URL that answered, after redirects. Its query may be a secret (signed URLs). */
+  readonly url: URL;
+  /** Must be read to its end or destroyed. */
+  readonly body: IncomingMessage;
+}
+
+const MAX_REDIRECTS = 5;
+
+/**
+ * HTTP with every hop in sight: which host is asked, by which scheme, with which credentials, at which address. Knows
+ * nothing of registries.
+ */
+export class Transport {
+  readonly #options: TransportOptions;
+  readonly #lookup: LookupFunction;
+  readonly #http: HttpAgent;
+  readonly #https: HttpsAgent;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    this.#lookup = options.lookup ?? guardedLookup();
+    const pool = { keepAlive: true, maxSockets: options.maxSockets, maxFreeSockets: 2 };
+    this.#http = new HttpAgent(pool);
+    this.#https = new HttpsAgent(pool);
+  }
+
+  /**
+   * Sends a request and follows its redirects. Any final status is an answer, not an error.
+   * @throws {RegistryError} Timeout, Cancelled, Unreachable, BadResponse, ForbiddenAddress, TooManyRedirects,
+   *   UnsafeRedirect
+   */
+  async send(request: TransportRequest): Promise<TransportResponse> {
+    let url = request.url;
+    let authorization = request.authorization ?? null;
+    for (let hops = 0; ; hops += 1) {
+      const response = await this.#exchange(request, url, authorization);
+      const target = nextHop(response, this.#options.plainHosts);
+      if (target === null) return response;
+      response.body.destroy();
+      if (request.redirects === "refuse") {
+        throw new RegistryError("UnsafeRedirect", `${url.host} redirects a request that must not be redirected`);
+      }
+      if (hops === MAX_REDIRECTS) {
+        throw new RegistryError(
+          "TooManyRedirects",
+          `more than ${MAX_REDIRECTS} redirects, the last one by ${url.host}`,
+        );
+      }
+      if (target.origin !== request.url.origin) authorization = null;
+      url = target;
+    }
+  }
+
+  /** Closes the connections that wait for reuse. */
+  close(): void {
+    this.#http.destroy();
+    this.#https.destroy();
+  }
+
+  async #exchange(request: TransportRequest, url: URL, authorization: string | null): Promise<TransportResponse> {
+    if (url.protocol !== "https:" && !this.#options.plainHosts.has(url.host)) {
+      throw new RegistryError(
+        "UnsafeRedirect",
+        `${url.host} is not among the registries that may be spoken to without TLS`,
+      );
+    }
+    refuseForbiddenLiteral(url.hostname);
+    try {
+      return await this.#dial(request, url, authorization);
+    } catch (error) {
+      throw failureOf(error, url, request.signal);
+    }
+  }
+
+  #dial(request: TransportRequest, url: URL, authorization: string | null): Promise<TransportResponse> {
+    const { method, body, signal } = request;
+    const { userAgent, timeouts } = this.#options;
+    const secure = url.protocol === "https:";
+    return new Promise((resolve, reject) => {
+      const outgoing = (secure ? httpsRequest : httpRequest)(url, {
+        method,
+        agent: secure ? this.#https : this.#http,
+        lookup: this.#lookup,
+        signal,
+        headers: {
+          ...request.headers,
+          "user-agent": userAgent,
+          // Digests are of the bytes as they are; a coding on top would only hide a bomb.
+          "accept-encoding": "identity",
+          ...(authorization === null ? {} : { authorization }),
+          ...(body || method === "POST" ? { "content-length": String(body?.size ?? 0) } : {}),
+        },
+      });
+      const failed = (error: unknown) => {
+        outgoing.destroy();
+        reject(error);
+      };
+      outgoing.on("error", failed);
+      outgoing.on("socket", socket => limitConnecting(socket, secure, timeouts.connectMs, failed));
+      let answer: IncomingMessage | null = null;
+      outgoing.setTimeout(timeouts.idleMs, () => {
+        // Destroying the request would lose the reason for who reads the response.
+        (answer ?? outgoing).destroy(silence(timeouts.idleMs, url));
+      });
+      outgoing.on("response", response => {
+        answer = response;
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, url, body: response });
+      });
+      // A server may answer, and close, before it has read the whole body: then its answer counts.
+      if (body) pipeline(Readable.from(body.open()), outgoing).catch(error => answer ?? failed(error));
+      else outgoing.end();
+    });
+  }
+}
+
+function silence(milliseconds: number, url: URL): RegistryError {
+  return new RegistryError("Timeout", `${url.host} was silent for ${milliseconds} ms`);
+}
+
+/** Fails a request whose connection takes too long. Sockets that are reused stand already. */
+function limitConnecting(socket: Socket, secure: boolean, milliseconds: number, fail: (error: Error) => void): void {
+  if (!socket.connecting) return;
+  const timer = setTimeout(
+    () => fail(new RegistryError("Timeout", `no connection within ${milliseconds} ms`)),
+    milliseconds,
+  );
+  const done = () => clearTimeout(timer);
+  socket.once(secure ? "secureConnect" : "connect", done).once("close", done);
+}
