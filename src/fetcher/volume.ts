@@ -92,7 +92,6 @@ export class UnfinishedFile {
   readonly #handle: FileHandle;
   readonly #hash = createHash("sha256");
   readonly #finished: (name: string, sha256: string) => void;
-  #size = 0;
 
   constructor(path: string, handle: FileHandle, finished: (name: string, sha256: string) => void) {
     this.#path = path;
@@ -104,13 +103,8 @@ export class UnfinishedFile {
     return this.#handle.fd;
   }
 
-  get size(): number {
-    return this.#size;
-  }
-
   async write(chunk: Uint8Array): Promise<void> {
     this.#hash.update(chunk);
-    this.#size += chunk.length;
     await guard(`write ${this.#path}`, async () => {
       for (let done = 0; done < chunk.length; ) {
         done += (await this.#handle.write(chunk, done)).bytesWritten;

@@ -1,0 +1,57 @@
+import { existsSync } from "node:fs";
+import { open } from "node:fs/promises";
+import type { ContentStore, ContentWriter } from "../oci/content-store.ts";
+import type { Volume } from "./volume.ts";
+
+const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * The volume as the place where evidence is kept: manifests and archives below blobs/, modules as the files that Envoy
+ * loads. A fetcher that runs again in the same pod finds all of it and needs no registry.
+ */
+export class EvidenceStore implements ContentStore {
+  readonly #volume: Volume;
+
+  constructor(volume: Volume) {
+    this.#volume = volume;
+  }
+
+  async open(digest: string): Promise<AsyncIterable<Buffer> | null> {
+    const path = [this.#blob(digest), this.modulePath(hexOf(digest))].find(existsSync);
+    return path === undefined ? null : chunksOf(path);
+  }
+
+  async create(digest: string): Promise<ContentWriter> {
+    const final = this.#blob(digest);
+    const file = await this.#volume.create(final);
+    return {
+      write: chunk => file.write(chunk),
+      commit: async () => {
+        await file.finish(final);
+      },
+      discard: () => file.discard(),
+    };
+  }
+
+  modulePath(sha256: string): string {
+    return this.#volume.path("modules", `${sha256}.wasm`);
+  }
+
+  #blob(digest: string): string {
+    return this.#volume.path("blobs", hexOf(digest));
+  }
+}
+
+/** Digests are checked before they get here: "sha256:" and 64 hex digits, no path. */
+function hexOf(digest: string): string {
+  return digest.slice("sha256:".length);
+}
+
+async function* chunksOf(path: string): AsyncGenerator<Buffer, void, undefined> {
+  const handle = await open(path, "r");
+  try {
+    yield* handle.createReadStream({ highWaterMark: CHUNK_BYTES, autoClose: false }) as AsyncIterable<Buffer>;
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,91 @@
+import type { ModuleSource } from "../oci/client.ts";
+import { fetchModule } from "../oci/fetch-module.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { Plan, PlanFilter } from "../plan/plan.ts";
+import { checkModule } from "../wasm/check.ts";
+import { fileSource } from "../wasm/module-source.ts";
+import { FetchError } from "./error.ts";
+import { EvidenceStore } from "./evidence.ts";
+import { fileSha256, type Volume } from "./volume.ts";
+
+/** Reasons of one refusal that are worth a reader's time. */
+const REASONS_SHOWN = 3;
+
+/** A module on the volume that Envoy may load. */
+export interface VerifiedModule {
+  /** 64 hex digits: its file is modules/<sha256>.wasm. */
+  readonly sha256: string;
+  /** The image's root ids, in its order. */
+  readonly rootIds: readonly string[];
+}
+
+/**
+ * Fetches a filter's module onto the volume, verified against the plan's digest and checked against the Envoy that will
+ * load it, before it gets its name.
+ * @throws RegistryError, FetchError
+ */
+export async function fetchVerifiedModule(
+  plan: Plan,
+  filter: PlanFilter,
+  registry: ModuleSource,
+  volume: Volume,
+  log: (line: string) => void,
+  signal: AbortSignal,
+): Promise<VerifiedModule> {
+  const started = performance.now();
+  const { registry: host, repository } = parseReference(filter.repository);
+  const store = new EvidenceStore(volume);
+  const source = new CountedSource(registry);
+  const file = await volume.create(store.modulePath("new"));
+  try {
+    const address = { registry: host, repository, digest: filter.digest };
+    const fetched = await fetchModule(source, address, file, { store, signal });
+    const abi = refuseUnloadable(file.descriptor, plan.envoyVersion, filter);
+    const path = store.modulePath(fetched.moduleSha256);
+    // A file of an earlier run that is right stays: Envoy may have it open.
+    if ((await fileSha256(path)) === fetched.moduleSha256) volume.adopt(path, fetched.moduleSha256);
+    else await file.finish(path);
+    const milliseconds = Math.round(performance.now() - started);
+    log(
+      `${filter.name}: ${source.asked ? "fetched" : "found on the volume"} ${filter.repository}@${filter.digest} (${fetched.layout}, ABI ${abi}, ${fetched.moduleSize} bytes, ${milliseconds} ms)`,
+    );
+    return { sha256: fetched.moduleSha256, rootIds: fetched.rootIds };
+  } finally {
+    await file.discard();
+  }
+}
+
+/** @throws FetchError BadModule, with the first reasons. */
+function refuseUnloadable(descriptor: number, envoyVersion: string, filter: PlanFilter): string {
+  const { abi, ok, problems } = checkModule(fileSource(descriptor), { envoyVersion });
+  if (ok && abi !== null) return abi;
+  const more = problems.length - REASONS_SHOWN;
+  const reasons = problems.slice(0, REASONS_SHOWN).map(({ message }) => message);
+  const rest = more > 0 ? ` (and ${more} more: wasmount check tells)` : "";
+  throw new FetchError(
+    "BadModule",
+    `Envoy ${envoyVersion} can't load the module of filter ${filter.name}, ${filter.repository}@${filter.digest}: ${reasons.join("; ")}${rest}`,
+  );
+}
+
+/** Notes whether the registry was asked at all. */
+class CountedSource implements ModuleSource {
+  readonly limits: ModuleSource["limits"];
+  readonly #registry: ModuleSource;
+  asked = false;
+
+  constructor(registry: ModuleSource) {
+    this.#registry = registry;
+    this.limits = registry.limits;
+  }
+
+  manifest(...request: Parameters<ModuleSource["manifest"]>): ReturnType<ModuleSource["manifest"]> {
+    this.asked = true;
+    return this.#registry.manifest(...request);
+  }
+
+  blob(...request: Parameters<ModuleSource["blob"]>): ReturnType<ModuleSource["blob"]> {
+    this.asked = true;
+    return this.#registry.blob(...request);
+  }
+}
