@@ -1,0 +1,19 @@
+import { CodedError } from "../../../src/error.ts";
+
+export type ClusterErrorCode =
+  | "BadModule"
+  | "BuildFailed"
+  | "CommandFailed"
+  | "GoMissing"
+  | "GoTooOld"
+  | "Locked"
+  | "NetworkTaken"
+  | "NodeUnsupported"
+  | "NotReady"
+  | "NotRunning"
+  | "PackagesMissing"
+  | "PathTooLong"
+  | "PortTaken";
+
+/** Anything that keeps the local cluster from being built, started, used or stopped. */
+export class ClusterError extends CodedError<ClusterErrorCode> {}

@@ -1,0 +1,84 @@
+import { versions } from "../versions.ts";
+
+/** One thing to build: a Go module folder under test/environment/modules, and the commands of it to compile. */
+export interface Part {
+  readonly name: string;
+  readonly version: string;
+  /** The folder under test/environment/modules whose go.mod and go.sum pin everything. */
+  readonly folder: string;
+  /** The pinned module, as go.mod has to require it; null for a program of our own. */
+  readonly requires: { readonly module: string; readonly version: string } | null;
+  /** Package path of each binary, by the binary's name. */
+  readonly binaries: Readonly<Record<string, string>>;
+  readonly linkerFlags: string;
+  /** What to expect of a cold build on two cores, in words. */
+  readonly coldBuild: string;
+}
+
+const stripped = "-s -w";
+
+function kubernetes(name: string, coldBuild: string): Part {
+  const [major = "", minor = ""] = versions.kubernetes.split(".");
+  const stamps = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].flatMap(target => [
+    `-X ${target}.gitVersion=v${versions.kubernetes}`,
+    `-X ${target}.gitMajor=${major}`,
+    `-X ${target}.gitMinor=${minor}`,
+    `-X ${target}.gitTreeState=clean`,
+    `-X ${target}.gitCommit=unknown`,
+    `-X ${target}.buildDate=1970-01-01T00:00:00Z`,
+  ]);
+  return {
+    name,
+    version: versions.kubernetes,
+    folder: "kubernetes",
+    requires: { module: "k8s.io/kubernetes", version: `v${versions.kubernetes}` },
+    binaries: { [name]: `k8s.io/kubernetes/cmd/${name}` },
+    linkerFlags: [stripped, ...stamps].join(" "),
+    coldBuild,
+  };
+}
+
+/** What every cluster runs: enough for an API server with its controllers, without a node. */
+export const controlPlaneParts: readonly Part[] = [
+  {
+    name: "etcd",
+    version: versions.etcd,
+    folder: "etcd",
+    requires: { module: "go.etcd.io/etcd/server/v3", version: `v${versions.etcd}` },
+    binaries: { etcd: "go.etcd.io/etcd/server/v3" },
+    linkerFlags: stripped,
+    coldBuild: "half a minute",
+  },
+  kubernetes("kube-apiserver", "4 minutes"),
+  kubernetes("kube-controller-manager", "half a minute"),
+  kubernetes("kube-scheduler", "some seconds"),
+  kubernetes("kubectl", "half a minute"),
+];
+
+/** What a node adds. The last is the process that holds a pod's namespaces: a program of a few lines. */
+export const nodeParts: readonly Part[] = [
+  {
+    name: "containerd",
+    version: versions.containerd,
+    folder: "containerd",
+    requires: { module: "github.com/containerd/containerd/v2", version: `v${versions.containerd}` },
+    binaries: {
+      containerd: "github.com/containerd/containerd/v2/cmd/containerd",
+      "containerd-shim-runc-v2": "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+      ctr: "github.com/containerd/containerd/v2/cmd/ctr",
+    },
+    linkerFlags: stripped,
+    coldBuild: "a minute",
+  },
+  kubernetes("kubelet", "half a minute"),
+  kubernetes("kube-proxy", "some seconds"),
+  {
+    name: "pause",
+    version: "1",
+    folder: "pause",
+    requires: null,
+    binaries: { pause: "." },
+    linkerFlags: stripped,
+    coldBuild: "some seconds",
+  },
+];
