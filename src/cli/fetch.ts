@@ -1,9 +1,5 @@
 import { writeFileSync } from "node:fs";
 import { Command } from "commander";
-import { executePlan } from "../fetcher/fetcher.ts";
-import { failureOf } from "../fetcher/outcome.ts";
-import { RegistryClient } from "../oci/client.ts";
-import { planFromEnvironment } from "../plan/transport.ts";
 import { version } from "./version.ts";
 
 export function fetchCommand(): Command {
@@ -21,36 +17,14 @@ log, and the container's termination message.
 `,
     )
     .action(async () => {
-      try {
-        await fetchAll();
-      } catch (error) {
-        const { exitCode, line } = failureOf(error);
-        process.stderr.write(`${line}\n`);
-        leaveTerminationMessage(line);
-        process.exitCode = exitCode;
-      }
+      const { runFetcher } = await import("../fetcher/run.ts");
+      const log = (line: string) => process.stdout.write(`wasmount-fetch: ${line}\n`);
+      const { exitCode, line } = await runFetcher(process.env, `wasmount/${version}`, log);
+      if (exitCode === 0) return;
+      process.stderr.write(`${line}\n`);
+      leaveTerminationMessage(line);
+      process.exitCode = exitCode;
     });
-}
-
-async function fetchAll(): Promise<void> {
-  const started = performance.now();
-  const { plan, hash } = planFromEnvironment(process.env);
-  const client = new RegistryClient({
-    registries: plan.registries,
-    limits: plan.limits,
-    signal: AbortSignal.timeout(plan.limits.deadlineMs),
-    deadlineMs: plan.limits.deadlineMs,
-    userAgent: `wasmount/${version}`,
-  });
-  try {
-    const log = (line: string) => process.stdout.write(`wasmount-fetch: ${line}\n`);
-    log(`plan ${hash.slice(0, 12)}: ${plan.filters.length} filter(s) for ${plan.dataPlane} ${plan.envoyVersion}`);
-    const { modules, files } = await executePlan(plan, client, log);
-    const milliseconds = Math.round(performance.now() - started);
-    log(`done: ${modules} module(s), ${files} file(s) written and read back in ${milliseconds} ms`);
-  } finally {
-    client.close();
-  }
 }
 
 /** The kubelet has made the file where there is one; elsewhere /dev is not ours to write to. */

@@ -1,0 +1,74 @@
+import { KubeConfig } from "@kubernetes/client-node";
+import { admit, type ResolveTag } from "../admission/admission.ts";
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import { envoyDataPlane } from "../dataplanes/envoy.ts";
+import { clusterNamespaces } from "../kube/cluster-namespaces.ts";
+import { KubeError } from "../kube/error.ts";
+import type { NamespaceSource } from "../kube/namespace.ts";
+import { namespacesFromFile } from "../kube/namespace-file.ts";
+import { createLogger } from "../observe/log.ts";
+import { createMetrics } from "../observe/metrics.ts";
+import { RegistryClient } from "../oci/client.ts";
+import { TagResolver } from "../oci/tag-resolver.ts";
+import type { Decide } from "./app.ts";
+import { startWebhook } from "./server.ts";
+
+export interface ServeOptions {
+  /** Path of the operator's configuration. */
+  readonly config: string;
+  readonly kubeconfig?: string | undefined;
+  /** Manifests to read namespaces from, in place of a cluster. */
+  readonly namespaceFile?: string | undefined;
+  readonly userAgent: string;
+}
+
+export interface Serving {
+  readonly port: number;
+  readonly plainPort: number;
+  /** Answers the calls in flight and ends. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Puts the webhook together and starts it.
+ * @throws ConfigError, KubeError, and what listening throws
+ */
+export async function serve(options: ServeOptions): Promise<Serving> {
+  const config = await loadConfig(options.config);
+  const log = createLogger(config.log.level);
+  const namespaces = await openNamespaces(options);
+  const registry = new RegistryClient({
+    registries: config.registries,
+    limits: config.limits,
+    userAgent: options.userAgent,
+  });
+  const resolver = new TagResolver(registry, config.limits.resolveSeconds * 1000);
+  const decide = decider(config, namespaces, reference => resolver.resolve(reference));
+  const server = await startWebhook(config, decide, namespaces.notReady, log, createMetrics());
+  return {
+    port: server.port,
+    plainPort: server.plainPort,
+    async stop() {
+      await server.drain();
+      registry.close();
+      await namespaces.close();
+    },
+  };
+}
+
+function decider(config: Config, namespaces: NamespaceSource, resolve: ResolveTag): Decide {
+  return async (pod, name) => {
+    const namespace = await namespaces.get(name);
+    if (namespace === null) throw new KubeError("NoNamespace", `namespace ${name} does not exist`);
+    return admit(pod, namespace, envoyDataPlane, config, resolve);
+  };
+}
+
+async function openNamespaces({ namespaceFile, kubeconfig }: ServeOptions): Promise<NamespaceSource> {
+  if (namespaceFile) return namespacesFromFile(namespaceFile);
+  const kubeConfig = new KubeConfig();
+  if (kubeconfig) kubeConfig.loadFromFile(kubeconfig);
+  else kubeConfig.loadFromDefault();
+  return clusterNamespaces(kubeConfig);
+}

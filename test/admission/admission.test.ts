@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { applyPatch } from "rfc6902";
+import { admit, type ResolveTag } from "../../src/admission/admission.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import type { Config } from "../../src/config/config.ts";
+import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
+import type { Decision } from "../../src/decision/decision.ts";
+import type { Namespace } from "../../src/kube/namespace.ts";
+import type { Pod } from "../../src/kube/pod.ts";
+import { planFromEnvironment } from "../../src/plan/transport.ts";
+import { digest, sampleNamespace, samplePod } from "./pods.ts";
+
+const config: Config = parseConfig(
+  `
+tls: {certFile: /tls/tls.crt, keyFile: /tls/tls.key}
+fetcher: {image: registry.example/wasmount:0.1.0}
+registries: [{host: "127.0.0.1:5000", plainHttp: true}]
+`,
+  "wasmount.yaml",
+);
+
+const unasked: ResolveTag = () => assert.fail("a registry was asked");
+
+function decide(pod: Pod, namespace: Namespace = sampleNamespace(), resolve = unasked, settings = config) {
+  return admit(pod, namespace, envoyDataPlane, settings, resolve);
+}
+
+function injected(decision: Decision): Extract<Decision, { outcome: "Injected" }> {
+  return decision.outcome === "Injected" ? decision : assert.fail(`${decision.outcome} ${decision.reason}: ${decision.detail}`);
+}
+
+function patched(pod: Pod, decision: Decision): Pod {
+  const copy = structuredClone(pod);
+  const results = applyPatch(copy, structuredClone(injected(decision).patch) as never);
+  assert.deepEqual(results.filter(result => result !== null), []);
+  return copy;
+}
+
+async function denied(reason: string, detail: RegExp, decision: Promise<Decision>): Promise<void> {
+  const result = await decision;
+  assert.equal(result.outcome, "Denied");
+  assert.equal(result.reason, reason, result.detail);
+  assert.match(result.detail, detail);
+}
+
+describe("admission", () => {
+  it("gives the pod a fetcher, a volume and a proxy that reads from it", async () => {
+    const pod = samplePod();
+    const result = patched(pod, await decide(pod));
+    const [fetcher] = result.spec.initContainers ?? [];
+    assert.equal(fetcher?.name, "wasmount-fetch");
+    assert.equal(fetcher?.image, "registry.example/wasmount:0.1.0");
+    assert.deepEqual(fetcher?.securityContext, {
+      runAsUser: 101,
+      runAsGroup: 101,
+      runAsNonRoot: true,
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+      seccompProfile: { type: "RuntimeDefault" },
+    });
+    assert.deepEqual(fetcher?.volumeMounts, [
+      { name: "wasmount", mountPath: "/wasmount" },
+      { name: "wasmount-no-token", mountPath: "/var/run/secrets/kubernetes.io/serviceaccount", readOnly: true },
+      { name: "config", mountPath: "/wasmount-source", readOnly: true },
+    ]);
+    assert.deepEqual(result.spec.containers[1]?.volumeMounts?.at(-1), { name: "wasmount", mountPath: "/wasmount", readOnly: true });
+    assert.deepEqual(result.spec.containers[0], pod.spec.containers[0], "the application is left alone");
+    assert.equal(result.metadata.labels?.["wasmount.dev/injected"], "true");
+  });
+
+  it("puts into the environment the plan that it decided on", async () => {
+    const pod = samplePod({ annotations: { "wasmount.dev/config.headers": "a: b", "wasmount.dev/root-id.headers": "r" } });
+    const decision = injected(await decide(pod));
+    const env = patched(pod, decision).spec.initContainers?.[0]?.env ?? [];
+    const { plan, hash } = planFromEnvironment(Object.fromEntries(env.map(({ name, value }) => [name, value])));
+    assert.deepEqual(plan, decision.plan);
+    assert.equal(hash, decision.planHash);
+    assert.deepEqual(plan.filters, [
+      {
+        name: "headers",
+        slot: "in-last-01",
+        phase: "last",
+        repository: "registry.example/headers",
+        digest: digest("a"),
+        reference: `registry.example/headers@${digest("a")}`,
+        config: '{"a":"b"}',
+        rootId: "r",
+      },
+    ]);
+    assert.deepEqual(plan.registries, [{ host: "127.0.0.1:5000", plainHttp: true }]);
+    assert.equal(plan.limits.deadlineMs, 120_000);
+    assert.equal(patched(pod, decision).metadata.labels?.["wasmount.dev/plan"], hash.slice(0, 12));
+  });
+
+  it("numbers slots inside each phase, in order", async () => {
+    const at = `@${digest("b")}`;
+    const pod = samplePod({
+      annotations: {
+        "wasmount.dev/module.z": `x/z${at}`,
+        "wasmount.dev/order.z": "-1",
+        "wasmount.dev/module.a": `x/a${at}`,
+        "wasmount.dev/phase.a": "first",
+      },
+    });
+    const { plan } = injected(await decide(pod));
+    assert.deepEqual(plan.filters.map(({ name, slot }) => [name, slot]), [["z", "in-last-01"], ["a", "in-first-01"], ["headers", "in-last-02"]]);
+  });
+
+  it("has nothing to do in a second pass", async () => {
+    for (const pod of [samplePod(), samplePod({ proxy: { args: null } })]) {
+      const once = patched(pod, await decide(pod));
+      assert.deepEqual(injected(await decide(once)).patch, []);
+    }
+  });
+
+  it("moves the fetcher to the front again where another webhook put something before it", async () => {
+    const once = patched(samplePod(), await decide(samplePod()));
+    const moved: Pod = { ...once, spec: { ...once.spec, initContainers: [{ name: "istio-init" }, ...(once.spec.initContainers ?? [])] } };
+    const again = patched(moved, await decide(moved));
+    assert.deepEqual(again.spec.initContainers?.map(({ name }) => name), ["wasmount-fetch", "istio-init"]);
+  });
+
+  it("replaces a fetcher and a status that someone else wrote", async () => {
+    const forged = samplePod({
+      annotations: { "wasmount.dev/status": "forged" },
+      labels: { "wasmount.dev/injected": "true", "wasmount.dev/plan": "forged" },
+      spec: { containers: samplePod().spec.containers, volumes: samplePod().spec.volumes ?? [], initContainers: [{ name: "wasmount-fetch", image: "evil" }] },
+    });
+    const honest = patched(samplePod(), await decide(samplePod()));
+    const result = patched(forged, await decide(forged));
+    assert.deepEqual(result.spec.initContainers, honest.spec.initContainers);
+    assert.deepEqual(result.metadata.annotations, honest.metadata.annotations);
+    assert.deepEqual(result.metadata.labels, honest.metadata.labels);
+  });
+
+  it("holds modules to the release of the proxy's image, else to the configured one", async () => {
+    const version = async (image: string) => injected(await decide(samplePod({ proxy: { image } }))).plan.envoyVersion;
+    assert.equal(await version("envoyproxy/envoy:v1.33.1"), "1.33");
+    assert.equal(await version("envoyproxy/envoy:dev"), "1.40");
+  });
+
+  describe("tags", () => {
+    const pod = samplePod({ annotations: { "wasmount.dev/module.headers": "registry.example/headers:1.0" } });
+
+    it("are resolved, and what was resolved is pinned", async () => {
+      const { plan } = injected(await decide(pod, sampleNamespace(), async () => ({ digest: digest("c") })));
+      assert.equal(plan.filters[0]?.digest, digest("c"));
+      assert.equal(plan.filters[0]?.reference, "registry.example/headers:1.0");
+    });
+
+    it("that can't be resolved deny the pod, with what the registry said", async () => {
+      await denied("TagUnresolved", /module\.headers: no answer/, decide(pod, sampleNamespace(), async () => ({ problem: "no answer" })));
+    });
+
+    it("are refused where the operator requires digests", async () => {
+      const strict = { ...config, reference: { requireDigest: true } };
+      await denied("DigestRequired", /headers:1\.0 has no @sha256/, decide(pod, sampleNamespace(), unasked, strict));
+      assert.equal((await decide(samplePod(), sampleNamespace(), unasked, strict)).outcome, "Injected");
+    });
+  });
+
+  it("skips what is not switched on, opted out, or without filters", async () => {
+    const skipped = async (pod: Pod, namespace: Namespace) => {
+      const { outcome, reason } = await decide(pod, namespace);
+      assert.equal(outcome, "Skipped");
+      return reason;
+    };
+    const off = sampleNamespace({ labels: {} });
+    assert.equal(await skipped(samplePod(), off), "NotSwitchedOn");
+    assert.equal(await skipped(samplePod({ labels: { "wasmount.dev/inject": "false" } }), sampleNamespace()), "OptedOut");
+    assert.equal(await skipped(samplePod({ annotations: { "wasmount.dev/module.headers": "none" } }), sampleNamespace()), "NoFilters");
+  });
+
+  it("denies a reference that is none, pointing at the place", async () => {
+    const pod = samplePod({ annotations: { "wasmount.dev/module.headers": "registry.example/Headers:1.0" } });
+    await denied("BadReference", /module\.headers: .*"H" at character 18/, decide(pod));
+  });
+
+  it("denies filters that do not fit into one plan", async () => {
+    const words = () => Array.from({ length: 15_000 }, () => Math.random().toString(36)).join(" ").slice(0, 65_000);
+    const annotations = Object.fromEntries(
+      Array.from({ length: 16 }, (_, index) => [
+        [`wasmount.dev/module.f${index}`, `x/f@${digest("a")}`],
+        [`wasmount.dev/config.f${index}`, words()],
+      ]).flat(),
+    );
+    const { metadata, spec } = samplePod();
+    await denied("PlanTooLarge", /bytes of environment/, decide({ metadata: { ...metadata, annotations }, spec }));
+  });
+
+  it("passes on what settings and data plane refuse", async () => {
+    await denied("UnknownKey", /modul/, decide(samplePod({ annotations: { "wasmount.dev/modul.x": "a" } })));
+    await denied("ProxyNotFound", /looked for/, decide(samplePod({ proxy: { name: "other", image: "other" } })));
+    await denied("MountShadowed", /other/, decide(samplePod({ proxy: { volumeMounts: [{ name: "other", mountPath: "/wasmount/x" }] } })));
+    await denied("BadSwitch", /maybe/, decide(samplePod({ labels: { "wasmount.dev/inject": "maybe" } })));
+  });
+});
