@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { BootstrapError } from "./bootstrap-error.ts";
+import { checkRoot, checkSlots, discoveredName, WASM_TYPE_URL } from "./discovered-filter.ts";
+
+/** One filter as its slot's filter file tells Envoy. */
+export interface FilterFile {
+  readonly slot: string;
+  /** The filter's name, a DNS label: Envoy calls the plugin so in logs and statistics. */
+  readonly name: string;
+  /** Proxy-Wasm root id, "" for none. */
+  readonly rootId: string;
+  /** Text handed to the module as its plugin configuration; null for none. */
+  readonly config: string | null;
+  /** SHA-256 of the module's bytes, 64 lower-case hex digits. */
+  readonly moduleSha256: string;
+  /** Absolute path of the shared volume in the proxy. */
+  readonly root: string;
+  /** The proxy's release, "major.minor". */
+  readonly envoyVersion: string;
+}
+
+/** The largest plugin configuration, in UTF-16 code units. */
+export const MAX_CONFIG_LENGTH = 1024 * 1024;
+
+/**
+ * The text of `<root>/filters/<slot>.yaml`: a DiscoveryResponse with the one TypedExtensionConfig that Envoy asks the
+ * file for (envoy.service.discovery.v3, envoy.extensions.filters.http.wasm.v3). It is JSON, which is YAML too, so that
+ * no unquoted word is taken for a boolean or a number.
+ * @throws BootstrapError InvalidInput
+ */
+export function filterFile(filter: FilterFile): string {
+  check(filter);
+  const version = filterVersion(filter);
+  const vm = {
+    // Generations must not share a VM: a trap in the old one would take the new one down.
+    vm_id: `${filter.name}-${version}`,
+    runtime: "envoy.wasm.runtime.v8",
+    code: { local: { filename: modulePath(filter.root, filter.moduleSha256) } },
+  };
+  const configuration =
+    filter.config === null ? {} : { configuration: { "@type": STRING_VALUE_TYPE_URL, value: filter.config } };
+  const config = {
+    name: filter.name,
+    root_id: filter.rootId,
+    vm_config: vm,
+    ...configuration,
+    ...failurePolicy(filter.envoyVersion),
+  };
+  const response = {
+    version_info: version,
+    resources: [
+      {
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        name: discoveredName(filter.slot),
+        typed_config: { "@type": WASM_TYPE_URL, config },
+      },
+    ],
+  };
+  return `${escapeLineBreaks(JSON.stringify(response, null, 2))}\n`;
+}
+
+const STRING_VALUE_TYPE_URL = "type.googleapis.com/google.protobuf.StringValue";
+
+/**
+ * What tells one generation of a filter from another: SHA-256, 64 hex digits, over all that Envoy is told. Envoy
+ * reports it in the statistic `extension_config_discovery.http_filter.<name>.version_text`.
+ */
+export function filterVersion(filter: FilterFile): string {
+  const content = [
+    "wasmount filter 1",
+    filter.slot,
+    filter.name,
+    filter.rootId,
+    filter.config,
+    filter.moduleSha256,
+    filter.root,
+    failurePolicy(filter.envoyVersion),
+  ];
+  return createHash("sha256").update(JSON.stringify(content)).digest("hex");
+}
+
+/** Where a module lies in the volume: under its own hash, since Envoy never reads a path twice. */
+export function modulePath(root: string, sha256: string): string {
+  return `${root}/modules/${sha256}.wasm`;
+}
+
+/** Envoy before 1.33 refuses the field; closed is its default, too. */
+function failurePolicy(envoyVersion: string): { readonly failure_policy?: "FAIL_CLOSED" } {
+  const [, major, minor] = /^(\d{1,4})\.(\d{1,4})$/.exec(envoyVersion) ?? [];
+  if (major === undefined || minor === undefined) {
+    throw invalid(`the Envoy version ${JSON.stringify(envoyVersion)} is not of the form "1.40"`);
+  }
+  const known = Number(major) > 1 || (Number(major) === 1 && Number(minor) >= 33);
+  return known ? { failure_policy: "FAIL_CLOSED" } : {};
+}
+
+function check(filter: FilterFile): void {
+  checkSlots([filter.slot]);
+  checkRoot(filter.root);
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(filter.name)) {
+    throw invalid(`the filter's name ${JSON.stringify(filter.name)} is not a DNS label`);
+  }
+  if (!/^[0-9a-f]{64}$/.test(filter.moduleSha256)) {
+    throw invalid(`the module's SHA-256 ${JSON.stringify(filter.moduleSha256)} is not 64 lower-case hex digits`);
+  }
+  const texts = { "root id": filter.rootId, configuration: filter.config ?? "" };
+  for (const [what, text] of Object.entries(texts)) {
+    if (text.length > MAX_CONFIG_LENGTH) {
+      throw invalid(`the ${what} of filter ${filter.name} is longer than ${MAX_CONFIG_LENGTH} characters`);
+    }
+    if (!text.isWellFormed()) {
+      throw invalid(`the ${what} of filter ${filter.name} holds half a surrogate pair, which no UTF-8 text can`);
+    }
+  }
+}
+
+function invalid(message: string): BootstrapError {
+  return new BootstrapError("InvalidInput", message);
+}
+
+/** JSON lets these stand in strings as they are; YAML 1.1 takes them for line breaks. */
+function escapeLineBreaks(json: string): string {
+  return json.replace(/[\u007f-\u009f\u2028\u2029\ufeff]/g, character => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
