@@ -61,7 +61,9 @@ export function parseReference(text: string): Reference {
   const digest = at === -1 ? null : readDigest(text, at + 1);
   const named = at === -1 ? text.length : at;
   const colon = text.lastIndexOf(":", named - 1);
-  const tagged = colon > text.lastIndexOf("/", named - 1) && colon >= start && text[start] !== "[";
+  const slash = text.lastIndexOf("/", named - 1);
+  // The colons of "[::1]" alone are its own.
+  const tagged = colon >= start && colon > slash && (text[start] !== "[" || slash > start);
   const tag = tagged ? readTag(text, colon + 1, named) : null;
   return { ...readName(text, start, tagged ? colon : named), tag, digest };
 }
