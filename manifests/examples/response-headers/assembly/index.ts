@@ -1,7 +1,7 @@
 // A filter that adds response headers. Its configuration is one header a line:
 //
-//     x-served-by: wasmount
-//     x-frame-options: DENY
+//     x-served-by = wasmount
+//     x-frame-options = DENY
 //
 // Envoy calls a module through exported functions (Proxy-Wasm ABI 0.2.1). The SDK exports them all and turns each
 // call into a method of two kinds of object: one RootContext per configured filter, one Context per request.
@@ -28,13 +28,14 @@ class ResponseHeadersRoot extends RootContext {
     for (let i = 0; i < lines.length; i++) {
       const line = lines[i].trim();
       if (line == "") continue;
-      const colon = line.indexOf(":");
-      if (colon < 1) {
-        log(LogLevelValues.error, "response-headers: line " + (i + 1).toString() + " is not 'name: value': " + line);
+      const equals = line.indexOf("=");
+      const name = line.substring(0, max(equals, 0)).trim().toLowerCase();
+      if (!isHeaderName(name)) {
+        log(LogLevelValues.error, "response-headers: line " + (i + 1).toString() + " is not 'name = value': " + line);
         return false;
       }
-      this.names.push(line.substring(0, colon).trim().toLowerCase());
-      this.values.push(line.substring(colon + 1).trim());
+      this.names.push(name);
+      this.values.push(line.substring(equals + 1).trim());
     }
     return true;
   }
@@ -54,6 +55,17 @@ class ResponseHeaders extends Context {
     }
     return FilterHeadersStatusValues.Continue;
   }
+}
+
+// Envoy sends what it is given: a name that is none would break the response for every client.
+function isHeaderName(name: string): bool {
+  for (let i = 0; i < name.length; i++) {
+    const c = name.charCodeAt(i);
+    const letter = c >= 97 && c <= 122;
+    const digit = c >= 48 && c <= 57;
+    if (!letter && !digit && c != 45 && c != 95) return false;
+  }
+  return name.length > 0;
 }
 
 // The empty root id is what Envoy asks for when no annotation wasmount.dev/root-id.<filter> names another.
