@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Volume } from "../../src/fetcher/volume.ts";
+
+describe("shared volume", () => {
+  let root: string;
+  let volume: Volume;
+
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), "wasmount-volume-"));
+    volume = new Volume(root);
+    await volume.open();
+  });
+
+  afterEach(async () => {
+    for (const folder of await readdir(root)) await chmod(join(root, folder), 0o755);
+    await rm(root, { recursive: true });
+  });
+
+  it("shows a file only when it is whole, read-only", async () => {
+    const final = volume.path("modules", "x.wasm");
+    const file = await volume.create(final);
+    await file.write(Buffer.from("half"));
+    await assert.rejects(stat(final), { code: "ENOENT" });
+    await file.write(Buffer.from(" and half"));
+    assert.equal(await file.finish(final), createHash("sha256").update("half and half").digest("hex"));
+    assert.equal(await readFile(final, "utf8"), "half and half");
+    assert.equal((await stat(final)).mode & 0o777, 0o444);
+    assert.deepEqual(await readdir(volume.path("modules")), ["x.wasm"]);
+  });
+
+  it("leaves nothing of a file that was given up", async () => {
+    const file = await volume.create(volume.path("modules", "x.wasm"));
+    await file.write(Buffer.from("half"));
+    await file.discard();
+    assert.deepEqual(await readdir(volume.path("modules")), []);
+  });
+
+  it("clears what a killed run left unfinished, and nothing else", async () => {
+    await volume.write(volume.path("modules", "kept.wasm"), "kept");
+    await writeFile(volume.path("modules", ".unfinished-0123"), "half");
+    await new Volume(root).open();
+    assert.deepEqual(await readdir(volume.path("modules")), ["kept.wasm"]);
+  });
+
+  it("closes its folders once all it wrote reads back right", async () => {
+    await volume.write(volume.path("filters", "a.yaml"), "a");
+    assert.equal(await volume.seal(), 1);
+    assert.equal((await stat(volume.path("filters"))).mode & 0o777, 0o555);
+    await new Volume(root).open();
+    assert.equal((await stat(volume.path("filters"))).mode & 0o777, 0o755, "a later run may write again");
+  });
+
+  for (const [title, tamper] of [
+    ["was changed", (path: string) => writeFile(path, "b")],
+    ["is gone", (path: string) => rm(path)],
+  ] as const) {
+    it(`does not seal a file that ${title}`, async () => {
+      const path = volume.path("filters", "a.yaml");
+      await volume.write(path, "a");
+      await chmod(path, 0o644);
+      await tamper(path);
+      await assert.rejects(volume.seal(), { code: "Altered", message: /a\.yaml/ });
+    });
+  }
+
+  it("looks at adopted files too", async () => {
+    const path = volume.path("modules", "old.wasm");
+    await writeFile(path, "old");
+    volume.adopt(path, "0".repeat(64));
+    await assert.rejects(volume.seal(), { code: "Altered" });
+  });
+
+  it("says what it could not do where the volume is none", async () => {
+    await assert.rejects(new Volume("/proc/self/status").open(), {
+      code: "Volume",
+      message: /can't make \/proc\/self\/status\/modules/,
+    });
+  });
+});
