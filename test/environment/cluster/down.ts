@@ -72,6 +72,9 @@ async function mountPoints(): Promise<readonly string[]> {
   return lines.map(line => unescaped(line.split(" ")[4] ?? ""));
 }
 
+/** Where the CNI library notes what it did for each container. */
+const cniResults = "/var/lib/cni/results";
+
 /** What kubelet, containerd and CNI write at fixed places outside the state folder. */
 async function removeTraces(): Promise<void> {
   for (const name of await names("/var/log/containers")) {
@@ -79,8 +82,11 @@ async function removeTraces(): Promise<void> {
     const target = await readlink(link).catch(() => "");
     if (target.startsWith(`${stateFolder()}/`)) await rm(link, { force: true });
   }
-  for (const name of await names("/var/lib/cni/results")) {
-    if (name.startsWith("wasmount-pods-")) await rm(join("/var/lib/cni/results", name), { force: true });
+  for (const name of await names(cniResults)) {
+    const file = join(cniResults, name);
+    // JSON that names the network namespace, which containerd keeps in our folder.
+    const text = await readFile(file, "utf8").catch(() => "");
+    if (text.includes(JSON.stringify(`${stateFolder()}/`).slice(1, -1))) await rm(file, { force: true });
   }
   await removeEmptyGroups("/sys/fs/cgroup/kubepods");
   for (const controller of await names("/sys/fs/cgroup")) {

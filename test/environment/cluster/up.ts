@@ -6,7 +6,7 @@ import { type Binaries, clusterBinaries } from "./binaries.ts";
 import { ensureCertificates } from "./certificates.ts";
 import { type Component, components, containerdSocket } from "./component.ts";
 import { pauseReference, writeConfiguration } from "./configuration.ts";
-import { importArchive } from "./containerd.ts";
+import { importArchive, removeContainers } from "./containerd.ts";
 import { ClusterError } from "./error.ts";
 import { healthProblem } from "./health.ts";
 import { locked } from "./lock.ts";
@@ -55,7 +55,7 @@ export function raiseCluster(node: boolean, progress: Progress): Promise<RaisedC
     await prepare(settings, progress);
     for (const component of components(settings)) {
       await ensureRunning(component, progress);
-      if (component.name === "containerd") await importPause(binaries, progress);
+      if (component.name === "containerd") await prepareContainerd(binaries, known === null, progress);
     }
     progress(settings.node ? "waiting for the node to get ready" : "waiting for the cluster to get ready");
     await waitFor(limits.cluster, "the cluster", () => clusterProblem(settings), logsToShow(settings));
@@ -147,7 +147,9 @@ function logsToShow(settings: Settings): readonly string[] {
   return names.map(name => stateFolder("logs", `${name}.log`));
 }
 
-async function importPause(binaries: Binaries, progress: Progress): Promise<void> {
+/** Before the kubelet starts. A new cluster inherits images, but not the containers of one that was not ended well. */
+async function prepareContainerd(binaries: Binaries, isNew: boolean, progress: Progress): Promise<void> {
+  if (isNew) await removeContainers(binaries["containerd"] ?? "");
   const image = await pauseImage(pauseReference, binaries["pause"] ?? "");
   await importArchive(binaries["containerd"] ?? "", image.archivePath, progress);
 }

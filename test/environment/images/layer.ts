@@ -85,7 +85,11 @@ function addImageEntry(tar: Pack, entry: ImageEntry): Promise<void> {
 }
 
 /** Adds one tar entry with the fixed owner and date of all of ours. */
-export async function addEntry(tar: Pack, headers: Partial<Header> & { readonly name: string }, source: ImageSource | null): Promise<void> {
+export async function addEntry(
+  tar: Pack,
+  headers: Partial<Header> & { readonly name: string },
+  source: ImageSource | null,
+): Promise<void> {
   const fixed = { ...headers, uid: 0, gid: 0, mtime: new Date(0) };
   if (source && "path" in source) {
     const { size } = await stat(source.path);
