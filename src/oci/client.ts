@@ -55,7 +55,12 @@ export class RegistryClient implements ModuleSource {
    * Fetches a manifest or an index. Asked for by digest, the bytes have that digest; asked for by tag, the digest
    * returned is that of the bytes.
    */
-  manifest(registry: string, repository: string, digestOrTag: string, signal?: AbortSignal): Promise<FetchedManifest> {
+  async manifest(
+    registry: string,
+    repository: string,
+    digestOrTag: string,
+    signal?: AbortSignal,
+  ): Promise<FetchedManifest> {
     const place = this.#session.place("manifest", registry, repository, "pull", signal);
     const expected = isDigest(digestOrTag) ? digestOrTag : null;
     return this.#session.read(place, "GET", `manifests/${digestOrTag}`, manifestHeaders(), async response => {

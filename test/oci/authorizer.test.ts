@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { PasswordCredential } from "../../src/oci/credentials.ts";
+import { digestOf } from "../../src/oci/digest.ts";
+import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
+import { parseReference } from "../../src/oci/reference.ts";
+import { realmUrl } from "../../src/oci/token.ts";
+import { coded, type ScriptedServer, Stage } from "./scripted-server.ts";
+
+const password = (username: string): PasswordCredential => ({
+  kind: "password",
+  username,
+  password: `${username}-secret`,
+});
+const basic = (username: string) => `Basic ${Buffer.from(`${username}:${username}-secret`).toString("base64")}`;
+
+describe("authentication", () => {
+  const stage = new Stage();
+  afterEach(() => stage.clear());
+
+  interface Behaviour {
+    /** What the token endpoint answers; default: a token for anyone. */
+    readonly token?: (request: IncomingMessage, response: ServerResponse) => void;
+    readonly challenge?: (address: string) => string;
+    /** Which Authorization opens the registry; default: "Bearer good". */
+    readonly open?: (authorization: string | undefined) => boolean;
+    readonly closedStatus?: number;
+  }
+
+  /** A registry with one manifest and a token endpoint on the same host. */
+  async function registryWith(behaviour: Behaviour = {}): Promise<ScriptedServer> {
+    const { open = authorization => authorization === "Bearer good" } = behaviour;
+    const token = behaviour.token ?? ((_request, response) => void response.end('{"token":"good"}'));
+    const challenge = behaviour.challenge ?? (address => `Bearer realm="http://${address}/token",service="reg"`);
+    const server: ScriptedServer = await stage.serve((request, response) => {
+      if (request.url?.startsWith("/token")) return token(request, response);
+      if (!open(request.headers.authorization)) {
+        const status = request.headers.authorization ? (behaviour.closedStatus ?? 401) : 401;
+        response.writeHead(status, { "www-authenticate": challenge(server.address) }).end();
+        return;
+      }
+      response.writeHead(200, {
+        "content-type": OCI_MANIFEST,
+        "content-length": "2",
+        "docker-content-digest": digestOf(Buffer.from("{}")),
+      });
+      response.end();
+    });
+    return server;
+  }
+
+  const tokenRequests = (server: ScriptedServer) => server.seen.filter(({ url }) => url.startsWith("/token"));
+  const at = (server: ScriptedServer) => parseReference(`${server.address}/team/filter:v1`);
+
+  it("fetches an anonymous token for what it wants to do, and keeps it", async () => {
+    const server = await registryWith();
+    const client = stage.client([server]);
+    await client.resolve(at(server));
+    await client.resolve(at(server));
+    assert.deepEqual(
+      tokenRequests(server).map(({ url, authorization }) => [url, authorization]),
+      [["/token?service=reg&scope=repository%3Ateam%2Ffilter%3Apull", null]],
+    );
+    assert.deepEqual(
+      server.seen.filter(({ method }) => method === "HEAD").map(({ authorization }) => authorization),
+      [null, "Bearer good", "Bearer good"],
+    );
+  });
+
+  it("asks again when the token has run out", async () => {
+    const server = await registryWith({
+      token: (_request, response) => void response.end('{"access_token":"good","expires_in":30}'),
+    });
+    let now = 0;
+    const client = stage.client([server], { now: () => now });
+    await client.resolve(at(server));
+    now = 19_000;
+    await client.resolve(at(server));
+    assert.equal(tokenRequests(server).length, 1);
+    now = 21_000;
+    await client.resolve(at(server));
+    assert.equal(tokenRequests(server).length, 2);
+  });
+
+  it("asks again when the registry no longer takes the token", async () => {
+    let good = "one";
+    const server = await registryWith({
+      token: (_request, response) => void response.end(JSON.stringify({ token: good })),
+      open: authorization => authorization === `Bearer ${good}`,
+    });
+    const client = stage.client([server]);
+    await client.resolve(at(server));
+    good = "two";
+    await client.resolve(at(server));
+    assert.equal(tokenRequests(server).length, 2);
+  });
+
+  it("tries the credentials in order where the realm refuses one", async () => {
+    const server = await registryWith({
+      token: (request, response) => {
+        const right = request.headers.authorization === basic("second");
+        response.writeHead(right ? 200 : 401).end(right ? '{"token":"good"}' : "");
+      },
+    });
+    const client = stage.client([server], { credentials: () => ["first", "second", "third"].map(password) });
+    await client.resolve(at(server));
+    assert.deepEqual(
+      tokenRequests(server).map(({ authorization }) => authorization),
+      [basic("first"), basic("second")],
+    );
+  });
+
+  for (const status of [401, 403]) {
+    it(`tries the credentials in order where the registry answers ${status}`, async () => {
+      const server = await registryWith({
+        challenge: () => "Basic realm=x",
+        open: authorization => authorization === basic("second"),
+        closedStatus: status,
+      });
+      const client = stage.client([server], { credentials: () => ["first", "second"].map(password) });
+      await client.resolve(at(server));
+      assert.deepEqual(
+        server.seen.map(({ authorization }) => authorization),
+        [null, basic("first"), basic("second")],
+      );
+    });
+  }
+
+  it("tries eight credentials and no more", async () => {
+    const server = await registryWith({ challenge: () => "Basic realm=x", open: () => false });
+    const credentials = () => Array.from({ length: 50 }, (_, index) => password(`user${index}`));
+    await assert.rejects(stage.client([server], { credentials }).resolve(at(server)), coded("Unauthorized"));
+    assert.equal(server.seen.length, 9);
+  });
+
+  it("gives no token to callers with other credentials", async () => {
+    const server = await registryWith({
+      token: (request, response) => {
+        const right = request.headers.authorization === basic("owner");
+        response.writeHead(right ? 200 : 401).end(right ? '{"token":"good"}' : "");
+      },
+    });
+    let caller = "owner";
+    const client = stage.client([server], { credentials: () => [password(caller)] });
+    await client.resolve(at(server));
+    caller = "stranger";
+    await assert.rejects(client.resolve(at(server)), coded("Unauthorized"));
+  });
+
+  it("says what is missing, and no secret", async () => {
+    const server = await registryWith({
+      open: () => false,
+      token: (_request, response) => void response.writeHead(401).end(),
+    });
+    await assert.rejects(stage.client([server]).resolve(at(server)), coded("Unauthorized", /there are none for it/));
+    const client = stage.client([server], { credentials: () => [password("robot")] });
+    await assert.rejects(
+      client.resolve(at(server)),
+      coded("Unauthorized", /^(?!.*(?:robot|secret)).*refuses the credentials/),
+    );
+  });
+
+  it("sends no credential to a realm without TLS on another host", async () => {
+    const thief = await stage.serve((_request, response) => void response.end('{"token":"good"}'));
+    const server = await registryWith({ challenge: () => `Bearer realm="http://${thief.address}/token"` });
+    const client = stage.client([server, thief], { credentials: () => [password("robot")] });
+    await assert.rejects(client.resolve(at(server)), coded("BadChallenge"));
+    assert.equal(thief.seen.length, 0);
+  });
+
+  it("follows no redirect of a token request", async () => {
+    const thief = await stage.serve((_request, response) => void response.end('{"token":"good"}'));
+    const server = await registryWith({
+      token: (_request, response) => void response.writeHead(307, { location: `http://${thief.address}/` }).end(),
+    });
+    const client = stage.client([server, thief], { credentials: () => [password("robot")] });
+    await assert.rejects(client.resolve(at(server)), coded("UnsafeRedirect"));
+    assert.equal(thief.seen.length, 0);
+  });
+
+  const unusable: readonly (readonly [what: string, body: string, code: string])[] = [
+    ["larger than 128 KiB", JSON.stringify({ token: "x".repeat(128 * 1024) }), "TooLarge"],
+    ["that would break the header", JSON.stringify({ token: "good\r\nx-admin: 1" }), "BadResponse"],
+    ["that is empty", JSON.stringify({ token: "" }), "BadResponse"],
+    ["that is no text", JSON.stringify({ token: { a: 1 } }), "BadResponse"],
+    ["in a body that is no JSON", "token=good", "BadResponse"],
+    ["given twice", '{"token":"good","token":"bad"}', "BadResponse"],
+  ];
+  for (const [what, body, code] of unusable) {
+    it(`refuses a token ${what}`, async () => {
+      const server = await registryWith({ token: (_request, response) => void response.end(body) });
+      await assert.rejects(stage.client([server]).resolve(at(server)), coded(code));
+    });
+  }
+});
+
+describe("realmUrl", () => {
+  const https = new URL("https://reg.example/v2/");
+  const plain = new URL("http://reg.example:5000/v2/");
+
+  it("takes any https name, and the registry's own host without TLS", () => {
+    assert.equal(realmUrl("https://auth.example/token?a=b", https).href, "https://auth.example/token?a=b");
+    assert.equal(realmUrl("http://reg.example:5000/token", plain).host, "reg.example:5000");
+    assert.equal(realmUrl("https://10.0.0.1/token", new URL("https://10.0.0.1:5000/v2/")).host, "10.0.0.1");
+  });
+
+  const refused: readonly (readonly [realm: string, registry: URL])[] = [
+    ["http://reg.example/token", https],
+    ["http://auth.example/token", https],
+    ["http://auth.example/token", plain],
+    ["http://reg.example/token", plain],
+    ["https://10.0.0.1/token", https],
+    ["https://127.0.0.1/token", https],
+    ["https://[::1]/token", https],
+    ["https://2130706433/token", https],
+    ["https://169.254.169.254/token", https],
+    ["https://user:secret@auth.example/token", https],
+    ["ftp://auth.example/token", https],
+    ["/token", https],
+    ["auth.example", https],
+  ];
+  for (const [realm, registry] of refused) {
+    it(`refuses ${realm} of ${registry.origin}`, () => {
+      assert.throws(() => realmUrl(realm, registry), coded("BadChallenge"));
+    });
+  }
+});
