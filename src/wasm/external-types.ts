@@ -68,7 +68,9 @@ export function readTagType(reader: ByteReader, contents: ModuleContents): Funct
   const offset = reader.offset;
   if (reader.byte("a tag's attribute") !== 0)
     throw new WasmError("Malformed", "a tag's attribute must be 0 (exception)", offset);
-  return readFunctionIndex(reader, contents);
+  const type = readFunctionIndex(reader, contents);
+  if (type.text.endsWith("-> ()")) return type;
+  throw new WasmError("Malformed", `a tag has the type ${type.text}; it must have no results`, offset);
 }
 
 function readLimits(reader: ByteReader, flags: number): { initial: bigint; maximum: bigint | null } {

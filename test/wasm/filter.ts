@@ -22,6 +22,8 @@ export interface FilterParts {
   readonly rawImports?: readonly (readonly [string, string, Bytes])[];
   /** Exported functions besides the ABI marker: name to signature. Their bodies return zeroes. */
   readonly functions?: Readonly<Record<string, string>>;
+  /** The index of a function's type, where it isn't to be the plain type of its signature. */
+  readonly functionTypes?: Readonly<Record<string, number>>;
   /** Instructions instead of zeroes, by exported name. */
   readonly bodies?: Readonly<Record<string, Bytes>>;
   /** Memory types. */
@@ -30,6 +32,8 @@ export interface FilterParts {
   readonly rawExports?: readonly (readonly [string, number, number])[];
   /** Further type entries, before all others. */
   readonly rawTypes?: readonly Bytes[];
+  /** How many types those define, where a recursion group makes it another number than that of the entries. */
+  readonly rawTypeCount?: number;
   readonly tables?: readonly Bytes[];
   readonly globals?: readonly Bytes[];
   readonly tags?: readonly Bytes[];
@@ -45,12 +49,14 @@ export interface FilterParts {
 export function filterSections(parts: FilterParts = {}): Section[] {
   const types: Bytes[] = [...(parts.rawTypes ?? [])];
   const interned = new Map<string, number>();
+  const offset = (parts.rawTypeCount ?? types.length) - types.length;
   const typeOf = (signature: string): number => {
     const known = interned.get(signature);
     if (known !== undefined) return known;
-    interned.set(signature, types.length);
+    const index = types.length + offset;
+    interned.set(signature, index);
     types.push(functionType(signature));
-    return types.length - 1;
+    return index;
   };
   const imports = [
     ...(parts.imports ?? []).map(([module, name, signature]) => [
@@ -67,7 +73,7 @@ export function filterSections(parts: FilterParts = {}): Section[] {
   const exports = functions.map(([name], index) => [...text(name), 0, ...leb(importedFunctions + index)]);
   for (const [name, kind, index] of parts.rawExports ?? [["memory", 2, 0]])
     exports.push([...text(name), kind, ...leb(index)]);
-  const functionTypes = functions.map(([, signature]) => leb(typeOf(signature)));
+  const functionTypes = functions.map(([name, signature]) => leb(parts.functionTypes?.[name] ?? typeOf(signature)));
   const code = functions.map(([name, signature]) => {
     const instructions = parts.bodies?.[name];
     return instructions ? body(instructions) : zeroBody(signature);
