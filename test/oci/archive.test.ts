@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { buffer } from "node:stream/consumers";
+import { gzipSync } from "node:zlib";
+import { pack } from "tar-stream";
+import { readArchive } from "../../src/oci/archive.ts";
+import { RegistryError } from "../../src/oci/error.ts";
+import { MODULE } from "./images.ts";
+import { MemorySink } from "./memory.ts";
+import { coded } from "./scripted-server.ts";
+
+const MIB = 1024 * 1024;
+const LIMITS = { moduleBytes: 2 * MIB, configBytes: 1024 };
+
+type Kind = "file" | "symlink" | "link" | "directory" | "fifo" | "contiguous-file";
+type Entry = readonly [name: string, content: Buffer | string, type?: Kind];
+
+async function tarOf(...entries: readonly Entry[]): Promise<Buffer> {
+  const archive = pack();
+  for (const [name, content, type = "file"] of entries) {
+    if (type === "file" || type === "contiguous-file") archive.entry({ name, type }, Buffer.from(content));
+    else archive.entry({ name, type, linkname: String(content) });
+  }
+  archive.finalize();
+  return buffer(archive);
+}
+
+async function* inPieces(bytes: Buffer, size = 512): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function read(gzip: Buffer, limits = LIMITS): Promise<{ module: Buffer; config: string | null }> {
+  const sink = new MemorySink();
+  const config = await readArchive(inPieces(gzip), limits, sink);
+  return { module: sink.bytes, config: config?.toString() ?? null };
+}
+
+const readTar = async (...entries: readonly Entry[]) => read(gzipSync(await tarOf(...entries)));
+
+describe("readArchive", () => {
+  for (const name of ["plugin.wasm", "./plugin.wasm", "/plugin.wasm", "a/b/plugin.wasm", "../../plugin.wasm"]) {
+    it(`finds ${name}`, async () => {
+      assert.deepEqual(await readTar([name, MODULE]), { module: MODULE, config: null });
+    });
+  }
+
+  it("finds the runtime config before and after the module, among other files", async () => {
+    const config: Entry = ["runtime-config.json", "{}"];
+    const module: Entry = ["plugin.wasm", MODULE];
+    const other: Entry = ["other.wasm", randomBytes(5000)];
+    const expected = { module: MODULE, config: "{}" };
+    assert.deepEqual(await readTar(config, other, module), expected);
+    assert.deepEqual(await readTar(["a/", "", "directory"], module, other, config), expected);
+  });
+
+  it("streams a module of many pieces", async () => {
+    const bytes = randomBytes(MIB + 17);
+    assert.ok((await readTar(["plugin.wasm", bytes])).module.equals(bytes));
+  });
+
+  const refused: readonly (readonly [what: string, entries: readonly Entry[], code: string])[] = [
+    ["no plugin.wasm", [["plugin.wasm.bak", MODULE]], "BadArchive"],
+    ["no entries", [], "BadArchive"],
+    [
+      "two modules",
+      [
+        ["plugin.wasm", MODULE],
+        ["x/plugin.wasm", MODULE],
+      ],
+      "BadArchive",
+    ],
+    ["a module that is a symbolic link", [["plugin.wasm", "/etc/passwd", "symlink"]], "BadArchive"],
+    ["a module that is a hard link", [["plugin.wasm", "other", "link"]], "BadArchive"],
+    ["a module that is a folder", [["plugin.wasm/", "", "directory"]], "BadArchive"],
+    ["a module that is a pipe", [["plugin.wasm", "", "fifo"]], "BadArchive"],
+    [
+      "a config that is a link",
+      [
+        ["runtime-config.json", "x", "symlink"],
+        ["plugin.wasm", MODULE],
+      ],
+      "BadArchive",
+    ],
+    [
+      "a config larger than allowed",
+      [
+        ["runtime-config.json", "x".repeat(1025)],
+        ["plugin.wasm", MODULE],
+      ],
+      "TooLarge",
+    ],
+    ["a module larger than allowed", [["plugin.wasm", randomBytes(2 * MIB + 1)]], "TooLarge"],
+    ["more entries than any image needs", Array.from({ length: 1025 }, (_, n): Entry => [`f${n}`, "x"]), "BadArchive"],
+  ];
+  for (const [what, entries, code] of refused) {
+    it(`refuses ${what}`, () => assert.rejects(readTar(...entries), coded(code)));
+  }
+
+  it("refuses a module larger than allowed before it passes on a byte", async () => {
+    const tar = await tarOf(["plugin.wasm", randomBytes(2 * MIB + 1)]);
+    const sink = new MemorySink();
+    await assert.rejects(readArchive(inPieces(gzipSync(tar)), LIMITS, sink), coded("TooLarge"));
+    assert.equal(sink.bytes.length, 0);
+  });
+
+  it("stops a bomb at its ratio, long before its end", async () => {
+    const part = gzipSync(await tarOf(["zeros", Buffer.alloc(4 * MIB)]));
+    const bomb = Buffer.concat(Array.from({ length: 256 }, () => part));
+    let passed = 0;
+    const source = async function* () {
+      for await (const piece of inPieces(bomb, 1024)) {
+        passed += piece.length;
+        yield piece;
+      }
+    };
+    await assert.rejects(
+      readArchive(source(), { ...LIMITS, moduleBytes: 1024 * MIB }, new MemorySink()),
+      coded("BadArchive", /20 times/),
+    );
+    assert.ok(passed < bomb.length / 4, `${passed} of ${bomb.length}`);
+  });
+
+  it("stops an archive that is large by other files", async () => {
+    const tar = await tarOf(["plugin.wasm", MODULE], ["other", randomBytes(4 * MIB)]);
+    await assert.rejects(read(gzipSync(tar)), coded("TooLarge", /unpacks/));
+  });
+
+  it("allocates nothing for a size that a header only claims", async () => {
+    const tar = await tarOf(["plugin.wasm", MODULE]);
+    // 8 GiB less one byte, in octal, and the header's checksum anew.
+    tar.write("77777777777\0", 124, "latin1");
+    tar.fill(" ", 148, 156);
+    const sum = tar.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+    tar.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+    await assert.rejects(read(gzipSync(tar)), coded("TooLarge", /8589934591/));
+  });
+
+  const damaged: readonly (readonly [what: string, damage: (gzip: Buffer, tar: Buffer) => Buffer])[] = [
+    ["no gzip", (_gzip, tar) => tar],
+    ["nothing", () => Buffer.alloc(0)],
+    ["a gzip that breaks off", gzip => gzip.subarray(0, gzip.length - 12)],
+    ["a tar that breaks off", (_gzip, tar) => gzipSync(tar.subarray(0, 700))],
+    ["a tar header that is none", () => gzipSync(randomBytes(2048))],
+    ["a wrong checksum of the gzip", gzip => Buffer.concat([gzip.subarray(0, -8), Buffer.alloc(4), gzip.subarray(-4)])],
+  ];
+  for (const [what, damage] of damaged) {
+    it(`refuses ${what}`, async () => {
+      const tar = await tarOf(["plugin.wasm", randomBytes(3000)]);
+      await assert.rejects(read(damage(gzipSync(tar), tar)), coded("BadArchive"));
+    });
+  }
+
+  it("reads its source to the end, also behind the end of the gzip, or fails", async () => {
+    const gzip = gzipSync(await tarOf(["plugin.wasm", MODULE]));
+    for (const tail of [Buffer.from("tail"), Buffer.alloc(100_000), randomBytes(300_000)]) {
+      let ended = false;
+      const source = async function* () {
+        yield* inPieces(Buffer.concat([gzip, tail]));
+        ended = true;
+      };
+      const failed = await readArchive(source(), LIMITS, new MemorySink()).then(
+        () => null,
+        (error: unknown) => error,
+      );
+      if (failed === null) assert.ok(ended);
+      else coded("BadArchive")(failed);
+    }
+  });
+
+  it("fails as its source fails", async () => {
+    const source = async function* () {
+      yield gzipSync(await tarOf(["plugin.wasm", MODULE]));
+      throw new RegistryError("DigestMismatch", "no");
+    };
+    await assert.rejects(readArchive(source(), LIMITS, new MemorySink()), coded("DigestMismatch"));
+  });
+
+  it("fails as its sink fails, and asks its source for no more", async () => {
+    const tar = await tarOf(["plugin.wasm", randomBytes(MIB)]);
+    const sink = { write: () => Promise.reject(new Error("disk full")) };
+    let passed = 0;
+    const gzip = gzipSync(tar);
+    const source = async function* () {
+      for await (const piece of inPieces(gzip, 4096)) {
+        passed += piece.length;
+        yield piece;
+      }
+    };
+    await assert.rejects(readArchive(source(), LIMITS, sink), { message: "disk full" });
+    assert.ok(passed < gzip.length);
+  });
+});
