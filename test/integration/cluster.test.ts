@@ -28,6 +28,9 @@ describe("the local cluster's control plane", function () {
       : await clusterUnavailable({ node: false });
     if (reason) unavailable(this, reason);
     cluster = await openCluster({ node: false, progress: line => console.log(`      ${line}`) });
+    if (!cluster.binaries["kube-controller-manager"]) {
+      unavailable(this, "KUBEBUILDER_ASSETS has no kube-controller-manager, and there is no Go to build it");
+    }
     core = cluster.kubeConfig.makeApiClient(CoreV1Api);
     const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
     await core.createNamespace({ body: { metadata: { name: namespace, labels } } });

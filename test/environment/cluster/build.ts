@@ -9,6 +9,7 @@ import { ClusterError } from "./error.ts";
 import { type Go, goEnvironment } from "./go.ts";
 import type { Part } from "./parts.ts";
 import type { Progress } from "./progress.ts";
+import { stagingPath } from "./staging.ts";
 
 const modulesFolder = fileURLToPath(new URL("../modules", import.meta.url));
 
@@ -29,7 +30,7 @@ export async function builtPart(part: Part, go: Go, progress: Progress): Promise
   if (existsSync(folder)) return folder;
   progress(`building ${part.name} ${part.version} from Go modules (cold: ${part.coldBuild})`);
   const started = performance.now();
-  const staging = `${folder}.partial-${process.pid}`;
+  const staging = await stagingPath(folder);
   try {
     await mkdir(staging, { recursive: true });
     for (const [binary, target] of Object.entries(part.binaries)) {

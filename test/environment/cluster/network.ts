@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { attempt, run } from "./command.ts";
@@ -62,7 +63,10 @@ export async function removeNetwork(): Promise<void> {
 
 async function checkNetwork(ip: string): Promise<void> {
   const owner = await bridgeOwner(ip);
-  if (owner !== null && owner !== stateFolder()) {
+  if (owner !== null && owner !== stateFolder() && owner !== "" && !existsSync(owner)) {
+    // Its cluster's folder was removed without `down`.
+    await run(ip, ["link", "delete", podNetwork.bridge]);
+  } else if (owner !== null && owner !== stateFolder()) {
     throw new ClusterError(
       "NetworkTaken",
       `the bridge ${podNetwork.bridge} belongs to another local cluster (${owner || "of an unknown cache folder"}): one machine runs one at a time. Run "npm run cluster -- down" where that one was started, with its WASMOUNT_CACHE`,

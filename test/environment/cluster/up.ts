@@ -80,8 +80,8 @@ async function prepare(settings: Settings, progress: Progress): Promise<void> {
   }
   await mkdir(stateFolder(), { recursive: true, mode: 0o700 });
   const tools = settings.node ? await nodeTools(progress) : null;
-  await writeSettings(settings);
   if (settings.node) await raiseNetwork();
+  await writeSettings(settings);
   await ensureCertificates(Date.now());
   await writeConfiguration(settings, tools);
   await endStrays();

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { arch } from "node:os";
-import { dirname } from "node:path";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { extract, pack } from "tar-stream";
+import { stagingPath } from "../cluster/staging.ts";
 import { addEntry, type ImageEntry, writeLayer } from "./layer.ts";
 
 /** What an image is made of. */
@@ -45,9 +45,8 @@ interface Descriptor {
  * not there: written beside its place and renamed into it.
  */
 export async function writeArchive(image: ImageDescription, output: string): Promise<ArchivedImage> {
-  const staging = `${output}.partial-${process.pid}`;
+  const staging = await stagingPath(output);
   const layerFile = `${staging}.layer`;
-  await mkdir(dirname(output), { recursive: true });
   try {
     const layer = await writeLayer(image.entries, layerFile);
     const config = json(imageConfiguration(image, layer.digest));

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { basename } from "node:path";
+import { readdir, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheFolder } from "../cache.ts";
 import { envoyBinary } from "../envoy.ts";
@@ -74,8 +75,26 @@ export async function builtImage(image: ImageDescription): Promise<BuiltImage> {
     .digest("hex");
   const name = basename(image.reference).replace(":", "-");
   const archivePath = cacheFolder("images", `${name}-${key.slice(0, 16)}.tar`);
-  if (!existsSync(archivePath)) await writeArchive(image, archivePath);
+  if (!existsSync(archivePath)) {
+    await writeArchive(image, archivePath);
+    await removeOlder(name, archivePath);
+  }
   return { reference: image.reference, archivePath };
+}
+
+/** How long an archive whose content has been replaced is kept for those who may still import it. */
+const keepMs = 60 * 60_000;
+
+/** A changed bundle leaves an archive of the size of Node behind: those written over an hour before this one go. */
+async function removeOlder(name: string, latest: string): Promise<void> {
+  const folder = dirname(latest);
+  const written = (await stat(latest)).mtimeMs;
+  for (const file of await readdir(folder)) {
+    const key = file.startsWith(`${name}-`) ? file.slice(name.length + 1) : "";
+    if (!/^[0-9a-f]{16}\.tar$/.test(key)) continue;
+    const path = join(folder, file);
+    if (written - (await stat(path)).mtimeMs > keepMs) await rm(path, { force: true });
+  }
 }
 
 function accounts(name: string, id: number): readonly ImageEntry[] {
