@@ -6,4 +6,8 @@ export const versions = {
   kubernetes: "1.36.3",
   etcd: "3.6.14",
   containerd: "2.3.4",
+  /** Peers of the registry client: the distribution project's registry, and two clients. */
+  registry: "3.1.2",
+  oras: "1.3.3",
+  crane: "0.21.9",
 } as const;

@@ -82,3 +82,24 @@ export const nodeParts: readonly Part[] = [
     coldBuild: "some seconds",
   },
 ];
+
+/** A command-line program of its own module. */
+function tool(name: "registry" | "oras" | "crane", module: string, coldBuild: string): Part {
+  const version = versions[name];
+  return {
+    name,
+    version,
+    folder: name,
+    requires: { module, version: `v${version}` },
+    binaries: { [name]: `${module}/cmd/${name}` },
+    linkerFlags: stripped,
+    coldBuild,
+  };
+}
+
+/** Real peers of our registry client. */
+export const peerParts: readonly Part[] = [
+  tool("registry", "github.com/distribution/distribution/v3", "a minute"),
+  tool("oras", "oras.land/oras", "some seconds"),
+  tool("crane", "github.com/google/go-containerregistry", "some seconds"),
+];

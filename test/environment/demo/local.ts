@@ -7,13 +7,14 @@ import { RegistryClient } from "../../../src/oci/client.ts";
 import { moduleImage } from "../../../src/oci/module-image.ts";
 import { pushModule } from "../../../src/oci/push-module.ts";
 import { parseReference } from "../../../src/oci/reference.ts";
+import { flipLastByte } from "../corruption.ts";
 import { envoyBinary } from "../envoy.ts";
 import { buildExampleFilter, exampleManifest } from "../example.ts";
 import { InitContainerError, type PodRunnerOptions, type RunningPod, runPod } from "../pod-runner/pod-runner.ts";
 import { freePorts } from "../ports.ts";
 import { startRegistry } from "../registry/registry.ts";
-import { operationsOf, patchedPod, reviewPod } from "../review.ts";
-import { MAIN, startWebhookProcess } from "../webhook-process.ts";
+import { patchedPod, reviewPod } from "../review.ts";
+import { MAIN, startWebhookProcess, type WebhookProcess } from "../webhook-process.ts";
 import type { Cleanup } from "./cleanup.ts";
 import { imageOf, type PlacedExample, placedExample } from "./example-pod.ts";
 import { detail, objectDiff, paint, type Steps } from "./terminal.ts";
@@ -21,8 +22,30 @@ import { detail, objectDiff, paint, type Steps } from "./terminal.ts";
 const FETCHER_IMAGE = "registry.example/wasmount:demo";
 const HEADER = "x-filtered-by";
 
-/** The main job with everything on this machine: no root, no cluster, no container runtime. */
-export async function localDemo(steps: Steps, cleanup: Cleanup): Promise<string> {
+/** Who asks the webhook about the pod, and what comes of it. */
+export interface Creation {
+  readonly title: string;
+  /** Where the webhook reads namespaces from. */
+  namespaces(folder: string): Promise<readonly [flag: string, file: string]>;
+  /** Creates the pod. @returns it as admission left it */
+  create(pod: Pod, webhook: WebhookProcess): Promise<Pod>;
+}
+
+/** The demo itself in the place of an API server. */
+export const directCreation: Creation = {
+  title: "Create an annotated pod: send its AdmissionReview as an API server would",
+  async namespaces(folder) {
+    const file = join(folder, "namespace.yaml");
+    await writeFile(file, await exampleManifest("namespace"));
+    return ["--namespace-file", file];
+  },
+  async create(pod, { url, ca }) {
+    return patchedPod(pod, await reviewPod(url, ca, pod, "shop"));
+  },
+};
+
+/** The main job with everything on this machine: no root, no container runtime, and no cluster but for its creation. */
+export async function localDemo(steps: Steps, cleanup: Cleanup, creation: Creation): Promise<string> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), "wasmount-")));
   cleanup.folder(folder);
 
@@ -53,15 +76,12 @@ export async function localDemo(steps: Steps, cleanup: Cleanup): Promise<string>
 
   const webhook = await steps.run(
     "Start the webhook over TLS",
-    async () => {
-      const namespaceFile = join(folder, "namespace.yaml");
-      await writeFile(namespaceFile, await exampleManifest("namespace"));
-      return startWebhookProcess({
+    async () =>
+      startWebhookProcess({
         folder: join(folder, "webhook"),
-        namespaces: ["--namespace-file", namespaceFile],
+        namespaces: await creation.namespaces(folder),
         config: { fetcher: { image: FETCHER_IMAGE }, volume: { mountPath: join(folder, "pod/wasmount") }, registries },
-      });
-    },
+      }),
     ({ url }) => url,
   );
   cleanup.add("webhook", async () => void (await webhook.stop()));
@@ -70,13 +90,11 @@ export async function localDemo(steps: Steps, cleanup: Cleanup): Promise<string>
   const root = join(folder, "pod");
   const example = await placedExample({ module: reference, ports: { app, envoy: inbound, admin }, root });
   const { pod } = example;
-  const response = await steps.run(
-    "Create an annotated pod: send its AdmissionReview as an API server would",
-    () => reviewPod(webhook.url, webhook.ca, pod, "shop"),
-    answer =>
-      `${answer.allowed ? "allowed" : "denied"}, ${operationsOf(answer).length} operations, plan ${answer.auditAnnotations["plan"]?.slice(0, 12)}`,
+  const patched = await steps.run(
+    creation.title,
+    () => creation.create(pod, webhook),
+    ({ metadata }) => `allowed and patched: plan ${metadata.labels?.["wasmount.dev/plan"]}`,
   );
-  const patched = patchedPod(pod, response);
   process.stdout.write(`${objectDiff(pod, patched)}\n`);
 
   const images = {
@@ -112,12 +130,6 @@ export async function localDemo(steps: Steps, cleanup: Cleanup): Promise<string>
       `${paint("red", terminationMessage)} (exit ${exitCode}; Envoy was never started)`,
   );
   return `curl -i ${url}`;
-}
-
-function flipLastByte(bytes: Buffer): Buffer {
-  const changed = Buffer.from(bytes);
-  changed.writeUInt8(changed.readUInt8(changed.length - 1) ^ 1, changed.length - 1);
-  return changed;
 }
 
 /** Runs the patched pod with a fresh volume, which must not get past its init container. */

@@ -1,20 +1,26 @@
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { Cleanup } from "./cleanup.ts";
-import { localDemo } from "./local.ts";
+import { clusterDemo } from "./cluster.ts";
+import { directCreation, localDemo } from "./local.ts";
 import { paint, Steps } from "./terminal.ts";
 
-const HELP = `usage: npm run demo [-- --keep]
+const HELP = `usage: npm run demo [-- --cluster] [--keep]
 
 Shows the main job: builds a filter, pushes it to a registry, lets the webhook patch an annotated pod, runs the pod, and
 asks for a page through Envoy. Then changes one byte of the module and shows the refusal. Everything runs as processes of
 this machine, without root and without a cluster.
 
+  --cluster   the same with real pods on the local cluster (npm run cluster -- up; raised where it is down). Without root
+              a real API server admits the pod and local processes run it; so too for the cluster of WASMOUNT_KUBECONFIG,
+              whose API server must reach this machine's loopback
   --keep      leave it running until Ctrl-C
   --help      this text
 `;
 
-const { values } = parseArgs({ options: { keep: { type: "boolean" }, help: { type: "boolean" } } });
+const { values } = parseArgs({
+  options: { cluster: { type: "boolean" }, keep: { type: "boolean" }, help: { type: "boolean" } },
+});
 if (values.help) {
   process.stdout.write(HELP);
   process.exit(0);
@@ -28,7 +34,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 try {
-  const invitation = await localDemo(new Steps(), cleanup);
+  const invitation = values.cluster
+    ? await clusterDemo(new Steps(), cleanup)
+    : await localDemo(new Steps(), cleanup, directCreation);
   if (values.keep) {
     process.stdout.write(`\nStill running. Try: ${paint("bold", invitation)}\nCtrl-C ends it.\n`);
     await once(process, "wasmount-never");

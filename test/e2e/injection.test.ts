@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
+import { flipLastByte } from "../environment/corruption.ts";
+import { unavailable } from "../environment/requirement.ts";
+import { type ExampleObjects, type Manifest, type Stage, setStage } from "../environment/stage.ts";
+
+const NAMESPACE = "e2e-injection";
+const READY_MS = 60_000;
+
+describe("a plain-Envoy pod on a real node", function () {
+  this.timeout(20 * 60_000);
+  let folder: string;
+  let stage: Stage;
+  let example: ExampleObjects;
+
+  before(async function () {
+    const reason = await clusterUnavailable({ node: true });
+    if (reason !== null) unavailable(this, reason);
+    folder = await mkdtemp(join(tmpdir(), "wasmount-e2e-"));
+    const cluster = await openCluster({ node: true, progress: line => console.log(`      ${line}`) });
+    stage = await setStage(cluster, folder, line => console.log(`      ${line}`));
+    example = await stage.example(NAMESPACE);
+    await stage.kubectl.run(["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true"]);
+    await stage.kubectl.apply(example.namespace, example.configMap);
+    await until("the default ServiceAccount", () => stage.kubectl.get("serviceaccount", "default", "-n", NAMESPACE));
+  });
+
+  after(async () => {
+    if (stage === undefined) return;
+    await stage.kubectl.run(["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false"]);
+    await stage.strike();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  function podNamed(name: string, changes: { labels?: object; annotations?: object } = {}): Manifest {
+    const pod = structuredClone(example.pod);
+    pod.metadata.name = name;
+    pod.metadata.labels = { ...changes.labels };
+    pod.metadata.annotations = { ...pod.metadata.annotations, ...changes.annotations };
+    return pod;
+  }
+
+  const podState = (name: string): Promise<Manifest> => stage.kubectl.get("pod", name, "-n", NAMESPACE);
+
+  async function until<Value>(what: string, look: () => Promise<Value | null | undefined>): Promise<Value> {
+    const deadline = performance.now() + READY_MS;
+    for (;;) {
+      const found = await look().catch(() => null);
+      if (found) return found;
+      if (performance.now() > deadline) assert.fail(`waited ${READY_MS / 1000} s for ${what}`);
+      await sleep(200);
+    }
+  }
+
+  async function running(name: string): Promise<Manifest> {
+    return until(`pod ${name} to be ready`, async () => {
+      const pod = await podState(name);
+      return pod.status.conditions?.some(
+        (condition: Manifest) => condition.type === "Ready" && condition.status === "True",
+      )
+        ? pod
+        : null;
+    });
+  }
+
+  it("answers with the filter's header", async () => {
+    await stage.kubectl.apply(podNamed("shop"));
+    const pod = await running("shop");
+    const response = await until("Envoy to listen", async () => {
+      const answer = await fetch(`http://${pod.status.podIP}:10000/`);
+      return answer.status === 200 ? answer : null;
+    });
+    assert.equal(await response.text(), "hello from the app\n");
+    assert.equal(response.headers.get("x-filtered-by"), "wasmount");
+    assert.equal(response.headers.get("x-frame-options"), "DENY");
+  });
+
+  it("was given all it has by admission, in a namespace that enforces the restricted Pod Security", async () => {
+    const namespace = await stage.kubectl.get<Manifest>("namespace", NAMESPACE);
+    assert.equal(namespace.metadata.labels["pod-security.kubernetes.io/enforce"], "restricted");
+    const { metadata, spec } = await podState("shop");
+    assert.equal(metadata.labels["wasmount.dev/injected"], "true");
+    assert.equal(spec.initContainers[0].name, "wasmount-fetch");
+    const tokens = spec.initContainers[0].volumeMounts.filter((mount: Manifest) =>
+      mount.mountPath.includes("serviceaccount"),
+    );
+    assert.deepEqual(
+      tokens.map((mount: Manifest) => mount.name),
+      ["wasmount-no-token"],
+    );
+    const status = JSON.parse(metadata.annotations["wasmount.dev/status"]);
+    assert.equal(status.filters[0].module, `${stage.module.reference.replace(/:1\.0$/, "")}@${stage.module.digest}`);
+  });
+
+  it("says in its log what it fetched", async () => {
+    const log = await stage.kubectl.run(["logs", "shop", "-c", "wasmount-fetch", "-n", NAMESPACE]);
+    assert.match(log, /wasmount-fetch: headers: fetched .*\(cncf, ABI 0\.2\.1, \d+ bytes/);
+    assert.match(log, /wasmount-fetch: done: 1 module/);
+  });
+
+  it("loads the filter through the image's default path too, where no command line names one", async () => {
+    const pod = podNamed("implicit");
+    const envoy = pod.spec.containers.find((container: Manifest) => container.name === "envoy");
+    // The official image's default is `envoy -c /etc/envoy/envoy.yaml`, which the local image's entrypoint lacks.
+    envoy.command = ["/usr/local/bin/envoy"];
+    envoy.args = ["-c", "/etc/envoy/envoy.yaml"];
+    pod.metadata.annotations["wasmount.dev/config.headers"] = "x-filtered-by = implicit";
+    await stage.kubectl.apply(pod);
+    const { status } = await running("implicit");
+    const response = await until("Envoy to listen", async () => {
+      const answer = await fetch(`http://${status.podIP}:10000/`);
+      return answer.status === 200 ? answer : null;
+    });
+    assert.equal(response.headers.get("x-filtered-by"), "implicit");
+  });
+
+  it("is left alone where it opts out", async () => {
+    const pod = podNamed("opted-out", { labels: { "wasmount.dev/inject": "false" } });
+    await stage.kubectl.run(["create", "--dry-run=server", "-f", "-", "-o", "json"], JSON.stringify(pod)).then(text => {
+      const created = JSON.parse(text) as Manifest;
+      assert.equal(created.spec.initContainers, undefined);
+      assert.equal(created.metadata.labels["wasmount.dev/injected"], undefined);
+    });
+  });
+
+  it("is denied with a message that helps where an annotation is misspelt", async () => {
+    const pod = podNamed("misspelt", { annotations: { "wasmount.dev/modul.auth": "registry.example/auth:1" } });
+    await assert.rejects(stage.kubectl.apply(pod), {
+      message:
+        /admission webhook "namespace\.wasmount\.dev" denied the request: wasmount: UnknownKey: .*did you mean wasmount\.dev\/module\.auth\?/,
+    });
+  });
+
+  it("is denied where its tag can't be resolved", async () => {
+    const reference = stage.module.reference.replace(/1\.0$/, "9.9");
+    const pod = podNamed("unresolved", { annotations: { "wasmount.dev/module.headers": reference } });
+    await assert.rejects(stage.kubectl.apply(pod), { message: /wasmount: TagUnresolved: .*filters\/response-headers/ });
+  });
+
+  it("never starts Envoy with a module that was changed in the registry, and says why", async () => {
+    await stage.registry.corrupt(stage.module.layer, flipLastByte);
+    await stage.kubectl.apply(podNamed("corrupted"));
+    const pod = await until("the fetcher to fail", async () => {
+      const found = await podState("corrupted");
+      const state = found.status.initContainerStatuses?.[0];
+      return (state?.state.terminated ?? state?.lastState.terminated) ? found : null;
+    });
+    const [fetcher] = pod.status.initContainerStatuses;
+    const { exitCode, message } = fetcher.state.terminated ?? fetcher.lastState.terminated;
+    assert.equal(exitCode, 4);
+    assert.match(
+      message,
+      /^wasmount-fetch: DigestMismatch: .*response-headers: the content's digest is sha256:[0-9a-f]{64}, sha256:[0-9a-f]{64} was asked for$/,
+    );
+    for (const { state, containerID } of pod.status.containerStatuses) {
+      assert.equal(state.waiting.reason, "PodInitializing");
+      assert.equal(containerID, undefined);
+    }
+    const table = await stage.kubectl.run(["get", "pod", "corrupted", "-n", NAMESPACE, "--no-headers"]);
+    assert.match(table, /Init:(Error|CrashLoopBackOff)/);
+  });
+});

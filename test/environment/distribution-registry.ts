@@ -1,0 +1,85 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { stringify } from "yaml";
+import { binaryOf } from "./cluster/binaries.ts";
+import type { Progress } from "./cluster/progress.ts";
+import { freePorts } from "./ports.ts";
+
+/** The distribution project's registry, as its users run it: files on disk, plain HTTP. */
+export interface DistributionRegistry {
+  /** "host:port", as references spell it. */
+  readonly address: string;
+  /** Changes a stored blob behind the registry's back, as a broken disk or an intruder would. */
+  corrupt(digest: string, change: (bytes: Buffer) => Buffer): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const START_MS = 15_000;
+
+/**
+ * Starts a registry that keeps its files below `folder`, built from its Go module on first use.
+ * @param host the address to listen on, which references will name
+ */
+export async function startDistributionRegistry(
+  folder: string,
+  host: string,
+  progress: Progress = () => {},
+): Promise<DistributionRegistry> {
+  const binary = await binaryOf("registry", progress);
+  const [port = 0] = await freePorts(1);
+  const address = `${host}:${port}`;
+  const data = join(folder, "data");
+  await mkdir(data, { recursive: true });
+  const config = join(folder, "registry.yaml");
+  await writeFile(
+    config,
+    stringify({
+      version: 0.1,
+      log: { level: "error", accesslog: { disabled: true } },
+      storage: { filesystem: { rootdirectory: data } },
+      http: { addr: address },
+    }),
+  );
+  const child = spawn(binary, ["serve", config], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { OTEL_TRACES_EXPORTER: "none" },
+  });
+  let log = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      log += text;
+    });
+  }
+  const deadline = performance.now() + START_MS;
+  while (!(await answers(address))) {
+    if (child.exitCode !== null || performance.now() > deadline) {
+      child.kill();
+      throw new Error(`the registry at ${address} does not answer\n${log}`);
+    }
+    await sleep(50);
+  }
+  return {
+    address,
+    async corrupt(digest, change) {
+      const hex = digest.slice("sha256:".length);
+      const file = join(data, "docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
+      await chmod(file, 0o644);
+      await writeFile(file, change(await readFile(file)));
+    },
+    async stop() {
+      if (child.exitCode !== null) return;
+      child.kill("SIGTERM");
+      await once(child, "exit");
+    },
+  };
+}
+
+function answers(address: string): Promise<boolean> {
+  return fetch(`http://${address}/v2/`).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+}

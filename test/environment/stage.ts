@@ -1,0 +1,114 @@
+import { join } from "node:path";
+import { parse } from "yaml";
+import { RegistryClient } from "../../src/oci/client.ts";
+import { moduleImage } from "../../src/oci/module-image.ts";
+import { pushModule } from "../../src/oci/push-module.ts";
+import { parseReference } from "../../src/oci/reference.ts";
+import type { Cluster } from "./cluster/cluster.ts";
+import type { Progress } from "./cluster/progress.ts";
+import { type DistributionRegistry, startDistributionRegistry } from "./distribution-registry.ts";
+import { buildExampleFilter, exampleManifest } from "./example.ts";
+import { envoyImage } from "./images/images.ts";
+import { Kubectl } from "./kubectl.ts";
+import { registerWebhook } from "./registration.ts";
+import { applicationImage, wasmountImage } from "./wasmount-image.ts";
+import { startWebhookProcess, type WebhookProcess } from "./webhook-process.ts";
+
+/** Everything that the example needs to run on a cluster with a node of ours. */
+export interface Stage {
+  readonly kubectl: Kubectl;
+  readonly registry: DistributionRegistry;
+  readonly webhook: WebhookProcess;
+  /** Tag reference of the example's module in the registry, and the digest of its layer there. */
+  readonly module: { readonly reference: string; readonly digest: string; readonly layer: string };
+  /** The example's namespace, ConfigMap and pod, in a namespace of the given name, with images of this cluster. */
+  example(namespace: string): Promise<ExampleObjects>;
+  /** Ends what was started here; the cluster stays. */
+  strike(): Promise<void>;
+}
+
+export interface ExampleObjects {
+  readonly namespace: Manifest;
+  readonly configMap: Manifest;
+  readonly pod: Manifest;
+}
+
+/** A manifest as it was written: read and changed like a document. */
+
+export type Manifest = ReturnType<typeof JSON.parse>;
+
+/** Raises registry, images and webhook beside a cluster and registers the webhook there. */
+export async function setStage(cluster: Cluster, folder: string, progress: Progress): Promise<Stage> {
+  const host = cluster.hostAddressForPods;
+  if (host === null) throw new Error("this cluster has no node whose pods could reach this machine");
+  const undo: (() => Promise<unknown>)[] = [];
+  const strike = async () => {
+    for (let action = undo.pop(); action; action = undo.pop()) await action();
+  };
+  try {
+    progress("building the images of wasmount, Envoy and the application");
+    const images = {
+      wasmount: await importOne(cluster, wasmountImage()),
+      envoy: await importOne(cluster, envoyImage(progress)),
+      app: await importOne(cluster, applicationImage()),
+    };
+    const registry = await startDistributionRegistry(join(folder, "registry"), host, progress);
+    undo.push(() => registry.stop());
+    const registries = [{ host: registry.address, plainHttp: true }];
+    progress("building the example filter and pushing it");
+    const module = await pushExample(registry.address, folder);
+    const webhook = await startWebhookProcess({
+      folder: join(folder, "webhook"),
+      namespaces: ["--kubeconfig", cluster.kubeconfigPath],
+      config: { fetcher: { image: images.wasmount, imagePullPolicy: "Never" }, registries },
+    });
+    undo.push(() => webhook.stop());
+    undo.push(await registerWebhook(cluster.kubeConfig, webhook.url, webhook.ca));
+    const kubectl = new Kubectl(cluster);
+    return {
+      kubectl,
+      registry,
+      webhook,
+      module,
+      strike,
+      example: name => exampleObjects(name, module.reference, images),
+    };
+  } catch (error) {
+    await strike();
+    throw error;
+  }
+}
+
+async function importOne(cluster: Cluster, image: Promise<{ readonly archivePath: string }>): Promise<string> {
+  return cluster.importImage((await image).archivePath);
+}
+
+async function pushExample(address: string, folder: string): Promise<Stage["module"]> {
+  const bytes = await buildExampleFilter(join(folder, "response-headers.wasm"));
+  const image = await moduleImage({ module: bytes, name: "response-headers", layout: "cncf" });
+  const reference = `${address}/filters/response-headers:1.0`;
+  const client = new RegistryClient({ registries: [{ host: address, plainHttp: true }] });
+  const { digest } = await pushModule(client, parseReference(reference), image).finally(() => client.close());
+  const layer = image.blobs.at(-1)?.digest;
+  if (layer === undefined) throw new Error("the image has no layer");
+  return { reference, digest, layer };
+}
+
+async function exampleObjects(
+  name: string,
+  reference: string,
+  images: { readonly envoy: string; readonly app: string },
+): Promise<ExampleObjects> {
+  const [namespace, configMap, pod] = await Promise.all(
+    (["namespace", "configmap", "pod"] as const).map(async file => parse(await exampleManifest(file)) as Manifest),
+  );
+  namespace.metadata.name = name;
+  configMap.metadata.namespace = name;
+  pod.metadata.namespace = name;
+  pod.metadata.annotations["wasmount.dev/module.headers"] = reference;
+  for (const container of pod.spec.containers) {
+    container.image = images[container.name as keyof typeof images];
+    container.imagePullPolicy = "Never";
+  }
+  return { namespace, configMap, pod };
+}

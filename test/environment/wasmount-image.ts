@@ -1,0 +1,21 @@
+import { fileURLToPath } from "node:url";
+import { type BuiltImage, nodeImage } from "./images/images.ts";
+import { spawnChecked } from "./spawn.ts";
+
+const checkout = fileURLToPath(new URL("../..", import.meta.url));
+
+/** wasmount's own image, from the bundle of these sources. */
+export async function wasmountImage(): Promise<BuiltImage> {
+  await spawnChecked(process.execPath, ["build.ts"], { cwd: checkout });
+  return nodeImage({
+    reference: "docker.io/local/wasmount:1",
+    files: [{ kind: "file", path: "/app/wasmount.mjs", mode: 0o644, source: { path: `${checkout}dist/wasmount.mjs` } }],
+    entrypoint: ["node", "/app/wasmount.mjs"],
+    user: 65532,
+  });
+}
+
+/** Node alone: the image of small applications whose source stands in their pod's args. */
+export function applicationImage(): Promise<BuiltImage> {
+  return nodeImage({ reference: "docker.io/local/app:1", files: [], entrypoint: ["node"], user: 1000 });
+}
