@@ -13,6 +13,7 @@ interface Found {
   readonly type: string;
   readonly mode: number;
   readonly uid: number;
+  readonly date: number;
   readonly linkname: string;
   readonly content: Buffer;
 }
@@ -22,9 +23,16 @@ async function untar(tar: Uint8Array): Promise<Map<string, Found>> {
   const reader = extract();
   reader.end(Buffer.from(tar));
   for await (const entry of reader) {
-    const { name, type, mode, uid, linkname } = entry.header;
+    const { name, type, mode, uid, linkname, mtime } = entry.header;
     const content = await buffer(entry);
-    found.set(name, { type: type ?? "", mode: mode ?? 0, uid: uid ?? -1, linkname: linkname ?? "", content });
+    found.set(name, {
+      type: type ?? "",
+      mode: mode ?? 0,
+      uid: uid ?? -1,
+      date: mtime?.getTime() ?? -1,
+      linkname: linkname ?? "",
+      content,
+    });
   }
   return found;
 }
@@ -95,6 +103,7 @@ describe("an image archive", () => {
       ["usr/bin/alias", "symlink", 0o777, 0],
       ["usr/bin/program", "file", 0o755, 0],
     ]);
+    for (const [name, { date }] of inside) assert.equal(date, 0, name);
     assert.equal(inside.get("usr/bin/alias")?.linkname, "program");
     assert.equal(inside.get("usr/bin/program")?.content.toString(), "a program");
   });
