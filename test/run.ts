@@ -28,7 +28,8 @@ for (const { tier, result, seconds, exit } of outcomes) {
   passed += counts.passed;
   failed += counts.failed === 0 && exit !== 0 ? 1 : counts.failed;
   skipped += counts.skipped.length;
-  const said = result === null ? `ended with ${exit} before it reported` : `${counts.passed} passed, ${counts.failed} failed`;
+  const said =
+    result === null ? `ended with ${exit} before it reported` : `${counts.passed} passed, ${counts.failed} failed`;
   console.log(`${tier}: ${said}, ${counts.skipped.length} skipped, ${seconds} s`);
   for (const { title, reason } of counts.skipped) console.log(`  skipped: ${title}: ${reason}`);
 }

@@ -23,7 +23,7 @@ export class TagResolver {
   constructor(client: Pick<RegistryClient, "resolve">, budgetMs: number, now: () => number = () => performance.now()) {
     this.#client = client;
     this.#budgetMs = budgetMs;
-    this.#known = new LRUCache({ max: KEPT, ttl: KEPT_MS, perf: { now } });
+    this.#known = new LRUCache({ max: KEPT, ttl: KEPT_MS, ttlResolution: 0, perf: { now } });
   }
 
   async resolve(reference: Reference): Promise<ResolvedTag> {

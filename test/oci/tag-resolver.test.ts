@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import type { Descriptor } from "../../src/oci/descriptor.ts";
+import { RegistryError } from "../../src/oci/error.ts";
+import { parseReference, type Reference } from "../../src/oci/reference.ts";
+import { TagResolver } from "../../src/oci/tag-resolver.ts";
+
+const reference = parseReference("registry.example/filters/a:1");
+const digest = `sha256:${"a".repeat(64)}`;
+const descriptor: Descriptor = { mediaType: "application/vnd.oci.image.manifest.v1+json", digest, size: 1 };
+
+/** A client that notes what it is asked and answers as a test says. */
+function client(answer: (signal: AbortSignal) => Promise<Descriptor>) {
+  const asked: string[] = [];
+  return {
+    asked,
+    resolve: (wanted: Reference, signal?: AbortSignal) => {
+      asked.push(wanted.tag ?? "");
+      return answer(signal ?? AbortSignal.abort());
+    },
+  };
+}
+
+describe("tag resolver", () => {
+  it("asks once for pods that arrive together", async () => {
+    const registry = client(async () => descriptor);
+    const resolver = new TagResolver(registry, 1_000);
+    const answers = await Promise.all([1, 2, 3].map(() => resolver.resolve(reference)));
+    assert.deepEqual(answers, [{ digest }, { digest }, { digest }]);
+    assert.equal(registry.asked.length, 1);
+  });
+
+  it("remembers a digest for five seconds", async () => {
+    let now = 1_000;
+    const registry = client(async () => descriptor);
+    const resolver = new TagResolver(registry, 1_000, () => now);
+    await resolver.resolve(reference);
+    now += 4_900;
+    await resolver.resolve(reference);
+    assert.equal(registry.asked.length, 1);
+    now += 200;
+    await resolver.resolve(reference);
+    assert.equal(registry.asked.length, 2);
+  });
+
+  it("remembers no failure", async () => {
+    let fails = true;
+    const registry = client(async () => {
+      if (fails) throw new RegistryError("NotFound", "there is no such tag");
+      return descriptor;
+    });
+    const resolver = new TagResolver(registry, 1_000);
+    assert.deepEqual(await resolver.resolve(reference), { problem: "there is no such tag" });
+    fails = false;
+    assert.deepEqual(await resolver.resolve(reference), { digest });
+  });
+
+  it("gives the client no longer than its budget", async () => {
+    const registry = client(
+      signal =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(new RegistryError("Timeout", "it took too long")));
+        }),
+    );
+    assert.deepEqual(await new TagResolver(registry, 20).resolve(reference), { problem: "it took too long" });
+  });
+
+  it("does not take a fault of its own for an answer", async () => {
+    const registry = client(async () => {
+      throw new TypeError("a bug");
+    });
+    await assert.rejects(new TagResolver(registry, 1_000).resolve(reference), TypeError);
+  });
+});
