@@ -8,6 +8,7 @@ import { locked } from "./lock.ts";
 import { removeNetwork } from "./network.ts";
 import { isRunning, readRecord, stopRecorded } from "./process.ts";
 import type { Progress } from "./progress.ts";
+import { removeProxyRules } from "./proxy-rules.ts";
 import { containerdRoot, stateFolder } from "./settings.ts";
 import { endLeftovers } from "./strays.ts";
 import { lockFile, pidFile } from "./up.ts";
@@ -43,7 +44,7 @@ async function endComponents(): Promise<void> {
     const record = await readRecord(pidFile(name));
     if (!record) continue;
     await stopRecorded(record, pidFile(name), grace);
-    if (name === "kube-proxy") await attempt(record.command, ["--cleanup"]);
+    if (name === "kube-proxy") await removeProxyRules(record.command);
   }
   const containerd = await readRecord(pidFile("containerd"));
   if (!containerd) return;
