@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { applyPatch } from "rfc6902";
 import { admit, type ResolveTag } from "../../src/admission/admission.ts";
-import { parseConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/config.ts";
+import { parseConfig } from "../../src/config/load.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import type { Decision } from "../../src/decision/decision.ts";
 import type { Namespace } from "../../src/kube/namespace.ts";
@@ -26,13 +26,18 @@ function decide(pod: Pod, namespace: Namespace = sampleNamespace(), resolve = un
 }
 
 function injected(decision: Decision): Extract<Decision, { outcome: "Injected" }> {
-  return decision.outcome === "Injected" ? decision : assert.fail(`${decision.outcome} ${decision.reason}: ${decision.detail}`);
+  return decision.outcome === "Injected"
+    ? decision
+    : assert.fail(`${decision.outcome} ${decision.reason}: ${decision.detail}`);
 }
 
 function patched(pod: Pod, decision: Decision): Pod {
   const copy = structuredClone(pod);
   const results = applyPatch(copy, structuredClone(injected(decision).patch) as never);
-  assert.deepEqual(results.filter(result => result !== null), []);
+  assert.deepEqual(
+    results.filter(result => result !== null),
+    [],
+  );
   return copy;
 }
 
@@ -65,13 +70,19 @@ describe("admission", () => {
       { name: "wasmount-no-token", mountPath: "/var/run/secrets/kubernetes.io/serviceaccount", readOnly: true },
       { name: "config", mountPath: "/wasmount-source", readOnly: true },
     ]);
-    assert.deepEqual(result.spec.containers[1]?.volumeMounts?.at(-1), { name: "wasmount", mountPath: "/wasmount", readOnly: true });
+    assert.deepEqual(result.spec.containers[1]?.volumeMounts?.at(-1), {
+      name: "wasmount",
+      mountPath: "/wasmount",
+      readOnly: true,
+    });
     assert.deepEqual(result.spec.containers[0], pod.spec.containers[0], "the application is left alone");
     assert.equal(result.metadata.labels?.["wasmount.dev/injected"], "true");
   });
 
   it("puts into the environment the plan that it decided on", async () => {
-    const pod = samplePod({ annotations: { "wasmount.dev/config.headers": "a: b", "wasmount.dev/root-id.headers": "r" } });
+    const pod = samplePod({
+      annotations: { "wasmount.dev/config.headers": "a: b", "wasmount.dev/root-id.headers": "r" },
+    });
     const decision = injected(await decide(pod));
     const env = patched(pod, decision).spec.initContainers?.[0]?.env ?? [];
     const { plan, hash } = planFromEnvironment(Object.fromEntries(env.map(({ name, value }) => [name, value])));
@@ -105,7 +116,14 @@ describe("admission", () => {
       },
     });
     const { plan } = injected(await decide(pod));
-    assert.deepEqual(plan.filters.map(({ name, slot }) => [name, slot]), [["z", "in-last-01"], ["a", "in-first-01"], ["headers", "in-last-02"]]);
+    assert.deepEqual(
+      plan.filters.map(({ name, slot }) => [name, slot]),
+      [
+        ["z", "in-last-01"],
+        ["a", "in-first-01"],
+        ["headers", "in-last-02"],
+      ],
+    );
   });
 
   it("has nothing to do in a second pass", async () => {
@@ -117,16 +135,26 @@ describe("admission", () => {
 
   it("moves the fetcher to the front again where another webhook put something before it", async () => {
     const once = patched(samplePod(), await decide(samplePod()));
-    const moved: Pod = { ...once, spec: { ...once.spec, initContainers: [{ name: "istio-init" }, ...(once.spec.initContainers ?? [])] } };
+    const moved: Pod = {
+      ...once,
+      spec: { ...once.spec, initContainers: [{ name: "istio-init" }, ...(once.spec.initContainers ?? [])] },
+    };
     const again = patched(moved, await decide(moved));
-    assert.deepEqual(again.spec.initContainers?.map(({ name }) => name), ["wasmount-fetch", "istio-init"]);
+    assert.deepEqual(
+      again.spec.initContainers?.map(({ name }) => name),
+      ["wasmount-fetch", "istio-init"],
+    );
   });
 
   it("replaces a fetcher and a status that someone else wrote", async () => {
     const forged = samplePod({
       annotations: { "wasmount.dev/status": "forged" },
       labels: { "wasmount.dev/injected": "true", "wasmount.dev/plan": "forged" },
-      spec: { containers: samplePod().spec.containers, volumes: samplePod().spec.volumes ?? [], initContainers: [{ name: "wasmount-fetch", image: "evil" }] },
+      spec: {
+        containers: samplePod().spec.containers,
+        volumes: samplePod().spec.volumes ?? [],
+        initContainers: [{ name: "wasmount-fetch", image: "evil" }],
+      },
     });
     const honest = patched(samplePod(), await decide(samplePod()));
     const result = patched(forged, await decide(forged));
@@ -151,7 +179,11 @@ describe("admission", () => {
     });
 
     it("that can't be resolved deny the pod, with what the registry said", async () => {
-      await denied("TagUnresolved", /module\.headers: no answer/, decide(pod, sampleNamespace(), async () => ({ problem: "no answer" })));
+      await denied(
+        "TagUnresolved",
+        /module\.headers: no answer/,
+        decide(pod, sampleNamespace(), async () => ({ problem: "no answer" })),
+      );
     });
 
     it("are refused where the operator requires digests", async () => {
@@ -169,8 +201,14 @@ describe("admission", () => {
     };
     const off = sampleNamespace({ labels: {} });
     assert.equal(await skipped(samplePod(), off), "NotSwitchedOn");
-    assert.equal(await skipped(samplePod({ labels: { "wasmount.dev/inject": "false" } }), sampleNamespace()), "OptedOut");
-    assert.equal(await skipped(samplePod({ annotations: { "wasmount.dev/module.headers": "none" } }), sampleNamespace()), "NoFilters");
+    assert.equal(
+      await skipped(samplePod({ labels: { "wasmount.dev/inject": "false" } }), sampleNamespace()),
+      "OptedOut",
+    );
+    assert.equal(
+      await skipped(samplePod({ annotations: { "wasmount.dev/module.headers": "none" } }), sampleNamespace()),
+      "NoFilters",
+    );
   });
 
   it("denies a reference that is none, pointing at the place", async () => {
@@ -179,7 +217,10 @@ describe("admission", () => {
   });
 
   it("denies filters that do not fit into one plan", async () => {
-    const words = () => Array.from({ length: 15_000 }, () => Math.random().toString(36)).join(" ").slice(0, 65_000);
+    const words = () =>
+      Array.from({ length: 15_000 }, () => Math.random().toString(36))
+        .join(" ")
+        .slice(0, 65_000);
     const annotations = Object.fromEntries(
       Array.from({ length: 16 }, (_, index) => [
         [`wasmount.dev/module.f${index}`, `x/f@${digest("a")}`],
@@ -193,7 +234,11 @@ describe("admission", () => {
   it("passes on what settings and data plane refuse", async () => {
     await denied("UnknownKey", /modul/, decide(samplePod({ annotations: { "wasmount.dev/modul.x": "a" } })));
     await denied("ProxyNotFound", /looked for/, decide(samplePod({ proxy: { name: "other", image: "other" } })));
-    await denied("MountShadowed", /other/, decide(samplePod({ proxy: { volumeMounts: [{ name: "other", mountPath: "/wasmount/x" }] } })));
+    await denied(
+      "MountShadowed",
+      /other/,
+      decide(samplePod({ proxy: { volumeMounts: [{ name: "other", mountPath: "/wasmount/x" }] } })),
+    );
     await denied("BadSwitch", /maybe/, decide(samplePod({ labels: { "wasmount.dev/inject": "maybe" } })));
   });
 });

@@ -55,7 +55,11 @@ describe("plain Envoy: finding the proxy", () => {
     const pod = { metadata: {}, spec: { containers: [{ name: "app" }], initContainers: [{ name: "init" }, sidecar] } };
     const { list, index } = granted(find(pod));
     assert.deepEqual([list, index], ["initContainers", 1]);
-    refused(find({ ...pod, spec: { ...pod.spec, initContainers: [{ name: "envoy" }] } }), "ProxyNotFound", /the pod has app/);
+    refused(
+      find({ ...pod, spec: { ...pod.spec, initContainers: [{ name: "envoy" }] } }),
+      "ProxyNotFound",
+      /the pod has app/,
+    );
   });
 
   it("follows the author's word", () => {
@@ -65,7 +69,11 @@ describe("plain Envoy: finding the proxy", () => {
   });
 
   it("says what it looked for, and which annotation helps", () => {
-    refused(find(withContainers({ name: "app" })), "ProxyNotFound", /container named envoy or .*the pod has app; annotate wasmount\.dev\/proxy-container/);
+    refused(
+      find(withContainers({ name: "app" })),
+      "ProxyNotFound",
+      /container named envoy or .*the pod has app; annotate wasmount\.dev\/proxy-container/,
+    );
   });
 
   it("does not choose between two", () => {
@@ -73,7 +81,13 @@ describe("plain Envoy: finding the proxy", () => {
     refused(find(pod), "ProxyAmbiguous", /envoy, envoy-sidecar may be it; annotate wasmount\.dev\/proxy-container/);
   });
 
-  const users: [title: string, proxy: Container["securityContext"], pod: Pod["spec"]["securityContext"], uid: number, gid: number][] = [
+  const users: [
+    title: string,
+    proxy: Container["securityContext"],
+    pod: Pod["spec"]["securityContext"],
+    uid: number,
+    gid: number,
+  ][] = [
     ["the image's own where nothing is said", undefined, undefined, 101, 101],
     ["the container's", { runAsUser: 1001, runAsGroup: 1002 }, { runAsUser: 1, runAsGroup: 1 }, 1001, 1002],
     ["the pod's", {}, { runAsUser: 2001, runAsGroup: 2002 }, 2001, 2002],
@@ -118,7 +132,15 @@ describe("plain Envoy: attaching", () => {
   it("rewrites --config-path where it stands, in command or args, and nothing else", () => {
     const command = ["envoy", "--log-level", "info", "--config-path", "/etc/envoy/sub/e.json", "-l", "x"];
     const { proxy, bootstrap } = granted(attach(samplePod({ proxy: { command, args: ["--concurrency", "1"] } })));
-    assert.deepEqual(proxy.command, ["envoy", "--log-level", "info", "--config-path", "/wasmount/bootstrap/etc/envoy/sub/e.json", "-l", "x"]);
+    assert.deepEqual(proxy.command, [
+      "envoy",
+      "--log-level",
+      "info",
+      "--config-path",
+      "/wasmount/bootstrap/etc/envoy/sub/e.json",
+      "-l",
+      "x",
+    ]);
     assert.equal(bootstrap?.source, "/wasmount-source/sub/e.json");
   });
 
@@ -139,8 +161,12 @@ describe("plain Envoy: attaching", () => {
 
   it("mounts a single file as a single file", () => {
     const volumeMounts = [{ name: "config", mountPath: "/srv/e.yaml", subPath: "envoy.yaml" }];
-    const { bootstrap, fetcherMounts } = granted(attach(samplePod({ proxy: { args: ["-c", "/srv/e.yaml"], volumeMounts } })));
-    assert.deepEqual(fetcherMounts, [{ name: "config", mountPath: "/wasmount-source/e.yaml", readOnly: true, subPath: "envoy.yaml" }]);
+    const { bootstrap, fetcherMounts } = granted(
+      attach(samplePod({ proxy: { args: ["-c", "/srv/e.yaml"], volumeMounts } })),
+    );
+    assert.deepEqual(fetcherMounts, [
+      { name: "config", mountPath: "/wasmount-source/e.yaml", readOnly: true, subPath: "envoy.yaml" },
+    ]);
     assert.equal(bootstrap?.source, "/wasmount-source/e.yaml");
   });
 
@@ -158,12 +184,20 @@ describe("plain Envoy: attaching", () => {
   });
 
   it("refuses a configuration that comes with the image", () => {
-    refused(attach(samplePod({ proxy: { volumeMounts: [] } })), "ProxyConfigNotMounted", /no volume over \/etc\/envoy\/envoy\.yaml/);
+    refused(
+      attach(samplePod({ proxy: { volumeMounts: [] } })),
+      "ProxyConfigNotMounted",
+      /no volume over \/etc\/envoy\/envoy\.yaml/,
+    );
   });
 
   it("refuses a volume that is still empty when the fetcher runs", () => {
     const volumes = [{ name: "config", emptyDir: {} }];
-    refused(attach(samplePod({ spec: { volumes, containers: samplePod().spec.containers } })), "ProxyConfigUnsupported", /still empty/);
+    refused(
+      attach(samplePod({ spec: { volumes, containers: samplePod().spec.containers } })),
+      "ProxyConfigUnsupported",
+      /still empty/,
+    );
   });
 
   it("refuses subPathExpr", () => {
@@ -180,7 +214,11 @@ describe("plain Envoy: attaching", () => {
 
   it("refuses to swap a mount that another one lies in", () => {
     const volumeMounts = [config, { name: "certs", mountPath: "/etc/envoy/certs" }];
-    refused(attach(samplePod({ proxy: { volumeMounts, args: null } })), "ProxyConfigUnsupported", /\/etc\/envoy\/certs lies below/);
+    refused(
+      attach(samplePod({ proxy: { volumeMounts, args: null } })),
+      "ProxyConfigUnsupported",
+      /\/etc\/envoy\/certs lies below/,
+    );
   });
 
   it("finds in a second pass what it found in the first", () => {
@@ -188,13 +226,18 @@ describe("plain Envoy: attaching", () => {
       const pod = samplePod({ proxy });
       const first = granted(attach(pod));
       const [app, envoy] = pod.spec.containers as [Container, Container];
-      const mounted = (envoy.volumeMounts ?? []).map(mount => first.proxy.mounts.find(({ mountPath }) => mountPath === mount.mountPath) ?? mount);
+      const mounted = (envoy.volumeMounts ?? []).map(
+        mount => first.proxy.mounts.find(({ mountPath }) => mountPath === mount.mountPath) ?? mount,
+      );
       const ours = { name: "wasmount", mountPath: root, readOnly: true };
       const patched: Pod = {
         ...pod,
         spec: {
           ...pod.spec,
-          containers: [app, { ...envoy, ...(first.proxy.args && { args: first.proxy.args }), volumeMounts: [...mounted, ours] }],
+          containers: [
+            app,
+            { ...envoy, ...(first.proxy.args && { args: first.proxy.args }), volumeMounts: [...mounted, ours] },
+          ],
           initContainers: [{ name: "wasmount-fetch", volumeMounts: first.fetcherMounts }],
         },
       };

@@ -93,7 +93,8 @@ describe("registry client and registry", () => {
           fetchModule(client, { ...reference, digest }, new MemorySink()),
           // Damage in an archive may show as such before its digest does.
           (error: unknown) =>
-            error instanceof RegistryError && ["DigestMismatch", ...(layout === "compat" ? ["BadArchive"] : [])].includes(error.code),
+            error instanceof RegistryError &&
+            ["DigestMismatch", ...(layout === "compat" ? ["BadArchive"] : [])].includes(error.code),
         );
       } finally {
         registry.corrupt(layerDigest, flip);

@@ -14,6 +14,8 @@ export interface ImageDescription {
   readonly reference: string;
   readonly entries: readonly ImageEntry[];
   readonly entrypoint: readonly string[];
+  /** Arguments of the entrypoint where a pod gives none. */
+  readonly defaultArgs?: readonly string[];
   /** Numeric `uid` or `uid:gid`, so that Kubernetes can tell it from root. */
   readonly user: string;
   readonly env: readonly string[];
@@ -111,7 +113,13 @@ function imageConfiguration(image: ImageDescription, diffId: string): object {
   return {
     architecture: arch() === "x64" ? "amd64" : arch(),
     os: "linux",
-    config: { Entrypoint: image.entrypoint, User: image.user, Env: image.env, WorkingDir: "/" },
+    config: {
+      Entrypoint: image.entrypoint,
+      ...(image.defaultArgs && { Cmd: image.defaultArgs }),
+      User: image.user,
+      Env: image.env,
+      WorkingDir: "/",
+    },
     rootfs: { type: "layers", diff_ids: [diffId] },
   };
 }

@@ -26,7 +26,7 @@ export function pauseImage(reference: string, binary: string): Promise<BuiltImag
 
 /**
  * The pinned Envoy as an image, laid out as upstream's: the entrypoint is envoy, which takes `-c /path` and the like
- * as arguments; user 101; /tmp is writable.
+ * as arguments, and /etc/envoy/envoy.yaml without any; user 101; /tmp is writable.
  */
 export async function envoyImage(progress: (line: string) => void = () => {}): Promise<BuiltImage> {
   const binary = await envoyBinary(progress);
@@ -38,6 +38,7 @@ export async function envoyImage(progress: (line: string) => void = () => {}): P
       { kind: "folder", path: "/etc/envoy", mode: 0o755 },
     ],
     entrypoint: ["/usr/local/bin/envoy"],
+    defaultArgs: ["-c", "/etc/envoy/envoy.yaml"],
     user: "101:101",
     env: [path],
   });
