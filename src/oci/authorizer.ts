@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { release } from "./body.ts";
 import { readChallenge } from "./challenge.ts";
 import { basicAuthorization, type Credential, type CredentialSource, MAX_CREDENTIALS } from "./credentials.ts";
 import { RegistryError } from "./error.ts";
@@ -51,12 +52,11 @@ export class Authorizer {
     let response = await this.#transport.send({ ...request, authorization: this.#remembered(key) });
     // After a redirect it is another server that refuses, and it gets no credentials from us.
     if (response.status !== 401 || response.url.origin !== request.url.origin) return response;
-    this.#accepted.delete(key);
-    response.body.destroy();
+    release(response);
     let tried = 0;
     for await (const offer of this.#offers(response, request, scope, credentials, key)) {
       tried += 1;
-      response.body.destroy();
+      release(response);
       response = await this.#transport.send({ ...request, authorization: offer.authorization });
       if (response.status !== 401 && response.status !== 403) {
         this.#accepted.set(offer.key, offer);

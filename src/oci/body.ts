@@ -53,6 +53,13 @@ export async function readBody(
   return Buffer.concat(chunks, size);
 }
 
+/** Ends with a response whose body nobody wants: its connection is kept where the rest is known to be short. */
+export function release({ headers, body }: TransportResponse): void {
+  const left = announcedSize(headers);
+  if (left !== null && left <= MAX_ERROR_BODY) body.resume();
+  else body.destroy();
+}
+
 /** The Content-Length of a response, or null. */
 export function announcedSize(headers: IncomingMessage["headers"]): number | null {
   const length = headers["content-length"];

@@ -27,7 +27,7 @@ export type RegistryErrorCode =
   | "UnsupportedLayout"
   | "NotAModule";
 
-export type RegistryOperation = "resolve" | "manifest" | "blob" | "pushBlob" | "pushManifest";
+export type RegistryOperation = "resolve" | "manifest" | "blob" | "module" | "pushBlob" | "pushManifest";
 
 export interface RegistryErrorContext {
   /** "registry.example:5000/team/filter", or null where the fault was found in content alone. */
@@ -78,6 +78,7 @@ const DOING: Readonly<Record<RegistryOperation, string>> = {
   resolve: "cannot resolve",
   manifest: "cannot fetch the manifest of",
   blob: "cannot fetch a blob of",
+  module: "cannot use the module of",
   pushBlob: "cannot push a blob to",
   pushManifest: "cannot push the manifest to",
 };

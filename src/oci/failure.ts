@@ -4,8 +4,8 @@ import { RegistryError } from "./error.ts";
  * What went wrong on the wire, as one of our errors: a passed deadline and a caller's cancellation come first, because
  * they make every other error happen. The URL's query never shows: it may carry a signature.
  */
-export function failureOf(error: unknown, url: URL | null, signal: AbortSignal): RegistryError {
-  const host = url?.host ?? "the registry";
+export function failureOf(error: unknown, url: URL, signal: AbortSignal): RegistryError {
+  const { host } = url;
   if (signal.aborted) return abortion(signal);
   if (error instanceof RegistryError) return error;
   const code = codeOf(error);
@@ -21,7 +21,7 @@ export function failureOf(error: unknown, url: URL | null, signal: AbortSignal):
 }
 
 /** The error for a signal that was aborted. */
-export function abortion(signal: AbortSignal): RegistryError {
+function abortion(signal: AbortSignal): RegistryError {
   const { reason } = signal;
   if (reason instanceof RegistryError) return reason;
   if (reason instanceof Error && reason.name === "TimeoutError") {

@@ -62,7 +62,7 @@ export async function fetchModule(
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
     const subject = `${address.registry}/${address.repository}@${address.digest}`;
-    throw error.at({ registry: address.registry, operation: "manifest", subject });
+    throw error.at({ registry: address.registry, operation: "module", subject });
   }
 }
 

@@ -1,5 +1,6 @@
 import type { RegistryClient } from "./client.ts";
 import type { Descriptor } from "./descriptor.ts";
+import { RegistryError } from "./error.ts";
 import type { ModuleImage } from "./module-image.ts";
 import type { Reference } from "./reference.ts";
 
@@ -11,10 +12,13 @@ import type { Reference } from "./reference.ts";
  */
 export async function pushModule(
   client: Pick<RegistryClient, "pushBlob" | "pushManifest">,
-  { registry, repository, tag }: Reference,
+  { registry, repository, tag, digest }: Reference,
   image: ModuleImage,
   signal?: AbortSignal,
 ): Promise<Descriptor> {
+  if (digest !== null && digest !== image.manifest.digest) {
+    throw new RegistryError("DigestMismatch", `the image's digest is ${image.manifest.digest}, not ${digest}`);
+  }
   for (const blob of image.blobs) await client.pushBlob(registry, repository, blob, signal);
   return client.pushManifest(registry, repository, tag ?? image.manifest.digest, image.manifest, signal);
 }

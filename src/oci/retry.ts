@@ -37,7 +37,10 @@ export async function retrying<T>(
     } catch (error) {
       const wait = waitAfter(error, tried, policy, random);
       if (wait === null || signal.aborted) throw error;
-      await sleep(wait, signal);
+      // Where there is no time left to wait, the failure says more than the clock.
+      await sleep(wait, signal).catch(() => {
+        throw error;
+      });
     }
   }
 }

@@ -1,7 +1,6 @@
 import { Authorizer, type Scope } from "./authorizer.ts";
 import { refusal } from "./body.ts";
 import { RegistryError, type RegistryOperation } from "./error.ts";
-import { abortion, failureOf } from "./failure.ts";
 import type { CompleteOptions } from "./options.ts";
 import { formatReference, hostOf, parseReference } from "./reference.ts";
 import { retrying } from "./retry.ts";
@@ -132,9 +131,7 @@ export class Session {
   }
 
   #located(error: unknown, place: Place): unknown {
-    // A sleep that was cut short throws the signal's own reason.
-    if (place.signal.aborted && !(error instanceof RegistryError)) return abortion(place.signal).at(place);
-    return error instanceof RegistryError ? error.at(place) : failureOf(error, null, place.signal).at(place);
+    return error instanceof RegistryError ? error.at(place) : error;
   }
 }
 

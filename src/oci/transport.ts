@@ -4,6 +4,7 @@ import type { LookupFunction, Socket } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { guardedLookup, refuseForbiddenLiteral } from "./address.ts";
+import { release } from "./body.ts";
 import { RegistryError } from "./error.ts";
 import { failureOf } from "./failure.ts";
 import { nextHop } from "./redirect.ts";
@@ -85,7 +86,7 @@ export class Transport {
       const response = await this.#exchange(request, url, authorization);
       const target = nextHop(response, this.#options.plainHosts);
       if (target === null) return response;
-      response.body.destroy();
+      release(response);
       if (request.redirects === "refuse") {
         throw new RegistryError("UnsafeRedirect", `${url.host} redirects a request that must not be redirected`);
       }

@@ -168,6 +168,20 @@ describe("authentication", () => {
     assert.equal(thief.seen.length, 0);
   });
 
+  it("answers no challenge of a host that it was redirected to", async () => {
+    const registry: ScriptedServer = await stage.serve((request, response) => {
+      if (request.url?.startsWith("/token")) return void response.end('{"token":"good"}');
+      response.writeHead(307, { location: `http://${storage.address}/` }).end();
+    });
+    // A realm that would pass, so that nothing but the origin of the challenge can stop it.
+    const storage: ScriptedServer = await stage.serve((_request, response) => {
+      response.writeHead(401, { "www-authenticate": `Bearer realm="http://${registry.address}/token"` }).end();
+    });
+    const client = stage.client([registry, storage], { credentials: () => [password("robot")] });
+    await assert.rejects(client.resolve(at(registry)), coded("Unauthorized"));
+    assert.deepEqual(tokenRequests(registry), []);
+  });
+
   it("follows no redirect of a token request", async () => {
     const thief = await stage.serve((_request, response) => void response.end('{"token":"good"}'));
     const server = await registryWith({

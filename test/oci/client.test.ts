@@ -170,6 +170,18 @@ describe("RegistryClient", () => {
       );
     });
 
+    it("reads no more of an endless error than it may keep", async () => {
+      const server = await stage.serve((_request, response) => {
+        response.writeHead(404);
+        const more = () => {
+          while (!response.destroyed && response.write("x".repeat(1024)));
+        };
+        response.on("drain", more);
+        more();
+      });
+      await assert.rejects(fetchManifest(server), coded("NotFound"));
+    });
+
     it("repeats an error code of the specification, and no other", async () => {
       const known = await stage.serve(serving('{"errors":[{"code":"MANIFEST_UNKNOWN"}]}', {}, 404));
       const unknown = await stage.serve(serving('{"errors":[{"code":"EVIL"}]}', {}, 404));
@@ -233,8 +245,11 @@ describe("RegistryClient", () => {
       await assert.rejects(fetchBlob(server), coded("DigestMismatch", /cannot fetch a blob of/));
     });
 
-    it("refuses an announced size that is not the descriptor's before reading a byte", async () => {
-      const server = await stage.serve(serving(Buffer.concat([BLOB, BLOB])));
+    it("refuses an announced size that is not the descriptor's before it yields a byte", async () => {
+      const server = await stage.serve((_request, response) => {
+        response.writeHead(200, { "content-length": String(2 * BLOB.length) });
+        response.write(BLOB);
+      });
       let chunks = 0;
       await assert.rejects(async () => {
         for await (const _ of stage.client([server]).blob(server.address, "a", DESCRIPTOR)) chunks += 1;

@@ -29,6 +29,10 @@ class Shelf implements ModuleSource {
     return digestOf(bytes);
   }
 
+  change(digest: string, how: (bytes: Buffer) => Buffer): void {
+    this.#content.set(digest, how(this.#take(digest)));
+  }
+
   async addImage({ manifest, blobs }: ModuleImage): Promise<string> {
     for (const blob of blobs) this.add(await collect(blob.open() as AsyncIterable<Buffer>));
     return this.add(manifest.bytes);
@@ -168,7 +172,7 @@ describe("fetchModule", () => {
     const digest = await shelf.addImage(await moduleImage({ module: MODULE, name: "f", layout: "cncf", annotations }));
     await assert.rejects(
       fetchModule(shelf, at(digest), new MemorySink()),
-      coded("BadManifest", new RegExp(`^cannot fetch the manifest of reg.example/team/filter@${digest}: `)),
+      coded("BadManifest", new RegExp(`^cannot use the module of reg.example/team/filter@${digest}: `)),
     );
   });
 
@@ -221,13 +225,34 @@ describe("fetchModule", () => {
       assert.equal((await fetchModule(shelf, at(digest), new MemorySink(), { store })).layerDigest, layerDigest);
     });
 
-    it("keeps no content whose end was not reached", async () => {
+    it("keeps no content that turned out to be other content", async () => {
       const shelf = new Shelf();
-      const { blobs, manifest } = await moduleImage({ module: COMPONENT, name: "f", layout: "compat" });
-      await shelf.addImage({ blobs, manifest, layout: "compat" });
+      const { blobs, manifest } = await moduleImage({ module: MODULE, name: "f", layout: "compat" });
+      const digest = await shelf.addImage({ blobs, manifest, layout: "compat" });
+      const layer = blobs.at(-1)?.digest ?? "";
+      // The gzip header's "operating system": other bytes, the same module.
+      shelf.change(layer, bytes => Buffer.concat([bytes.subarray(0, 9), Buffer.from([3]), bytes.subarray(10)]));
       const store = new MemoryStore();
-      await assert.rejects(fetchModule(shelf, at(manifest.digest), new MemorySink(), { store }), coded("NotAModule"));
-      for (const [digest, bytes] of store.content) assert.equal(digestOf(bytes), digest);
+      await assert.rejects(fetchModule(shelf, at(digest), new MemorySink(), { store }), coded("DigestMismatch"));
+      assert.equal(store.content.has(layer), false);
+    });
+
+    it("hashes what it kept while reading it, not only before", async () => {
+      const shelf = new Shelf();
+      const module = Buffer.concat([MODULE, Buffer.from("one")]);
+      const digest = await shelf.addImage(await moduleImage({ module, name: "f", layout: "cncf" }));
+      const contents = [module, Buffer.concat([MODULE, Buffer.from("two")])];
+      class Changing extends MemoryStore {
+        override async open(asked: string) {
+          if (asked !== digestOf(module)) return super.open(asked);
+          const bytes = contents.shift() ?? Buffer.alloc(0);
+          return (async function* () {
+            yield bytes;
+          })();
+        }
+      }
+      const fetching = fetchModule(shelf, at(digest), new MemorySink(), { store: new Changing() });
+      await assert.rejects(fetching, coded("DigestMismatch"));
     });
   });
 });

@@ -58,6 +58,11 @@ describe("readManifest", () => {
     it(`refuses ${what}`, () => assert.throws(() => readManifest(bytes, contentType, null), coded(code)));
   }
 
+  it("says so where one document is two", () => {
+    const two = manifestBytes({ manifests: [ENTRY] });
+    assert.throws(() => readManifest(two, null, null), coded("BadManifest", /both layers and manifests/));
+  });
+
   const descriptors: readonly (readonly [what: string, change: Readonly<Record<string, unknown>>])[] = [
     ["a digest that is a path", { digest: "sha256:../../../../etc/passwd" }],
     ["a digest in upper case", { digest: LAYER.digest.toUpperCase() }],

@@ -48,6 +48,14 @@ describe("retrying", () => {
     coded("RateLimited")(result);
   });
 
+  it("tells the failure, not the clock, where there is no time to wait", async () => {
+    const sleep = () => Promise.reject(new Error("aborted"));
+    const running = retrying(POLICY, { random: () => 0, sleep }, new AbortController().signal, async () => {
+      throw failing("Unreachable");
+    });
+    await assert.rejects(running, coded("Unreachable"));
+  });
+
   it("stops when it is cancelled", async () => {
     const stop = new AbortController();
     let tries = 0;

@@ -140,6 +140,15 @@ describe("Transport", () => {
     }
   });
 
+  it("refuses an announced size before the body comes", async () => {
+    const server = await stage.serve((_request, response) => {
+      response.writeHead(200, { "content-length": "11" });
+      response.flushHeaders();
+    });
+    const response = await transportTo([server]).send(get(server));
+    await assert.rejects(readBody(response, 10, "the body", AbortSignal.timeout(5000)), coded("TooLarge"));
+  });
+
   it("ends a silent connection, before the answer and in the middle of it", async () => {
     const silent = await stage.serve(() => {});
     const halting = await stage.serve((_request, response) => void response.write("hel"));
