@@ -90,11 +90,6 @@ describe("readArchive", () => {
       "TooLarge",
     ],
     ["a module larger than allowed", [["plugin.wasm", randomBytes(2 * MIB + 1)]], "TooLarge"],
-    [
-      "more entries than any image needs",
-      [...Array.from({ length: 1024 }, (_, n): Entry => [`f${n}`, "x"]), ["plugin.wasm", MODULE]],
-      "BadArchive",
-    ],
   ];
   for (const [what, entries, code] of refused) {
     it(`refuses ${what}`, () => assert.rejects(readTar(...entries), coded(code)));
@@ -105,6 +100,11 @@ describe("readArchive", () => {
     const sink = new MemorySink();
     await assert.rejects(readArchive(inPieces(gzipSync(tar)), LIMITS, sink), coded("TooLarge"));
     assert.equal(sink.bytes.length, 0);
+  });
+
+  it("refuses more entries than any image needs", async () => {
+    const many = Array.from({ length: 1024 }, (_, number): Entry => [`f${number}`, ""]);
+    await assert.rejects(readTar(...many, ["plugin.wasm", MODULE]), coded("BadArchive", /more than 1024 entries/));
   });
 
   it("stops a bomb at its ratio, long before its end", async () => {
