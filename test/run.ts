@@ -1,10 +1,16 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { dropCluster } from "./environment/cluster/down.ts";
+import { clusterStatus } from "./environment/cluster/status.ts";
 import type { TierName, TierResult } from "./tier.ts";
 
 /** Runs the tiers one after the other and closes with a summary: what `npm test` and CI call. */
 const tiers: readonly TierName[] = ["unit", "integration", "e2e"];
 const outcomes: { tier: TierName; result: TierResult | null; seconds: number; exit: number }[] = [];
+
+// Tests leave the local cluster up for each other. It goes down with them unless somebody had it up before.
+const { components } = await clusterStatus();
+const hadCluster = components.length > 0;
 
 for (const tier of tiers) {
   console.log(`\n# ${tier}`);
@@ -17,6 +23,8 @@ for (const tier of tiers) {
   const [code] = (await once(child, "exit")) as [number | null];
   outcomes.push({ tier, result, seconds: Math.round((performance.now() - started) / 1000), exit: code ?? 1 });
 }
+
+if (!hadCluster) await dropCluster(line => console.log(line));
 
 console.log("\n# summary");
 let passed = 0;

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parse } from "yaml";
+import type { Pod } from "../../src/kube/pod.ts";
+import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
+import { exampleManifest } from "../environment/example.ts";
+import { Kubectl } from "../environment/kubectl.ts";
+import { registerWebhook } from "../environment/registration.ts";
+import { unavailable } from "../environment/requirement.ts";
+import { reviewPod } from "../environment/review.ts";
+import type { Manifest } from "../environment/stage.ts";
+import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
+
+const NAMESPACE = "integration-admission";
+
+describe("admission by a real API server", function () {
+  this.timeout(15 * 60_000);
+  let folder: string;
+  let kubectl: Kubectl;
+  let webhook: WebhookProcess;
+  let unregister: () => Promise<void>;
+  let pod: Manifest;
+
+  before(async function () {
+    const reason = await clusterUnavailable({ node: false });
+    if (reason !== null) unavailable(this, reason);
+    const cluster = await openCluster({ node: false, progress: line => console.log(`      ${line}`) });
+    kubectl = new Kubectl(cluster);
+    folder = await mkdtemp(join(tmpdir(), "wasmount-admission-"));
+    webhook = await startWebhookProcess({
+      folder,
+      namespaces: ["--kubeconfig", cluster.kubeconfigPath],
+      config: { fetcher: { image: "registry.example/wasmount:1" } },
+    });
+    unregister = await registerWebhook(cluster.kubeConfig, webhook.url, webhook.ca);
+    const namespace = parse(await exampleManifest("namespace")) as Manifest;
+    namespace.metadata.name = NAMESPACE;
+    await kubectl.run(["delete", "namespace", NAMESPACE, "--ignore-not-found"]);
+    await kubectl.apply(namespace);
+    for (let tries = 0; ; tries += 1) {
+      const found = await kubectl.get("serviceaccount", "default", "-n", NAMESPACE).catch(() => null);
+      if (found) break;
+      if (tries > 100) assert.fail("no default ServiceAccount");
+      await sleep(200);
+    }
+    pod = parse(await exampleManifest("pod"));
+    pod.metadata.namespace = NAMESPACE;
+    pod.metadata.annotations["wasmount.dev/module.headers"] = `registry.example/headers@sha256:${"a".repeat(64)}`;
+  });
+
+  after(async () => {
+    await unregister?.();
+    await webhook?.stop();
+    await kubectl?.run(["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false"]);
+    if (folder) await rm(folder, { recursive: true, force: true });
+  });
+
+  async function created(manifest: Manifest): Promise<Pod> {
+    return JSON.parse(
+      await kubectl.run(["create", "--dry-run=server", "-f", "-", "-o", "json"], JSON.stringify(manifest)),
+    ) as Pod;
+  }
+
+  it("finds nothing left to do in what the API server made of the first pass, defaults and all", async () => {
+    const implicit = structuredClone(pod);
+    implicit.spec.containers[1].args = undefined;
+    for (const manifest of [pod, implicit]) {
+      const stored = await created(manifest);
+      assert.equal(stored.spec.initContainers?.[0]?.name, "wasmount-fetch");
+      const second = await reviewPod(webhook.url, webhook.ca, stored, NAMESPACE);
+      assert.equal(second.auditAnnotations["decision"], "Injected");
+      assert.equal(second.patch, undefined);
+    }
+  });
+
+  it("counts a namespace's annotations that were written a moment ago", async () => {
+    await kubectl.run([
+      "annotate",
+      "namespace",
+      NAMESPACE,
+      `wasmount.dev/module.extra=registry.example/extra@sha256:${"b".repeat(64)}`,
+    ]);
+    const stored = await created(pod);
+    const status = JSON.parse(stored.metadata.annotations?.["wasmount.dev/status"] ?? "{}");
+    assert.deepEqual(
+      status.filters.map(({ name }: { name: string }) => name),
+      ["extra", "headers"],
+    );
+    await kubectl.run(["annotate", "namespace", NAMESPACE, "wasmount.dev/module.extra-"]);
+    const without = JSON.parse((await created(pod)).metadata.annotations?.["wasmount.dev/status"] ?? "{}");
+    assert.equal(without.filters.length, 1);
+  });
+
+  it("leaves pods alone that are not switched on, whatever their annotations", async () => {
+    const elsewhere = structuredClone(pod);
+    elsewhere.metadata.namespace = "default";
+    assert.equal((await created(elsewhere)).spec.initContainers, undefined);
+  });
+
+  it("injects into a pod whose own label switches it on", async () => {
+    const elsewhere = structuredClone(pod);
+    elsewhere.metadata.namespace = "default";
+    elsewhere.metadata.labels = { "wasmount.dev/inject": "true" };
+    assert.equal((await created(elsewhere)).spec.initContainers?.[0]?.name, "wasmount-fetch");
+  });
+
+  it("denies in words that kubectl shows whole", async () => {
+    const wrong = structuredClone(pod);
+    wrong.metadata.annotations["wasmount.dev/phase.headers"] = "middle";
+    await assert.rejects(created(wrong), {
+      message:
+        /denied the request: wasmount: BadValue: An annotation's value is not one that its key allows\. Annotation wasmount\.dev\/phase\.headers="middle" on the pod: allowed are "first" and "last"/,
+    });
+  });
+});
