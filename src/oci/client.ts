@@ -42,7 +42,7 @@ export class RegistryClient implements ModuleSource {
   async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {
     const { registry, repository } = reference;
     const wanted = reference.digest ?? reference.tag ?? "latest";
-    const place = this.#session.place("resolve", registry, repository, "pull", signal);
+    const place = this.#session.place("resolve", registry, repository, "pull", wanted, signal);
     const described = await this.#session.read(place, "HEAD", `manifests/${wanted}`, manifestHeaders(), response =>
       Promise.resolve(describedBy(response, reference.digest)),
     );
@@ -61,7 +61,7 @@ export class RegistryClient implements ModuleSource {
     digestOrTag: string,
     signal?: AbortSignal,
   ): Promise<FetchedManifest> {
-    const place = this.#session.place("manifest", registry, repository, "pull", signal);
+    const place = this.#session.place("manifest", registry, repository, "pull", digestOrTag, signal);
     const expected = isDigest(digestOrTag) ? digestOrTag : null;
     return this.#session.read(place, "GET", `manifests/${digestOrTag}`, manifestHeaders(), async response => {
       const bytes = await readBody(response, this.limits.manifestBytes, "the manifest", place.signal);
@@ -79,7 +79,7 @@ export class RegistryClient implements ModuleSource {
     descriptor: Descriptor,
     signal?: AbortSignal,
   ): AsyncGenerator<Buffer, void, undefined> {
-    const place = this.#session.place("blob", registry, repository, "pull", signal);
+    const place = this.#session.place("blob", registry, repository, "pull", null, signal);
     try {
       refuseLarge(descriptor, this.limits.moduleBytes);
       const response = await this.#session.read(place, "GET", `blobs/${descriptor.digest}`, {}, opened =>
@@ -93,7 +93,11 @@ export class RegistryClient implements ModuleSource {
 
   /** Uploads a blob unless the repository has it: POST, then one PUT. */
   async pushBlob(registry: string, repository: string, blob: BlobSource, signal?: AbortSignal): Promise<void> {
-    await uploadBlob(this.#session, this.#session.place("pushBlob", registry, repository, "pull,push", signal), blob);
+    await uploadBlob(
+      this.#session,
+      this.#session.place("pushBlob", registry, repository, "pull,push", null, signal),
+      blob,
+    );
   }
 
   /** Uploads a manifest under a tag or its own digest. */
@@ -104,7 +108,7 @@ export class RegistryClient implements ModuleSource {
     manifest: { readonly bytes: Buffer; readonly mediaType: string },
     signal?: AbortSignal,
   ): Promise<Descriptor> {
-    const place = this.#session.place("pushManifest", registry, repository, "pull,push", signal);
+    const place = this.#session.place("pushManifest", registry, repository, "pull,push", digestOrTag, signal);
     return uploadManifest(this.#session, place, digestOrTag, manifest);
   }
 

@@ -1,5 +1,6 @@
 import { Authorizer, type Scope } from "./authorizer.ts";
 import { refusal } from "./body.ts";
+import { isDigest } from "./digest.ts";
 import { RegistryError, type RegistryOperation } from "./error.ts";
 import type { CompleteOptions } from "./options.ts";
 import { formatReference, hostOf, parseReference } from "./reference.ts";
@@ -9,7 +10,7 @@ import { Transport, type TransportRequest, type TransportResponse } from "./tran
 /** One operation on one repository: whom to ask, with which rights, for how long. */
 export interface Place extends Scope {
   readonly operation: RegistryOperation;
-  /** "registry.example/team/filter", for messages. */
+  /** "registry.example/team/filter:v1", for messages. */
   readonly subject: string;
   /** The URL of the repository, with a slash at its end. */
   readonly base: URL;
@@ -38,6 +39,7 @@ export class Session {
 
   /**
    * Starts an operation and its clock.
+   * @param item the tag or digest that it is about
    * @throws {ImageReferenceError} where registry or repository aren't in the one spelling of references
    */
   place(
@@ -45,11 +47,12 @@ export class Session {
     registry: string,
     repository: string,
     actions: Scope["actions"],
+    item: string | null,
     signal?: AbortSignal,
   ): Place {
-    const subject = formatReference({ registry, repository, tag: null, digest: null });
-    const parsed = parseReference(subject);
-    if (formatReference(parsed) !== subject || parsed.registry !== registry || parsed.repository !== repository) {
+    const name = formatReference({ registry, repository, tag: null, digest: null });
+    const parsed = parseReference(name);
+    if (formatReference(parsed) !== name || parsed.registry !== registry || parsed.repository !== repository) {
       throw new RegistryError("Rejected", "registry and repository are not in the spelling of parseReference");
     }
     const host = hostOf(registry);
@@ -60,7 +63,7 @@ export class Session {
       registry,
       repository,
       actions,
-      subject,
+      subject: item !== null && ITEM.test(item) ? `${name}${isDigest(item) ? "@" : ":"}${item}` : name,
       base: new URL(`${scheme}://${host}/v2/${repository}/`),
       signal: AbortSignal.any(signals.filter(one => one !== null && one !== undefined)),
     };
@@ -135,9 +138,13 @@ export class Session {
   }
 }
 
+/** A tag or a digest: nothing that means something in a URL. */
+const ITEM = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/;
+
 /** The URL of something in the repository: one that can't have left it, whatever the path holds. */
 export function urlBelow(place: Place, path: string): URL {
-  if (!/^(?:manifests|blobs)\/[A-Za-z0-9_][A-Za-z0-9_.:-]{0,199}(?:\/)?$/.test(path)) {
+  const [, kind, item = ""] = /^(manifests|blobs)\/(.*)$/s.exec(path) ?? [];
+  if (kind === undefined || !(ITEM.test(item) || item === "uploads/")) {
     throw new RegistryError("Rejected", "it is neither a tag nor a sha256 digest").at(place);
   }
   return new URL(path, place.base);

@@ -196,7 +196,7 @@ describe("RegistryClient", () => {
         assert.deepEqual([error.registry, error.operation, error.status], [server.address, "manifest", 404]);
         assert.equal(
           error.message,
-          `cannot fetch the manifest of ${server.address}/team/filter: ${server.address} has nothing by this name (404)`,
+          `cannot fetch the manifest of ${server.address}/team/filter@${DIGEST}: ${server.address} has nothing by this name (404)`,
         );
         return true;
       });
