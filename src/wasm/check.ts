@@ -111,14 +111,14 @@ function* precompiledProblems(contents: ModuleContents): Generator<Problem> {
       };
 }
 
+/** The first problems. What comes after them is not even looked for, for a hostile module has any number. */
 function cut(problems: Iterable<Problem>): Problem[] {
   const listed: Problem[] = [];
-  let left = 0;
   for (const problem of problems) {
-    if (listed.length < mostProblems - 1) listed.push(problem);
-    else left += 1;
+    if (listed.length === mostProblems - 1)
+      return [...listed, { code: "MoreProblems", message: `there are more problems than these ${listed.length}` }];
+    listed.push(problem);
   }
-  if (left > 0) listed.push({ code: "MoreProblems", message: `${left} more problems are not listed` });
   return listed;
 }
 

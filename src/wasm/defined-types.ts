@@ -75,7 +75,7 @@ function readComposite(reader: ByteReader, code: number, known: number, plain: b
     case form.function:
       return readFunctionType(reader, known, plain);
     case form.struct:
-      for (let fields = reader.count("fields of a struct", limits.values); fields > 0; fields--)
+      for (let fields = reader.count("fields of a struct", limits.fields); fields > 0; fields--)
         readField(reader, known);
       return { kind: "struct" };
     case form.array:

@@ -5,8 +5,10 @@
  */
 export const limits = {
   types: 50_000,
-  /** Parameters or results of one function type, fields of one struct: V8's limits are 1,000 and 2,000. */
-  values: 2_000,
+  /** Parameters of one function type, and results: V8's limits. */
+  values: 1_000,
+  /** Fields of one struct: V8's limit. */
+  fields: 2_000,
   imports: 10_000,
   functions: 1_000_000,
   tables: 10_000,
@@ -20,5 +22,5 @@ export const limits = {
   /** Instructions of one constant expression. */
   expressionInstructions: 10_000,
   /** Bytes of each section that is read. */
-  sectionBytes: 8 * 1024 * 1024,
+  sectionBytes: 2 * 1024 * 1024,
 } as const;

@@ -80,6 +80,18 @@ export const formatCases: readonly Case[] = [
     envoy: "refuses",
   },
   {
+    name: "the global section before the memory section",
+    module: moduleBytes(good.toSpliced(position(ids.memory), 0, { id: ids.global, payload: [0] })),
+    problems: ["Malformed"],
+    envoy: "refuses",
+  },
+  {
+    name: "the data count section after the code section",
+    module: moduleBytes([...good, { id: ids.dataCount, payload: [0] }]),
+    problems: ["Malformed"],
+    envoy: "refuses",
+  },
+  {
     name: "the code section before the function section",
     module: moduleBytes(good.toSpliced(1, 1).toSpliced(3, 0, { id: ids.function, payload: payload(ids.function) })),
     problems: ["Malformed"],

@@ -246,6 +246,12 @@ export const importCases: readonly Case[] = [
     envoy: "refuses",
   },
   {
+    name: "a host function whose type is final and shares a group",
+    module: filter({ rawTypes: [[0x4e, 2, 0x4f, 0, ...proxyLog, 0x5f, 0]], rawTypeCount: 2, rawImports: log(0) }),
+    problems: ["ImportType"],
+    envoy: "refuses",
+  },
+  {
     name: "everything at once",
     module: filter({
       abi: "0_1_0",

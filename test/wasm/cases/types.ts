@@ -49,7 +49,7 @@ export const typeCases: readonly Case[] = [
   },
   {
     name: "a form of type that doesn't exist",
-    module: withTypes(1, [0x5d, 0]),
+    module: withTypes(1, [0x5d]),
     problems: ["Malformed"],
     envoy: "refuses",
   },
@@ -72,8 +72,14 @@ export const typeCases: readonly Case[] = [
     envoy: "refuses",
   },
   {
-    name: "two thousand and one parameters",
-    module: withTypes(1, [0x60, ...vector(new Array(2001).fill([0x7f])), 0]),
+    name: "a thousand parameters",
+    module: withTypes(1, [0x60, ...vector(new Array(1000).fill([0x7f])), 0]),
+    problems: [],
+    envoy: "accepts",
+  },
+  {
+    name: "a thousand and one parameters",
+    module: withTypes(1, [0x60, ...vector(new Array(1001).fill([0x7f])), 0]),
     problems: ["OverLimit"],
     envoy: "refuses",
   },
@@ -120,6 +126,18 @@ export const typeCases: readonly Case[] = [
   {
     name: "a global that calls a function",
     module: filter({ globals: [[0x7f, 0, 0x10, 0, 0x0b]] }),
+    problems: ["Malformed"],
+    envoy: "refuses",
+  },
+  {
+    name: "a global that reads a struct",
+    module: filter({ globals: [[0x7f, 0, 0xfb, 2, 0x0b]] }),
+    problems: ["Malformed"],
+    envoy: "refuses",
+  },
+  {
+    name: "a global that loads a vector",
+    module: filter({ globals: [[0x7b, 0, 0xfd, 0, ...new Array<number>(16).fill(0), 0x0b]] }),
     problems: ["Malformed"],
     envoy: "refuses",
   },
