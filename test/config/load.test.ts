@@ -73,6 +73,17 @@ describe("operator configuration", () => {
     assert.match(refusal("a: ["), /not YAML/);
   });
 
+  it("refuses a registry that references would never name so", () => {
+    const wrong = (host: string) => refusal(`${minimal}\nregistries: [{host: a.example}, {host: "${host}"}]`);
+    assert.match(
+      wrong("Registry.Example:443"),
+      /registries\.1\.host is "Registry\.Example:443": write registry\.example/,
+    );
+    assert.match(wrong("https://registry.example"), /registries\.1\.host .*: write a host as references do/);
+    assert.match(wrong("registry"), /registries\.1\.host .*: write a host as references do: with a dot or a port/);
+    assert.match(wrong("registry.example/team"), /registries\.1\.host .*: write registry\.example/);
+  });
+
   it("says which file can't be read", async () => {
     await assert.rejects(loadConfig("/nowhere/wasmount.yaml"), {
       code: "Unreadable",
