@@ -109,7 +109,7 @@ function aboveComments(text: string, layout: Layout, floor: number): number {
   while (start > floor) {
     const previous = text.lastIndexOf("\n", start - 2) + 1;
     const line = text.slice(previous, start);
-    if (previous < floor || !line.startsWith(`${layout.indent}#`)) break;
+    if (!line.startsWith(`${layout.indent}#`)) break;
     start = previous;
   }
   return start;

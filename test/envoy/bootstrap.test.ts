@@ -201,7 +201,9 @@ describe("editBootstrap", () => {
       "%a\n",
     ];
     for (const part of hostile) codeOf(part.repeat(n), YAML_EDIT);
-    codeOf(`${"[".repeat(n)}${"]".repeat(n)}`, JSON_EDIT);
+    for (const edit of [YAML_EDIT, JSON_EDIT]) {
+      assert.equal(codeOf(`${"[".repeat(n)}${"]".repeat(n)}`, edit), "TooLarge");
+    }
     codeOf(`{"a":${'{"a":'.repeat(n)}1${"}".repeat(n)}}`, JSON_EDIT);
   }).timeout(60_000);
 

@@ -90,6 +90,10 @@ describe("readCommandLine", () => {
     assert.match(refused("unknown", ["envoy", "-c", "/x.yaml", "-c", "/y.yaml"]), /given twice/);
     assert.match(refused("unknown", ["envoy", "-c", "/x.yaml", "--config-path", "/x.yaml"]), /given twice/);
     assert.match(refused("unknown", ["envoy", "-c", "/x.yaml", "stray"]), /stray argument "stray"/);
+    assert.match(
+      refused("unknown", ["envoy", "--enable-core-dump", "stray", "-c", "/x.yaml"]),
+      /stray argument "stray"/,
+    );
     assert.match(refused("unknown", ["envoy", "-c"]), /path "" is not an absolute path/);
   });
 

@@ -16,6 +16,7 @@ const ENVOY_VERSION = versions.envoy.replace(/\.\d+$/, "");
 /** Fixtures that no Envoy of this build takes, edited or not, and what it says. */
 const REFUSED_ANYWAY: Readonly<Record<string, RegExp>> = {
   "api-listener.yaml": /missing the API listener extension/,
+  "router-not-last.yaml": /must be the last filter/,
   "router-by-name.yaml": /router\.v2\.Router|could not find/i,
   "no-router.yaml": /Didn't find a registered implementation for 'one'/,
 };
