@@ -1,6 +1,7 @@
 import { behaviourCases } from "./behaviour.ts";
 import type { Case } from "./case.ts";
 import { exportCases } from "./exports.ts";
+import { foreignTypeCases } from "./foreign-types.ts";
 import { formatCases } from "./format.ts";
 import { importCases } from "./imports.ts";
 import { memoryCases } from "./memories.ts";
@@ -13,5 +14,6 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
   exports: exportCases,
   memory: memoryCases,
   types: typeCases,
+  "types that can't cross": foreignTypeCases,
   "what only a run shows": behaviourCases,
 };
