@@ -1,10 +1,10 @@
 import type { Config } from "../config/config.ts";
-import { type DataPlane, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
+import { type DataPlane, FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
 import type { Decision } from "../decision/decision.ts";
 import type { Reason } from "../decision/reason.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
-import type { Pod } from "../kube/pod.ts";
+import type { Container, Pod } from "../kube/pod.ts";
 import { ImageReferenceError, parseReference, type Reference } from "../oci/reference.ts";
 import type { ResolvedTag } from "../oci/tag-resolver.ts";
 import { podPatch } from "../patch/pod-patch.ts";
@@ -13,6 +13,7 @@ import { PLAN_SCHEMA, type Plan, type PlanFilter } from "../plan/plan.ts";
 import { planToEnvironment } from "../plan/transport.ts";
 import { fetcherContainer, podVolumes } from "./fetcher-container.ts";
 import { INJECTED, PLAN, PREFIX, STATUS } from "./key.ts";
+import { refuseReserved } from "./reserved.ts";
 import { type FilterSettings, readSettings, readSwitch, type Settings } from "./settings.ts";
 
 /** What the operator decided, as far as admission depends on it. */
@@ -91,6 +92,10 @@ export function conclude(
   if (isRefusal(filters)) return denied(filters);
   const attachment = dataPlane.attach(pod, proxy, settings, root);
   if (isRefusal(attachment)) return denied(attachment);
+  const mounts = [{ name: VOLUME_NAME, mountPath: root, readOnly: true }, ...attachment.proxy.mounts];
+  const volumes = podVolumes(config.volume.sizeLimit);
+  const reserved = refuseReserved(pod, volumes, { container: proxy.container, mounts });
+  if (reserved) return denied(reserved);
   const plan: Plan = {
     schema: PLAN_SCHEMA,
     namespace: namespace.name,
@@ -111,9 +116,16 @@ export function conclude(
   const patch = podPatch(pod, {
     labels: { [INJECTED]: "true", [PLAN]: packed.hash.slice(0, 12) },
     annotations: { [STATUS]: status(plan, packed.hash) },
-    volumes: podVolumes(config.volume.sizeLimit),
-    fetcher: fetcherContainer(config.fetcher, proxy, root, packed.variables, attachment.fetcherMounts),
-    proxy: { list: proxy.list, index: proxy.index, changes: withVolume(attachment.proxy, root) },
+    volumes,
+    fetcher: fetcherContainer(
+      config.fetcher,
+      proxy,
+      root,
+      packed.variables,
+      attachment.fetcherMounts,
+      earlierFetcher(pod),
+    ),
+    proxy: { list: proxy.list, index: proxy.index, changes: { ...attachment.proxy, mounts } },
   });
   return {
     outcome: "Injected",
@@ -140,6 +152,11 @@ function readReference(filter: FilterSettings, config: AdmissionConfig): OrRefus
   }
 }
 
+/** What an earlier pass injected, if this is a later one. */
+function earlierFetcher(pod: Pod): Container | null {
+  return pod.spec.initContainers?.find(({ name }) => name === FETCHER_NAME) ?? null;
+}
+
 function planFilters(
   references: readonly FilterReference[],
   digests: readonly ResolvedTag[],
@@ -148,9 +165,10 @@ function planFilters(
   const filters: PlanFilter[] = [];
   for (const [index, { filter, reference }] of references.entries()) {
     const resolved = digests[index];
-    if (resolved === undefined || "problem" in resolved) {
-      const problem = resolved?.problem ?? "it was not asked for";
-      return refuse("TagUnresolved", `annotation ${PREFIX}module.${filter.name}: ${problem}`);
+    if (resolved === undefined) throw new Error(`the tag of filter ${filter.name} was not asked for`);
+    if ("problem" in resolved) {
+      const refusal = refuse("TagUnresolved", `annotation ${PREFIX}module.${filter.name}: ${resolved.problem}`);
+      return { ...refusal, cause: resolved.cause };
     }
     filled[filter.phase] += 1;
     filters.push({
@@ -176,10 +194,6 @@ function pack(plan: Plan): OrRefusal<ReturnType<typeof planToEnvironment>> {
   }
 }
 
-function withVolume<Changes extends { readonly mounts: readonly unknown[] }>(changes: Changes, root: string) {
-  return { ...changes, mounts: [{ name: VOLUME_NAME, mountPath: root, readOnly: true }, ...changes.mounts] } as Changes;
-}
-
 /** What was done, for people and for `kubectl get -o yaml`. Nothing reads it back. */
 function status(plan: Plan, hash: string): string {
   return JSON.stringify({
@@ -198,6 +212,6 @@ function skipped(reason: Reason): Decision {
   return { outcome: "Skipped", reason, detail: "" };
 }
 
-function denied({ reason, detail }: Refusal): Decision {
-  return { outcome: "Denied", reason, detail };
+function denied({ reason, detail, cause }: Refusal): Decision {
+  return { outcome: "Denied", reason, detail, ...(cause !== undefined && { cause }) };
 }

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
-import type { Container, Volume, VolumeMount } from "../kube/pod.ts";
+import type { Container, ResourceRequirements, Volume, VolumeMount } from "../kube/pod.ts";
 import type { EnvironmentVariable } from "../plan/transport.ts";
 
 const TOKEN_VOLUME = "wasmount-no-token";
@@ -10,6 +10,7 @@ const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
 /**
  * The init container that executes the plan. It meets Pod Security "restricted", and every field that the API server
  * would default is written out: a second admission pass must find exactly what the first one wrote.
+ * @param earlier the fetcher of an earlier pass, whose resources a LimitRange may have added to since
  */
 export function fetcherContainer(
   settings: Config["fetcher"],
@@ -17,6 +18,7 @@ export function fetcherContainer(
   root: string,
   plan: readonly EnvironmentVariable[],
   mounts: readonly VolumeMount[],
+  earlier: Container | null,
 ): Container {
   return {
     name: FETCHER_NAME,
@@ -24,7 +26,7 @@ export function fetcherContainer(
     imagePullPolicy: settings.imagePullPolicy,
     args: ["fetch"],
     env: plan,
-    resources: settings.resources,
+    resources: withAdded(settings.resources, earlier?.resources),
     securityContext: {
       runAsUser: proxy.uid,
       runAsGroup: proxy.gid,
@@ -42,6 +44,16 @@ export function fetcherContainer(
       { name: TOKEN_VOLUME, mountPath: TOKEN_PATH, readOnly: true },
       ...mounts,
     ],
+  };
+}
+
+/** Our resources, with those that we don't set kept as someone else set them. */
+function withAdded(ours: ResourceRequirements, earlier: ResourceRequirements | undefined): ResourceRequirements {
+  const requests = { ...earlier?.requests, ...ours.requests };
+  const limits = { ...earlier?.limits, ...ours.limits };
+  return {
+    ...(Object.keys(requests).length > 0 && { requests }),
+    ...(Object.keys(limits).length > 0 && { limits }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Decision } from "../decision/decision.ts";
 import { reasons } from "../decision/reason.ts";
+import { printable } from "../printable.ts";
 
 /** An AdmissionReview (admission.k8s.io/v1) that answers a request. */
 export interface ReviewResponse {
@@ -43,9 +44,9 @@ export function reviewResponse(uid: string, decision: Decision): ReviewResponse 
   }
 }
 
-/** A decision in words: the code, the reason's sentence, and what was found. */
+/** A decision in words: the code, the reason's sentence, and what was found, fit for a terminal. */
 export function sentence({ reason, detail }: Pick<Decision, "reason" | "detail">): string {
-  return `wasmount: ${reason}: ${reasons[reason]}${detail === "" ? "" : ` ${capital(detail)}.`}`;
+  return `wasmount: ${reason}: ${reasons[reason]}${detail === "" ? "" : ` ${capital(printable(detail))}.`}`;
 }
 
 function capital(text: string): string {

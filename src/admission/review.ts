@@ -66,6 +66,7 @@ export function readPod(object: unknown): Pod {
   for (const map of ["labels", "annotations"] as const) readStringMap(metadata[map], `object.metadata.${map}`);
   if (!Array.isArray(spec["containers"])) throw wrong("object.spec.containers", "a list");
   for (const list of ["containers", "initContainers"] as const) readContainers(spec[list], `object.spec.${list}`);
+  readUser(spec["securityContext"], "object.spec.securityContext");
   for (const volume of optionalList(spec["volumes"], "object.spec.volumes")) {
     if (!isObject(volume) || typeof volume["name"] !== "string") throw wrong("object.spec.volumes", "named volumes");
   }
@@ -80,6 +81,8 @@ function readContainers(value: unknown, path: string): void {
     for (const words of ["command", "args"] as const) {
       for (const word of optionalList(container[words], `${place}.${words}`)) string(word, `${place}.${words}`);
     }
+    if (container["restartPolicy"] !== undefined) string(container["restartPolicy"], `${place}.restartPolicy`);
+    readUser(container["securityContext"], `${place}.securityContext`);
     readMounts(container["volumeMounts"], `${place}.volumeMounts`);
   }
 }
@@ -89,6 +92,17 @@ function readMounts(value: unknown, path: string): void {
     if (!isObject(mount)) throw wrong(`${path}[${index}]`, "an object");
     string(mount["name"], `${path}[${index}].name`);
     string(mount["mountPath"], `${path}[${index}].mountPath`);
+    for (const name of ["subPath", "subPathExpr"] as const) {
+      if (mount[name] !== undefined) string(mount[name], `${path}[${index}].${name}`);
+    }
+  }
+}
+
+function readUser(value: unknown, path: string): void {
+  if (value === undefined || value === null) return;
+  if (!isObject(value)) throw wrong(path, "an object");
+  for (const id of ["runAsUser", "runAsGroup"] as const) {
+    if (value[id] !== undefined && !Number.isSafeInteger(value[id])) throw wrong(`${path}.${id}`, "an integer");
   }
 }
 

@@ -6,8 +6,14 @@ import { FETCHER_NAME, type ProxyContainer, type ProxyWishes } from "./data-plan
 /** The user "envoy" of the official image. */
 const ENVOY_ID = 101;
 const NAMES = ["envoy", "envoy-proxy", "envoy-sidecar"];
-const LOOKED_FOR = `a container named ${NAMES.join(" or ")}, one whose image is called envoy…, or one whose command is envoy`;
+/** What follows "envoy-" in the names of official images, in any combination. */
+const VARIANTS = ["alpine", "contrib", "debug", "dev", "distroless", "google", "vrp"];
+const LOOKED_FOR = `a container named ${NAMES.join(" or ")}, one of an official image (envoy, envoy-distroless, …), or one whose command is envoy`;
 const HINT = "annotate wasmount.dev/proxy-container with the container's name";
+/** The first release of upstream Envoy with Wasm is 1.16. */
+const OLDEST_MINOR = 16;
+/** The longest tag that a registry takes (distribution-spec, "Pull"). */
+const MAX_TAG = 128;
 
 interface Candidate {
   readonly list: ContainerList;
@@ -16,8 +22,9 @@ interface Candidate {
 }
 
 /**
- * Finds plain Envoy: by the author's word, else by the container's name, else by its image or command. Native sidecars
- * (init containers that restart always) are searched like containers.
+ * Finds plain Envoy: by the author's word, else by container name, image or command. Native sidecars (init containers
+ * that restart always) are searched like containers. Two that may be it are not chosen between: the other one would run
+ * unfiltered.
  */
 export function findProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContainer> {
   const candidates = longRunning(pod);
@@ -27,8 +34,7 @@ export function findProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<
     if (named) return describe(pod, named);
     return refuse("ProxyNotFound", `wasmount.dev/proxy-container names ${proxyContainer}; the pod has ${names}`);
   }
-  const byName = candidates.filter(({ container }) => NAMES.includes(container.name));
-  const found = byName.length > 0 ? byName : candidates.filter(({ container }) => isEnvoy(container));
+  const found = candidates.filter(({ container }) => isEnvoy(container));
   const [first, ...others] = found;
   if (first === undefined) {
     return refuse("ProxyNotFound", `looked for ${LOOKED_FOR}; the pod has ${names}; ${HINT}`);
@@ -48,16 +54,29 @@ function longRunning(pod: Pod): Candidate[] {
   return [...containers, ...sidecars];
 }
 
-function isEnvoy({ image = "", command }: Container): boolean {
-  return imageName(image).startsWith("envoy") || posix.basename(command?.[0] ?? "") === "envoy";
+function isEnvoy({ name, image = "", command }: Container): boolean {
+  return NAMES.includes(name) || isOfficialImage(image) || posix.basename(command?.[0] ?? "") === "envoy";
 }
 
-function imageName(image: string): string {
-  const repository = image.split("@")[0] ?? "";
-  return posix.basename(repository).split(":")[0] ?? "";
+/** Whether an image has the name of an official one, in whatever registry. */
+export function isOfficialImage(image: string): boolean {
+  const [first, ...variants] = nameAndTag(image).name.split("-");
+  return first === "envoy" && variants.every(variant => VARIANTS.includes(variant));
 }
 
-function describe(pod: Pod, { list, index, container }: Candidate): ProxyContainer {
+/** "envoy" and "v1.33.2" of "registry.example:5000/envoyproxy/envoy:v1.33.2@sha256:…". */
+function nameAndTag(image: string): { name: string; tag: string } {
+  const last = image.slice(image.lastIndexOf("/") + 1).split("@", 1)[0] ?? "";
+  const colon = last.indexOf(":");
+  return colon < 0 ? { name: last, tag: "" } : { name: last.slice(0, colon), tag: last.slice(colon + 1) };
+}
+
+function describe(pod: Pod, { list, index, container }: Candidate): OrRefusal<ProxyContainer> {
+  const envoyVersion = releaseOf(container.image ?? "");
+  if (envoyVersion !== null && Number(envoyVersion.slice(2)) < OLDEST_MINOR) {
+    const found = `container ${container.name} runs Envoy ${envoyVersion}`;
+    return refuse("ProxyTooOld", `${found}, and the first that runs Wasm filters is 1.${OLDEST_MINOR}`);
+  }
   const own = container.securityContext;
   const whole = pod.spec.securityContext;
   return {
@@ -67,13 +86,14 @@ function describe(pod: Pod, { list, index, container }: Candidate): ProxyContain
     // The fetcher must not be root, and a proxy whose user is unknown runs as its image's.
     uid: (own?.runAsUser ?? whole?.runAsUser) || ENVOY_ID,
     gid: (own?.runAsGroup ?? whole?.runAsGroup) || ENVOY_ID,
-    envoyVersion: releaseOf(container.image ?? ""),
+    envoyVersion,
   };
 }
 
-/** "1.33" of "registry.example/envoyproxy/envoy:distroless-v1.33.2", where the image is called envoy. */
+/** "1.33" of the tag "v1.33.2" or "distroless-v1.33-latest" of an official image; null where it tells no release. */
 function releaseOf(image: string): string | null {
-  if (!imageName(image).startsWith("envoy")) return null;
-  const release = /:[^/@]*?v?(\d{1,3})\.(\d{1,3})(\.\d{1,3})?(-[^/@]*)?(@|$)/.exec(image);
-  return release ? `${release[1]}.${release[2]}` : null;
+  const { tag } = nameAndTag(image);
+  if (!isOfficialImage(image) || tag.length > MAX_TAG) return null;
+  const release = /^(?:[a-z]+-){0,3}v?1\.(\d{1,3})(?:\.\d{1,3})?(?:-[a-z0-9.-]*)?$/.exec(tag);
+  return release ? `1.${release[1]}` : null;
 }

@@ -1,5 +1,7 @@
 import { posix } from "node:path";
 import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
+import { bootstrapFormat } from "../envoy/bootstrap.ts";
+import { BootstrapError } from "../envoy/bootstrap-error.ts";
 import { readCommandLine, replaceConfigPath } from "../envoy/command-line.ts";
 import { cleanPath, coveringMount, isWithin, pathBelow } from "../kube/mount.ts";
 import type { Container, Pod, VolumeMount } from "../kube/pod.ts";
@@ -12,7 +14,7 @@ import {
   type ProxyWishes,
   VOLUME_NAME,
 } from "./data-plane.ts";
-import { findProxy } from "./envoy-container.ts";
+import { findProxy, isOfficialImage } from "./envoy-container.ts";
 
 /** Where the official image reads its configuration when nothing else is said. */
 const DEFAULT_CONFIG = "/etc/envoy/envoy.yaml";
@@ -72,16 +74,37 @@ interface ConfigLocation {
 
 function locateConfig(container: Container, wishes: ProxyWishes, root: string): OrRefusal<ConfigLocation> {
   const line = readCommandLine(container.command ?? undefined, container.args ?? undefined);
+  const wish = wishes.proxyConfig === null ? null : cleanPath(wishes.proxyConfig);
   if (line.kind === "path") {
-    return {
-      path: authorsPath(line.path, root),
-      rewrite: target => ({ ...replaceConfigPath(line, target), mounts: [] }),
-    };
+    const path = authorsPath(line.path, root);
+    if (wish === null || wish === path) {
+      return editable({ path, rewrite: target => ({ ...replaceConfigPath(line, target), mounts: [] }) });
+    }
+    const said = `wasmount.dev/proxy-config says ${wish}, the command line of container ${container.name} ${path}`;
+    return refuse("BadValue", `annotation ${said}: leave the annotation out`);
   }
   if (line.kind === "inline") return refuse("ProxyConfigInline", `container ${container.name}: ${line.why}`);
-  if (wishes.proxyConfig !== null) return { path: cleanPath(wishes.proxyConfig), rewrite: null };
-  if (line.kind === "implicit") return { path: DEFAULT_CONFIG, rewrite: null };
-  return refuse("ProxyConfigUnknown", `container ${container.name}: ${line.why}; ${HINT}`);
+  if (wish !== null) return editable({ path: wish, rewrite: null });
+  if (line.kind !== "implicit") {
+    return refuse("ProxyConfigUnknown", `container ${container.name}: ${line.why}; ${HINT}`);
+  }
+  if (isOfficialImage(container.image ?? "")) return editable({ path: DEFAULT_CONFIG, rewrite: null });
+  const unsaid = `container ${container.name} has neither command nor args, and only official images are known to read ${DEFAULT_CONFIG}`;
+  return refuse("ProxyConfigUnknown", `${unsaid}; ${HINT}`);
+}
+
+/** Refuses what no edited copy could take the place of. */
+function editable(location: ConfigLocation): OrRefusal<ConfigLocation> {
+  if (location.path.includes("$")) {
+    return refuse("ProxyConfigUnsupported", `the path ${location.path} has a $, which the kubelet may expand`);
+  }
+  try {
+    bootstrapFormat(location.path);
+    return location;
+  } catch (error) {
+    if (error instanceof BootstrapError) return refuse("ProxyConfigUnsupported", error.message);
+    throw error;
+  }
 }
 
 /** In a second pass the command line names our copy, whose path ends with the author's. */

@@ -18,6 +18,12 @@ export type Decision =
       readonly warnings: readonly string[];
     }
   | { readonly outcome: "Skipped"; readonly reason: Reason; readonly detail: string }
-  | { readonly outcome: "Denied"; readonly reason: Reason; readonly detail: string };
+  | {
+      readonly outcome: "Denied";
+      readonly reason: Reason;
+      readonly detail: string;
+      /** What the operator's log may know and the pod's author may not. */
+      readonly cause?: string;
+    };
 
 export type Outcome = Decision["outcome"];

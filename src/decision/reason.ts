@@ -21,10 +21,12 @@ export const reasons = {
   TagUnresolved: "A tag could not be resolved to a digest.",
   ProxyNotFound: "No container of the pod is an Envoy proxy that wasmount knows.",
   ProxyAmbiguous: "More than one container of the pod may be the Envoy proxy.",
+  ProxyTooOld: "The proxy's Envoy is of a release that can't run Wasm filters.",
   ProxyConfigUnknown: "The path of the proxy's configuration can't be told from its command and args.",
   ProxyConfigInline: "The proxy's configuration is given on its command line, where listeners can't be edited.",
   ProxyConfigNotMounted: "The proxy's configuration file does not come from a volume of the pod.",
   ProxyConfigUnsupported: "The proxy's configuration is in a form that can't be edited.",
+  NameReserved: "A volume, or a mount of one, uses a name that wasmount keeps for its own.",
   MountShadowed: "A volume is mounted where the proxy reads what the fetcher wrote.",
 } as const;
 

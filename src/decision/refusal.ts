@@ -5,6 +5,8 @@ export interface Refusal {
   readonly refused: true;
   readonly reason: Reason;
   readonly detail: string;
+  /** What the operator's log may know and the pod's author may not. */
+  readonly cause?: string;
 }
 
 /** A value, or the refusal that took its place. */

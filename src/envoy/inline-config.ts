@@ -17,11 +17,13 @@ const LISTENER_FIELDS: readonly string[] = [
  */
 export function inlineListeners(text: string): string | null {
   if (text === "") return null;
+  // The kubelet expands references to variables in values too, and what they hold may bring whole sections.
+  if (text.includes("$(")) return "--config-yaml refers to variables, whose values can't be told: write them out";
   if (text.length > MAX_INLINE_LENGTH) return `--config-yaml is longer than ${MAX_INLINE_LENGTH} characters`;
   try {
     const { node } = readYaml(text);
     if (node.kind !== "map") return isNull(node) ? null : "--config-yaml is not a mapping";
-    const suspect = node.fields.find(field => LISTENER_FIELDS.includes(field.key) || field.key.includes("$("));
+    const suspect = node.fields.find(field => LISTENER_FIELDS.includes(field.key));
     return suspect ? `--config-yaml sets ${suspect.key}, which can't be edited: put it into the file` : null;
   } catch (error) {
     if (error instanceof BootstrapError) return `--config-yaml can't be read: ${messageOf(error)}`;

@@ -1,3 +1,5 @@
+import { printable } from "../printable.ts";
+
 const longest = 120;
 
 /**
@@ -11,5 +13,5 @@ export function quote(name: string): string {
 /** The same without the quotes. */
 export function visible(name: string): string {
   const cut = name.length > longest ? `${name.slice(0, longest)}… (${name.length} characters)` : name;
-  return cut.replace(/[\p{C}\p{Zl}\p{Zp}"\\]/gu, character => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+  return printable(cut.replace(/["\\]/g, character => `\\u{${character.charCodeAt(0).toString(16)}}`));
 }

@@ -54,6 +54,7 @@ function mutate(decide: Decide, log: Logger, metrics: Metrics): RequestHandler {
           outcome: decision.outcome,
           reason: decision.reason,
           detail: decision.detail,
+          ...("cause" in decision && { cause: decision.cause }),
           ...(decision.outcome === "Injected" && { plan: decision.planHash, operations: decision.patch.length }),
           ms: Math.round(seconds * 1e6) / 1e3,
         },

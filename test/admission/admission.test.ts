@@ -6,7 +6,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import type { Decision } from "../../src/decision/decision.ts";
 import type { Namespace } from "../../src/kube/namespace.ts";
-import type { Pod } from "../../src/kube/pod.ts";
+import type { Container, Pod } from "../../src/kube/pod.ts";
 import { planFromEnvironment } from "../../src/plan/transport.ts";
 import { digest, sampleNamespace, samplePod } from "./pods.ts";
 
@@ -146,6 +146,65 @@ describe("admission", () => {
     );
   });
 
+  describe("keeps its volumes to itself: refuses", () => {
+    const { containers, volumes = [] } = samplePod().spec;
+    const [app, envoy] = containers as [Container, Container];
+    const mount = { name: "wasmount", mountPath: "/data" };
+    const cases: [title: string, spec: Partial<Pod["spec"]>, detail: RegExp][] = [
+      [
+        "another volume of its name",
+        { volumes: [...(volumes ?? []), { name: "wasmount", configMap: { name: "mine" } }] },
+        /a volume wasmount of its own/,
+      ],
+      [
+        "a mount in the application",
+        { containers: [{ ...app, volumeMounts: [mount] }, envoy] },
+        /container app mounts volume wasmount at \/data/,
+      ],
+      [
+        "a mount in an init container that runs later",
+        { containers, initContainers: [{ name: "setup", volumeMounts: [mount] }] },
+        /container setup mounts/,
+      ],
+      [
+        "a second mount in the proxy",
+        { containers: [app, { ...envoy, volumeMounts: [...(envoy.volumeMounts ?? []), mount] }] },
+        /container envoy mounts/,
+      ],
+      [
+        "its own mount under another spelling, writable",
+        {
+          containers: [
+            app,
+            { ...envoy, volumeMounts: [...(envoy.volumeMounts ?? []), { name: "wasmount", mountPath: "/wasmount/" }] },
+          ],
+        },
+        /container envoy mounts volume wasmount at \/wasmount\//,
+      ],
+      [
+        "a mount of the volume that keeps tokens out",
+        { containers: [{ ...app, volumeMounts: [{ name: "wasmount-no-token", mountPath: "/x" }] }, envoy] },
+        /wasmount-no-token/,
+      ],
+    ];
+    for (const [title, spec, detail] of cases) {
+      it(title, () => denied("NameReserved", detail, decide(samplePod({ spec: { ...samplePod().spec, ...spec } }))));
+    }
+  });
+
+  it("keeps what a LimitRange added to the fetcher since the first pass, and nothing of ours that was changed", async () => {
+    const once = patched(samplePod(), await decide(samplePod()));
+    const [fetcher] = once.spec.initContainers as [Container];
+    const resources = {
+      requests: { cpu: "9", memory: "64Mi", "ephemeral-storage": "1Gi" },
+      limits: { ...fetcher.resources?.limits, "ephemeral-storage": "2Gi" },
+    };
+    const limited: Pod = { ...once, spec: { ...once.spec, initContainers: [{ ...fetcher, resources }] } };
+    const again = patched(limited, await decide(limited)).spec.initContainers?.[0]?.resources;
+    assert.deepEqual(again?.requests, { cpu: "10m", memory: "64Mi", "ephemeral-storage": "1Gi" });
+    assert.equal(again?.limits?.["ephemeral-storage"], "2Gi");
+  });
+
   it("replaces a fetcher and a status that someone else wrote", async () => {
     const forged = samplePod({
       annotations: { "wasmount.dev/status": "forged" },
@@ -182,7 +241,7 @@ describe("admission", () => {
       await denied(
         "TagUnresolved",
         /module\.headers: no answer/,
-        decide(pod, sampleNamespace(), async () => ({ problem: "no answer" })),
+        decide(pod, sampleNamespace(), async () => ({ problem: "no answer", cause: "ECONNREFUSED" })),
       );
     });
 

@@ -45,8 +45,8 @@ describe("plain Envoy: finding the proxy", () => {
     assert.equal(granted(find(withContainers({ name: "p", command: ["/usr/local/bin/envoy"] }))).index, 0);
   });
 
-  it("prefers a name over an image", () => {
-    const pod = withContainers({ name: "gateway", image: "envoy:v1.30.0" }, { name: "envoy", image: "custom" });
+  it("takes no image for a proxy only because its name starts with envoy", () => {
+    const pod = withContainers({ name: "app", image: "registry.example/envoy-gateway:v1.2" }, { name: "envoy" });
     assert.equal(granted(find(pod)).container.name, "envoy");
   });
 
@@ -79,6 +79,30 @@ describe("plain Envoy: finding the proxy", () => {
   it("does not choose between two", () => {
     const pod = withContainers({ name: "envoy" }, { name: "envoy-sidecar" });
     refused(find(pod), "ProxyAmbiguous", /envoy, envoy-sidecar may be it; annotate wasmount\.dev\/proxy-container/);
+    const other = withContainers(
+      { name: "ingress", image: "envoyproxy/envoy:v1.40.0" },
+      { name: "envoy", image: "custom" },
+    );
+    refused(find(other), "ProxyAmbiguous", /ingress, envoy may be it/);
+    assert.equal(granted(find(other, { ...none, proxyContainer: "ingress" })).container.name, "ingress");
+  });
+
+  it("refuses a release that came before Wasm", () => {
+    refused(
+      find(withContainers({ name: "envoy", image: "envoyproxy/envoy:v1.15.5" })),
+      "ProxyTooOld",
+      /runs Envoy 1\.15, .* 1\.16/,
+    );
+  });
+
+  it("reads a hostile image name in no time", () => {
+    for (const image of [
+      `x:1.1-${":1.1-".repeat(100_000)}/envoy`,
+      `envoy:${"a-".repeat(100_000)}`,
+      `envoy:1.1-${"-".repeat(100_000)}/`,
+    ]) {
+      assert.equal(granted(find(withContainers({ name: "envoy", image }))).envoyVersion, null);
+    }
   });
 
   const users: [
@@ -107,6 +131,10 @@ describe("plain Envoy: finding the proxy", () => {
     ["envoyproxy/envoy-distroless:v1.32.1@sha256:aa", "1.32"],
     ["envoyproxy/envoy:dev", null],
     ["registry.example:5000/envoy", null],
+    ["registry.example:5000/envoy-contrib-debug:1.38-latest", "1.38"],
+    ["envoy:2024.01.15", null],
+    ["envoy-wasm:0.9", null],
+    ["envoy-builder:1.38.0", null],
     ["registry.example:1.40/other:v1.33.0", null],
   ];
   for (const [image, release] of releases) {
@@ -181,6 +209,32 @@ describe("plain Envoy: attaching", () => {
   it("refuses a configuration on the command line", () => {
     const args = ["--config-yaml", "static_resources: {listeners: []}"];
     refused(attach(samplePod({ proxy: { args } })), "ProxyConfigInline", /container envoy/);
+  });
+
+  it("refuses inline configuration whose variables may hold listeners", () => {
+    const args = ["-c", "/etc/envoy/envoy.yaml", "--config-yaml", "admin: $(ADMIN)"];
+    refused(attach(samplePod({ proxy: { args } })), "ProxyConfigInline", /variables/);
+  });
+
+  it("presumes the default path of official images only", () => {
+    const proxy = { args: null, image: "registry.example/our/sidecar:1" };
+    refused(attach(samplePod({ proxy })), "ProxyConfigUnknown", /only official images .*wasmount\.dev\/proxy-config/);
+    const { proxy: changes } = granted(attach(samplePod({ proxy }), { ...none, proxyConfig: "/etc/envoy/envoy.yaml" }));
+    assert.equal(changes.mounts[0]?.subPath, "bootstrap/etc/envoy");
+  });
+
+  it("refuses an annotation that contradicts the command line, and takes one that agrees", () => {
+    refused(
+      attach(samplePod(), { ...none, proxyConfig: "/etc/envoy/other.yaml" }),
+      "BadValue",
+      /says \/etc\/envoy\/other\.yaml, .*\/etc\/envoy\/envoy\.yaml/,
+    );
+    granted(attach(samplePod(), { ...none, proxyConfig: "/etc//envoy/envoy.yaml" }));
+  });
+
+  it("refuses paths that no edited copy could stand for", () => {
+    refused(attach(samplePod({ proxy: { args: ["-c", "/etc/envoy/a$b.yaml"] } })), "ProxyConfigUnsupported", /\$/);
+    refused(attach(samplePod({ proxy: { args: ["-c", "/etc/envoy/e.pb"] } })), "ProxyConfigUnsupported", /protobuf/);
   });
 
   it("refuses a configuration that comes with the image", () => {

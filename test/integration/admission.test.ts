@@ -76,6 +76,36 @@ describe("admission by a real API server", function () {
     }
   });
 
+  it("leaves a LimitRange what it adds to the fetcher, and stays within it", async () => {
+    const item = {
+      type: "Container",
+      default: { "ephemeral-storage": "1Gi" },
+      defaultRequest: { "ephemeral-storage": "1Mi" },
+      max: { "ephemeral-storage": "2Gi" },
+    };
+    await kubectl.apply({
+      apiVersion: "v1",
+      kind: "LimitRange",
+      metadata: { name: "limits", namespace: NAMESPACE },
+      spec: { limits: [item] },
+    });
+    try {
+      const fetcher = (await created(pod)).spec.initContainers?.[0];
+      assert.equal(fetcher?.resources?.limits?.["ephemeral-storage"], "1Gi");
+      assert.equal(fetcher?.resources?.limits?.["memory"], "256Mi");
+    } finally {
+      await kubectl.run(["delete", "limitrange", "limits", "-n", NAMESPACE]);
+    }
+  });
+
+  it("refuses a pod whose other containers mount the volume, before the API server stores it", async () => {
+    const greedy = structuredClone(pod);
+    greedy.spec.containers[0].volumeMounts = [{ name: "wasmount", mountPath: "/data" }];
+    await assert.rejects(created(greedy), {
+      message: /wasmount: NameReserved: .*Container app mounts volume wasmount at \/data/,
+    });
+  });
+
   it("counts a namespace's annotations that were written a moment ago", async () => {
     await kubectl.run([
       "annotate",

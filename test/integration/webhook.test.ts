@@ -188,6 +188,21 @@ describe("webhook server", () => {
       400,
       review({ object: { metadata: {}, spec: { containers: [{ name: "a", volumeMounts: [{ name: "v" }] }] } } }),
     ],
+    [
+      "a user that is no number",
+      400,
+      review({ object: { metadata: {}, spec: { containers: [{ name: "a", securityContext: { runAsUser: "0" } }] } } }),
+    ],
+    [
+      "a subPath that is no string",
+      400,
+      review({
+        object: {
+          metadata: {},
+          spec: { containers: [{ name: "a", volumeMounts: [{ name: "v", mountPath: "/v", subPath: 5 }] }] },
+        },
+      }),
+    ],
     ["8 MiB", 413, " ".repeat(8 * 1024 * 1024)],
   ];
   for (const [title, expected, body, headers] of broken) {

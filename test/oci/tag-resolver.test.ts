@@ -49,7 +49,8 @@ describe("tag resolver", () => {
       return descriptor;
     });
     const resolver = new TagResolver(registry, 1_000);
-    assert.deepEqual(await resolver.resolve(reference), { problem: "there is no such tag" });
+    const answer = await resolver.resolve(reference);
+    assert.deepEqual(answer, { problem: "there is no such tag", cause: "NotFound: there is no such tag" });
     fails = false;
     assert.deepEqual(await resolver.resolve(reference), { digest });
   });
@@ -61,7 +62,23 @@ describe("tag resolver", () => {
           signal.addEventListener("abort", () => reject(new RegistryError("Timeout", "it took too long")));
         }),
     );
-    assert.deepEqual(await new TagResolver(registry, 20).resolve(reference), { problem: "it took too long" });
+    const answer = await new TagResolver(registry, 20).resolve(reference);
+    assert.ok("cause" in answer);
+    assert.equal(answer.cause, "Timeout: it took too long");
+  });
+
+  it("does not tell a pod's author what answers inside the operator's network", async () => {
+    const problem = async (error: RegistryError) => {
+      const registry = client(async () => {
+        throw error;
+      });
+      const answer = await new TagResolver(registry, 1_000).resolve(reference);
+      return "problem" in answer ? answer.problem : assert.fail();
+    };
+    const refused = await problem(new RegistryError("Unreachable", "ECONNREFUSED"));
+    assert.equal(await problem(new RegistryError("BadResponse", "that is no registry")), refused);
+    assert.equal(await problem(new RegistryError("Timeout", "no answer")), refused);
+    assert.ok(!refused.includes("ECONNREFUSED"));
   });
 
   it("does not take a fault of its own for an answer", async () => {
