@@ -1,6 +1,5 @@
 import type { Config } from "../config/config.ts";
 import { type DataPlane, FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
-import type { Decision } from "../decision/decision.ts";
 import type { Reason } from "../decision/reason.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
@@ -11,6 +10,7 @@ import { podPatch } from "../patch/pod-patch.ts";
 import { PlanError } from "../plan/error.ts";
 import { PLAN_SCHEMA, type Plan, type PlanFilter } from "../plan/plan.ts";
 import { planToEnvironment } from "../plan/transport.ts";
+import type { Decision } from "./decision.ts";
 import { fetcherContainer, podVolumes } from "./fetcher-container.ts";
 import { INJECTED, PLAN, PREFIX, STATUS } from "./key.ts";
 import { refuseReserved } from "./reserved.ts";

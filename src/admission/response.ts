@@ -1,6 +1,6 @@
-import type { Decision } from "../decision/decision.ts";
 import { reasons } from "../decision/reason.ts";
 import { printable } from "../printable.ts";
+import type { Decision } from "./decision.ts";
 
 /** An AdmissionReview (admission.k8s.io/v1) that answers a request. */
 export interface ReviewResponse {

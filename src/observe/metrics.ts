@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
-import type { Decision } from "../decision/decision.ts";
+import type { Decision } from "../admission/decision.ts";
 
 /** What the webhook counts. Labels are closed sets: outcomes, reasons and states, never names. */
 export interface Metrics {

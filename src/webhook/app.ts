@@ -1,7 +1,7 @@
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
+import type { Decision } from "../admission/decision.ts";
 import { reviewResponse } from "../admission/response.ts";
 import { ReviewError, type ReviewRequest, readPod, readReview } from "../admission/review.ts";
-import type { Decision } from "../decision/decision.ts";
 import { messageOf } from "../error.ts";
 import type { Pod } from "../kube/pod.ts";
 import type { Logger } from "../observe/log.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { applyPatch } from "rfc6902";
 import { admit, type ResolveTag } from "../../src/admission/admission.ts";
+import type { Decision } from "../../src/admission/decision.ts";
 import type { Config } from "../../src/config/config.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
-import type { Decision } from "../../src/decision/decision.ts";
 import type { Namespace } from "../../src/kube/namespace.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
 import { planFromEnvironment } from "../../src/plan/transport.ts";

@@ -1,6 +1,6 @@
+import type { Reason } from "../decision/reason.ts";
 import type { Operation } from "../patch/operation.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Reason } from "./reason.ts";
 
 /**
  * What is to become of a pod. `Deferred` (a mesh is expected to add the proxy) comes with the first mesh data plane.
