@@ -4,6 +4,8 @@ import { isNull } from "./source-node.ts";
 import { readYaml } from "./yaml-source.ts";
 
 const MAX_INLINE_LENGTH = 128 * 1024;
+const VARIABLES =
+  "--config-yaml refers to variables, which may hold anything: write their values, or name the node by --service-node and --service-cluster";
 const LISTENER_FIELDS: readonly string[] = [
   "static_resources",
   "staticResources",
@@ -18,7 +20,7 @@ const LISTENER_FIELDS: readonly string[] = [
 export function inlineListeners(text: string): string | null {
   if (text === "") return null;
   // The kubelet expands references to variables in values too, and what they hold may bring whole sections.
-  if (text.includes("$(")) return "--config-yaml refers to variables, whose values can't be told: write them out";
+  if (text.includes("$(")) return VARIABLES;
   if (text.length > MAX_INLINE_LENGTH) return `--config-yaml is longer than ${MAX_INLINE_LENGTH} characters`;
   try {
     const { node } = readYaml(text);

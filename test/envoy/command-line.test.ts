@@ -107,13 +107,7 @@ describe("readCommandLine", () => {
   });
 
   it("lets --config-yaml set what is not a listener", () => {
-    for (const yaml of [
-      "",
-      "~",
-      "node: {id: $(POD_NAME)}",
-      "admin: {address: {}}\nnode: {cluster: x}",
-      '{"node": {}}',
-    ]) {
+    for (const yaml of ["", "~", "node: {id: x}", "admin: {address: {}}\nnode: {cluster: x}", '{"node": {}}']) {
       assert.equal(pathOf(["envoy", "-c", "/x.yaml", "--config-yaml", yaml]).path, "/x.yaml");
       assert.equal(pathOf(["envoy", "--config-yaml", yaml, "-c", "/x.yaml"]).path, "/x.yaml");
     }
@@ -126,7 +120,16 @@ describe("readCommandLine", () => {
       '{"staticResources": {}}',
       "node: {}\ndynamic_resources: {}",
     ];
-    for (const yaml of [...bring, "$(CONFIG)", "- list", "{", "{$(KEY): {}}", "a: 1\n---\nb: 2", "[".repeat(1000)]) {
+    for (const yaml of [
+      ...bring,
+      "$(CONFIG)",
+      "node: {id: $(POD_NAME)}",
+      "- list",
+      "{",
+      "{$(KEY): {}}",
+      "a: 1\n---\nb: 2",
+      "[".repeat(1000),
+    ]) {
       refused("inline", ["envoy", "-c", "/x.yaml", "--config-yaml", yaml]);
       refused("inline", ["envoy", `--config-yaml ${yaml}`]);
     }
