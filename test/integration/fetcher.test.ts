@@ -264,6 +264,26 @@ describe("fetcher", () => {
       assert.equal(await readFile(join(root, "bootstrap/etc/envoy/sds.yaml"), "utf8"), "secrets");
     });
 
+    it("is refused where the swapped mount holds another one, which the proxy may read instead", async () => {
+      const { data } = parse(await exampleManifest("configmap"));
+      await writeFile(source(), data["envoy.yaml"]);
+      await writeFile(join(folder, "source/production.yaml"), data["envoy.yaml"]);
+      const copy = { from: join(folder, "source"), to: join(root, "bootstrap/etc/envoy") };
+      const { exitCode, lastLine } = await run(plan([await push()], { bootstrap: bootstrap({ copy }) }));
+      assert.equal(exitCode, 5);
+      assert.match(lastLine, /NoBootstrap: .*production\.yaml is an Envoy configuration too/);
+    });
+
+    it("is not copied through a link that leads nowhere", async () => {
+      const { data } = parse(await exampleManifest("configmap"));
+      await writeFile(source(), data["envoy.yaml"]);
+      await symlink("gone", join(folder, "source/dangling"));
+      const copy = { from: join(folder, "source"), to: join(root, "bootstrap/etc/envoy") };
+      const { exitCode, lastLine } = await run(plan([await push()], { bootstrap: bootstrap({ copy }) }));
+      assert.equal(exitCode, 5);
+      assert.match(lastLine, /NoBootstrap: can't copy the mount/);
+    });
+
     it("is not copied through a link that leaves the mount", async () => {
       const { data } = parse(await exampleManifest("configmap"));
       await writeFile(source(), data["envoy.yaml"]);

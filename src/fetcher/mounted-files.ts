@@ -1,0 +1,82 @@
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
+import { join, posix } from "node:path";
+import { type BootstrapFormat, bootstrapFormat, editBootstrap, MAX_BOOTSTRAP_LENGTH } from "../envoy/bootstrap.ts";
+import { BootstrapError } from "../envoy/bootstrap-error.ts";
+import { messageOf } from "../error.ts";
+import { isWithin } from "../kube/mount.ts";
+import { FetchError } from "./error.ts";
+import type { Volume } from "./volume.ts";
+
+/** More than a ConfigMap can hold; a larger file is not part of a configuration. */
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
+const MAX_FILES = 256;
+
+/**
+ * Copies the files beside an edited configuration, through the links that ConfigMap volumes are made of and never out of
+ * the mount. Another Envoy configuration among them is refused: if the proxy read that one, it would run unfiltered.
+ * @param source the configuration itself, which is not copied
+ * @throws FetchError NoBootstrap, Volume
+ */
+export async function copyMountedFiles(
+  { from, to }: { readonly from: string; readonly to: string },
+  source: string,
+  volume: Volume,
+): Promise<void> {
+  for (const { name, content } of await filesBeside(from, source)) {
+    refuseBootstrap(join(from, name), content);
+    await volume.write(posix.join(to, name), content);
+  }
+}
+
+interface MountedFile {
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+async function filesBeside(from: string, source: string): Promise<MountedFile[]> {
+  try {
+    const top = await realpath(from);
+    const edited = await realpath(source);
+    const names = (await readdir(from)).filter(name => !name.startsWith(".."));
+    if (names.length > MAX_FILES) throw new Error(`it holds ${names.length} files, at most ${MAX_FILES} are copied`);
+    const files: MountedFile[] = [];
+    for (const name of names) {
+      const real = await realpath(join(from, name));
+      if (real !== edited) files.push({ name, content: await readMounted(name, real, top) });
+    }
+    return files;
+  } catch (error) {
+    const advice = "name the configuration with -c in args, so that the mount can stay";
+    throw new FetchError("NoBootstrap", `can't copy the mount ${from}: ${messageOf(error)}; ${advice}`, {
+      cause: error,
+    });
+  }
+}
+
+async function readMounted(name: string, real: string, top: string): Promise<Buffer> {
+  const found = await stat(real);
+  if (!found.isFile() || !isWithin(real, top)) throw new Error(`${name} is not a plain file of the mount`);
+  if (found.size > MAX_FILE_BYTES) throw new Error(`${name} is larger than ${MAX_FILE_BYTES} bytes`);
+  return readFile(real);
+}
+
+/** What can be edited like a bootstrap is one. */
+function refuseBootstrap(path: string, content: Buffer): void {
+  const text = content.toString("utf8");
+  if (text.length > MAX_BOOTSTRAP_LENGTH || !isBootstrap(path, text)) return;
+  throw new FetchError(
+    "NoBootstrap",
+    `${path} is an Envoy configuration too, and which one the proxy reads can't be told: name it with -c in args`,
+  );
+}
+
+function isBootstrap(path: string, text: string): boolean {
+  try {
+    const format: BootstrapFormat = bootstrapFormat(path);
+    editBootstrap(text, { format, entries: [], root: "/wasmount", node: { id: "probe", cluster: "probe" } });
+    return true;
+  } catch (error) {
+    if (!(error instanceof BootstrapError)) throw error;
+    return error.code === "DynamicListeners" || error.code === "Unsupported";
+  }
+}
