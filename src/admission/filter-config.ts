@@ -1,26 +1,30 @@
-import { parseDocument } from "yaml";
 import { type OrRefusal, refuse } from "../decision/refusal.ts";
-import { messageOf } from "../error.ts";
-
-/** Aliases a configuration may expand: enough for a person's anchors, too few for an expansion bomb. */
-const MAX_ALIASES = 100;
+import { looksLikeMapping, yamlMapping } from "./yaml-mapping.ts";
 
 /**
- * The text that a module receives as its configuration: JSON stays as it is, a YAML mapping becomes JSON text,
- * anything else is plain text and stays as it is. Text that starts like a JSON object but is none is refused, since
- * the author plainly meant one.
+ * The text that a module receives as its configuration. JSON stays as it is. What is plainly meant as a mapping (it opens
+ * with a key and a colon, or with a brace) becomes JSON text, and is refused where it is not a good one: a module must
+ * not get text in place of an object because of a tab. Anything else is plain text and stays as it is.
+ * @param annotation how messages call the annotation
+ * @param limit the longest result in bytes
  */
-export function filterConfig(annotation: string, value: string): OrRefusal<string> {
+export function filterConfig(annotation: string, value: string, limit: number): OrRefusal<string> {
   if (!value.isWellFormed()) {
     return refuse("BadValue", `${annotation} holds a lone surrogate, which is not Unicode text`);
   }
-  if (isJson(value)) return value;
-  const { mapping, problem } = yamlMapping(value);
-  if (mapping !== null) return mapping;
-  if (value.trimStart().startsWith("{")) {
-    return refuse("BadValue", `${annotation} starts like a JSON object but is not one: ${problem}`);
-  }
-  return value;
+  if (isJson(value) || !looksLikeMapping(value)) return value;
+  const mapping = yamlMapping(value, limit);
+  if ("json" in mapping) return mapping.json;
+  const advice = "write good YAML or JSON; for plain text, begin with a line that is no key";
+  return refuse(
+    "BadValue",
+    `${annotation} starts like a YAML or JSON object but is not one: ${mapping.problem}; ${advice}`,
+  );
+}
+
+/** Whether a configuration has to be parsed as YAML, which costs much more than JSON. */
+export function isYaml(value: string): boolean {
+  return looksLikeMapping(value) && !isJson(value);
 }
 
 function isJson(value: string): boolean {
@@ -29,18 +33,5 @@ function isJson(value: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-function yamlMapping(value: string): { mapping: string | null; problem: string } {
-  const document = parseDocument(value, { prettyErrors: true, uniqueKeys: true });
-  const error = document.errors[0];
-  if (error) return { mapping: null, problem: error.message.split("\n")[0] ?? error.code };
-  try {
-    const parsed: unknown = document.toJS({ maxAliasCount: MAX_ALIASES });
-    const isMapping = typeof parsed === "object" && parsed !== null && !Array.isArray(parsed);
-    return { mapping: isMapping ? JSON.stringify(parsed) : null, problem: "it is not a mapping" };
-  } catch (error) {
-    return { mapping: null, problem: messageOf(error) };
   }
 }

@@ -2,7 +2,7 @@ import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/ref
 import type { Namespace } from "../kube/namespace.ts";
 import type { Pod } from "../kube/pod.ts";
 import type { Phase } from "../plan/plan.ts";
-import { filterConfig } from "./filter-config.ts";
+import { filterConfig, isYaml } from "./filter-config.ts";
 import { type FilterKey, INJECT, isDnsLabel, type PodKey, PREFIX, parseKey } from "./key.ts";
 
 /** What the pod's author and the namespace's owner asked for, merged and checked. */
@@ -111,16 +111,36 @@ function checkPodKey(annotation: string, key: PodKey, { value, where }: Written)
 }
 
 function readFilters(options: Map<string, FilterOptions>, limits: SettingsLimits): OrRefusal<FilterSettings[]> {
+  const excess = refuseExcess(options, limits);
+  if (excess) return excess;
   const filters: FilterSettings[] = [];
   for (const [name, written] of options) {
     const filter = readFilter(name, written, limits);
     if (isRefusal(filter)) return filter;
     if (filter !== null) filters.push(filter);
   }
-  if (filters.length > limits.filters) {
-    return refuse("TooManyFilters", `${filters.length} filters, at most ${limits.filters} are allowed`);
-  }
   return filters.sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
+}
+
+/** Counts before anything is parsed: what is too much must cost little. */
+function refuseExcess(options: Map<string, FilterOptions>, limits: SettingsLimits): Refusal | null {
+  const used = [...options].filter(([, { module }]) => module !== undefined && module.value !== "none");
+  if (used.length > limits.filters) {
+    return refuse("TooManyFilters", `${used.length} filters, at most ${limits.filters} are allowed`);
+  }
+  let yamlBytes = 0;
+  for (const [name, { config }] of options) {
+    if (config === undefined) continue;
+    const bytes = Buffer.byteLength(config.value);
+    if (bytes > limits.configBytes) {
+      const annotation = `annotation ${PREFIX}config.${name} on ${config.where}`;
+      return refuse("ConfigTooLarge", `${annotation} has ${bytes} bytes, at most ${limits.configBytes} are allowed`);
+    }
+    if (isYaml(config.value)) yamlBytes += bytes;
+  }
+  if (yamlBytes <= limits.configBytes) return null;
+  const found = `the pod's configurations in YAML have ${yamlBytes} bytes together`;
+  return refuse("ConfigTooLarge", `${found}, at most ${limits.configBytes} are allowed: write the large ones as JSON`);
 }
 
 function readFilter(name: string, written: FilterOptions, limits: SettingsLimits): OrRefusal<FilterSettings | null> {
@@ -130,7 +150,6 @@ function readFilter(name: string, written: FilterOptions, limits: SettingsLimits
     const missing = `there is no ${PREFIX}module.${name} on pod or namespace`;
     return refuse("OrphanOption", `annotation ${PREFIX}${key}.${name} on ${option.where}: ${missing}`);
   }
-  if (module.value === "none") return null;
   const config = readConfig(name, written.config, limits);
   if (isRefusal(config)) return config;
   const phase = readPhase(name, written.phase);
@@ -139,17 +158,15 @@ function readFilter(name: string, written: FilterOptions, limits: SettingsLimits
   if (isRefusal(order)) return order;
   const rootId = readRootId(name, written["root-id"]);
   if (isRefusal(rootId)) return rootId;
+  // Only now: a bad option is refused even beside a filter that is removed.
+  if (module.value === "none") return null;
   return { name, module: module.value, config, phase, order, rootId };
 }
 
 function readConfig(name: string, written: Written | undefined, limits: SettingsLimits): OrRefusal<string | null> {
   if (written === undefined) return null;
-  const bytes = Buffer.byteLength(written.value);
   const annotation = `annotation ${PREFIX}config.${name} on ${written.where}`;
-  if (bytes > limits.configBytes) {
-    return refuse("ConfigTooLarge", `${annotation} has ${bytes} bytes, at most ${limits.configBytes} are allowed`);
-  }
-  return filterConfig(annotation, written.value);
+  return filterConfig(annotation, written.value, limits.configBytes);
 }
 
 function readPhase(name: string, written: Written | undefined): OrRefusal<Phase> {

@@ -108,6 +108,10 @@ describe("settings", () => {
     );
   });
 
+  it("refuses a bad option even beside a filter that the pod removes", () => {
+    refused("BadValue", /phase\.a="middle"/, { "module.a": "none", "phase.a": "middle" }, { "module.a": "x/a:1" });
+  });
+
   it("drops a namespace's filter and its options where the pod says none", () => {
     assert.deepEqual(settings({ "module.auth": "none" }, { "module.auth": "x/a:1", "config.auth": "c" }).filters, []);
   });
@@ -120,18 +124,92 @@ describe("settings", () => {
     const config = (text: string) => settings({ "module.a": "x/a:1", "config.a": text }).filters[0]?.config;
     it("keeps JSON as it is written", () => assert.equal(config('{"b": 1,  "a": 1e400}'), '{"b": 1,  "a": 1e400}'));
     it("turns a YAML mapping into JSON", () => assert.equal(config("a: 1\nb: [x, y]\n"), '{"a":1,"b":["x","y"]}'));
-    it("keeps plain text", () => assert.equal(config("just words\n"), "just words\n"));
-    it("keeps lines that are no YAML", () => assert.equal(config("a: b: c\nd"), "a: b: c\nd"));
-    it("refuses text that starts like an object and is none", () => {
-      refused("BadValue", /config\.a on the pod starts like a JSON object but is not one/, {
+    const kept = [
+      "just words\n",
+      "a = b\nc = d\n",
+      "[section]\nkey=value: x\n",
+      "# a comment\nallow 10.0.0.0/8\n",
+      "http://example.com/path: no key, since no blank follows the scheme's colon",
+      "- a\n- b\n",
+      "(?i)bot|crawler",
+      "function on_request(h)\n  return true\nend\n",
+      "<xml a='b'/>",
+      '"only a string"',
+      "",
+      "  \n",
+    ];
+    for (const text of kept) it(`keeps ${JSON.stringify(text.slice(0, 40))}`, () => assert.equal(config(text), text));
+
+    const converted: [yaml: string, json: string][] = [
+      ["a:\n  b: 1.5\n  c: [true, null, ~]\n", '{"a":{"b":1.5,"c":[true,null,null]}}'],
+      ["# first a comment\n---\na: 1\n", '{"a":1}'],
+      ["id: 12345678901234567890\n", '{"id":12345678901234567890}'],
+      ['"quoted key": x', '{"quoted key":"x"}'],
+      ["{a: 1, b: two}", '{"a":1,"b":"two"}'],
+      ["a: &x [1]\nb: *x\n", '{"a":[1],"b":[1]}'],
+      ["a: yes\nb: 2026-01-01\nc: 1_000\n", '{"a":"yes","b":"2026-01-01","c":"1_000"}'],
+      ["__proto__: {x: 1}\n", '{"__proto__":{"x":1}}'],
+      ["a: |\n  two\n  lines\n", '{"a":"two\\nlines\\n"}'],
+    ];
+    for (const [yaml, json] of converted)
+      it(`turns ${JSON.stringify(yaml)} into JSON`, () => assert.equal(config(yaml), json));
+
+    const refusedTexts: [text: string, problem: RegExp][] = [
+      ['{"a": ', /starts like a YAML or JSON object but is not one/],
+      ["a: b: c\nd", /mapping/i],
+      ["a: 1\na: 2\n", /the key "a" stands twice/],
+      ["a:\n\tb: 1\n", /starts like/],
+      ["a: .inf\n", /JSON has no number Infinity: put it in quotes/],
+      ["a: !!binary aGk=\n", /starts like/],
+      ["a: !custom x\n", /starts like/],
+      ["1: a\n", /the key 1 is not text/],
+      ["a: 1\n---\nb: 2\n", /more than one YAML document/],
+      [`a: ${"[".repeat(500)}`, /nests deeper|starts like/],
+      [`a: ${"[".repeat(300)}${"]".repeat(300)}`, /nests deeper/],
+      [`x: &a [${"x,".repeat(20)}]\nb: [${"*a,".repeat(80)}]\n`, /as JSON it has more than 1024 bytes/],
+      [
+        `a: &a [x,x,x,x,x,x,x,x]\nb: &b [${"*a,".repeat(8)}]\nc: &c [${"*b,".repeat(8)}]\nd: [${"*c,".repeat(8)}]\n`,
+        /alias/i,
+      ],
+    ];
+    for (const [text, problem] of refusedTexts) {
+      it(`refuses ${JSON.stringify(text.slice(0, 40))}`, () =>
+        refused("BadValue", problem, { "module.a": "x/a:1", "config.a": text }));
+    }
+
+    it("costs little whatever it is", function () {
+      // Each of these took seconds when duplicate keys were looked for by the square of their number.
+      this.timeout(2_000);
+      const keys = Array.from({ length: 8_000 }, (_, index) => `k${index}:`);
+      for (const text of [keys.join("\n"), `{${keys.map(key => key.slice(0, -1)).join(",")}}`]) {
+        const pod = {
+          metadata: { annotations: { [`${prefix}module.a`]: "x", [`${prefix}config.a`]: text } },
+          spec: { containers: [] },
+        };
+        readSettings(pod, sampleNamespace(), { filters: 3, configBytes: 65_536 });
+      }
+    });
+
+    it("is refused as a whole where YAML would cost too much together", () => {
+      const yaml = `a: ${"x".repeat(600)}`;
+      refused("ConfigTooLarge", /in YAML have 1206 bytes together, at most 1024/, {
         "module.a": "x/a:1",
-        "config.a": '{"a": ',
+        "config.a": yaml,
+        "module.b": "x/b:1",
+        "config.b": yaml,
       });
     });
-    it("keeps an alias bomb from expanding", () => {
-      const bomb = `a: &a [x,x,x,x,x,x,x,x]\nb: &b [${"*a,".repeat(8)}]\nc: &c [${"*b,".repeat(8)}]\nd: [${"*c,".repeat(8)}]\n`;
-      assert.equal(config(bomb), bomb);
+
+    it("is not parsed where there are too many filters", () => {
+      const annotations = Object.fromEntries(
+        ["a", "b", "c", "d"].flatMap(name => [
+          [`module.${name}`, "x"],
+          [`config.${name}`, "a: ["],
+        ]),
+      );
+      refused("TooManyFilters", /4 filters/, annotations);
     });
+
     it("refuses one that is too large", () => {
       refused("ConfigTooLarge", /1025 bytes, at most 1024/, { "module.a": "x/a:1", "config.a": "x".repeat(1025) });
     });
