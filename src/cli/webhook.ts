@@ -30,7 +30,7 @@ Examples:
       try {
         const { port, plainPort, stop } = await serve({ ...options, userAgent: `wasmount/${version}` });
         process.stdout.write(`${JSON.stringify({ port, plainPort })}\n`);
-        for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, stop);
+        for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, stop);
       } catch (error) {
         if (!(error instanceof CodedError)) throw error;
         process.stderr.write(`wasmount webhook: ${error.message}\n`);

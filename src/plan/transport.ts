@@ -16,10 +16,12 @@ export interface EnvironmentVariable {
  */
 const CHUNK_BYTES = 96 * 1024;
 const TOTAL_BYTES = 512 * 1024;
-/** A plan this long can't come from the webhook: its parts' limits add up to less. */
+/** What unpacks to more is a bomb: writing refuses it, so reading may. */
 const CANONICAL_BYTES = 8 * 1024 * 1024;
 
 const PREFIX = "WASMOUNT_PLAN_";
+/** Holds the plan's signature, where there is one. */
+export const SIGNATURE = `${PREFIX}SIGNATURE`;
 const HASH = "WASMOUNT_PLAN_SHA256";
 
 /**
@@ -29,6 +31,10 @@ const HASH = "WASMOUNT_PLAN_SHA256";
  */
 export function planToEnvironment(plan: Plan): { variables: EnvironmentVariable[]; hash: string } {
   const canonical = canonicalPlan(plan);
+  const length = Buffer.byteLength(canonical);
+  if (length > CANONICAL_BYTES) {
+    throw new PlanError("TooLarge", `the plan has ${length} bytes, at most ${CANONICAL_BYTES} are allowed`);
+  }
   const hash = planHash(canonical);
   const text = gzipSync(canonical, { level: 6 }).toString("base64");
   if (text.length > TOTAL_BYTES) {

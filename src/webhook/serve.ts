@@ -3,6 +3,7 @@ import { admit, type ResolveTag } from "../admission/admission.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { envoyDataPlane } from "../dataplanes/envoy.ts";
+import { messageOf } from "../error.ts";
 import { clusterNamespaces } from "../kube/cluster-namespaces.ts";
 import { KubeError } from "../kube/error.ts";
 import type { NamespaceSource } from "../kube/namespace.ts";
@@ -68,7 +69,12 @@ function decider(config: Config, namespaces: NamespaceSource, resolve: ResolveTa
 async function openNamespaces({ namespaceFile, kubeconfig }: ServeOptions): Promise<NamespaceSource> {
   if (namespaceFile) return namespacesFromFile(namespaceFile);
   const kubeConfig = new KubeConfig();
-  if (kubeconfig) kubeConfig.loadFromFile(kubeconfig);
-  else kubeConfig.loadFromDefault();
+  try {
+    if (kubeconfig) kubeConfig.loadFromFile(kubeconfig);
+    else kubeConfig.loadFromDefault();
+  } catch (error) {
+    const which = kubeconfig ? `--kubeconfig ${kubeconfig}` : "the default kubeconfig";
+    throw new KubeError("BadKubeconfig", `can't use ${which}: ${messageOf(error)}`, { cause: error });
+  }
   return clusterNamespaces(kubeConfig);
 }

@@ -3,7 +3,10 @@ import { createServer as createHttpServer, type Server, type ServerResponse } fr
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createSecureContext } from "node:tls";
 import type { Config } from "../config/config.ts";
+import { ConfigError } from "../config/error.ts";
+import { messageOf } from "../error.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { admissionApp, type Decide } from "./app.ts";
@@ -22,7 +25,7 @@ export interface WebhookServer {
   drain(): Promise<void>;
 }
 
-/** Starts both servers. @throws what listening and reading the certificate throw. */
+/** Starts both servers, or neither. @throws ConfigError Unusable, naming the setting. */
 export async function startWebhook(
   config: Pick<Config, "listen" | "tls">,
   decide: Decide,
@@ -31,8 +34,8 @@ export async function startWebhook(
   metrics: Metrics,
 ): Promise<WebhookServer> {
   let draining = false;
-  const [cert, key] = await Promise.all([readFile(config.tls.certFile), readFile(config.tls.keyFile)]);
-  const admission = createHttpsServer({ cert, key, minVersion: "TLSv1.2" }, admissionApp(decide, log, metrics));
+  const credentials = await readCredentials(config.tls);
+  const admission = createHttpsServer({ ...credentials, minVersion: "TLSv1.2" }, admissionApp(decide, log, metrics));
   admission.keepAliveTimeout = KEEP_ALIVE_MS;
   admission.headersTimeout = 10_000;
   admission.requestTimeout = 30_000;
@@ -43,10 +46,14 @@ export async function startWebhook(
     response.once("close", () => unanswered.delete(response));
   });
   const plain = createHttpServer(healthApp(() => (draining ? "draining" : notReady()), metrics));
-  await Promise.all([
-    listen(admission, config.listen.port, config.listen.address),
-    listen(plain, config.listen.plainPort, config.listen.address),
-  ]);
+  try {
+    await listen(admission, config.listen.address, config.listen.port, "listen.port");
+    await listen(plain, config.listen.address, config.listen.plainPort, "listen.plainPort");
+  } catch (error) {
+    // One server alone is none: it would be called but never be ready, or be ready and never be called.
+    await Promise.all([closeServer(admission), closeServer(plain)]);
+    throw error;
+  }
   const server = { port: portOf(admission), plainPort: portOf(plain) };
   log.info({ ...server, address: config.listen.address }, "listening");
   return {
@@ -64,17 +71,36 @@ export async function startWebhook(
   };
 }
 
-function listen(server: Server, port: number, address: string): Promise<void> {
+function listen(server: Server, address: string, port: number, setting: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", error => {
+      reject(new ConfigError("Unusable", `can't listen on ${address}:${port} (${setting}): ${error.message}`));
+    });
     server.listen(port, address, () => {
-      server.off("error", reject);
+      server.removeAllListeners("error");
       resolve();
     });
   });
 }
 
+/** @throws ConfigError Unusable, naming the setting. */
+async function readCredentials({ certFile, keyFile }: Config["tls"]): Promise<{ cert: Buffer; key: Buffer }> {
+  const read = (path: string, setting: string) =>
+    readFile(path).catch(error => {
+      throw new ConfigError("Unusable", `can't read ${setting}: ${messageOf(error)}`, { cause: error });
+    });
+  const [cert, key] = await Promise.all([read(certFile, "tls.certFile"), read(keyFile, "tls.keyFile")]);
+  try {
+    createSecureContext({ cert, key });
+    return { cert, key };
+  } catch (error) {
+    const pair = `tls.certFile ${certFile} and tls.keyFile ${keyFile}`;
+    throw new ConfigError("Unusable", `${pair} are no certificate with its key: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 async function closeServer(server: Server): Promise<void> {
+  if (!server.listening) return;
   const closed = new Promise<void>(resolve => server.close(() => resolve()));
   server.closeIdleConnections();
   const stop = new AbortController();

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parse, stringify } from "yaml";
 import { digest, samplePod } from "../admission/pods.ts";
 import { exampleManifest } from "../environment/example.ts";
 import { operationsOf, reviewPod } from "../environment/review.ts";
@@ -94,6 +96,48 @@ describe("wasmount webhook", () => {
     const { code, output } = await run("webhook", "--config", file, "--namespace-file", namespaceFile);
     assert.equal(code, 2);
     assert.match(output, /bad\.yaml: the configuration has the unknown key limts: did you mean limits\?/);
+  });
+
+  it("ends with exit code 2 where a port is taken or the certificate is none, naming the setting", async () => {
+    const taken = createServer();
+    taken.listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const webhook = await start();
+    await webhook.stop();
+    const good = parse(await readFile(join(folder, "wasmount.yaml"), "utf8"));
+    const refusal = async (changes: Record<string, unknown>) => {
+      const file = join(folder, "changed.yaml");
+      await writeFile(file, stringify({ ...good, ...changes }));
+      return run("webhook", "--config", file, "--namespace-file", namespaceFile);
+    };
+    try {
+      const { port } = taken.address() as AddressInfo;
+      const cases: [changes: Record<string, unknown>, message: RegExp][] = [
+        [{ listen: { ...good.listen, port } }, /can't listen on 127\.0\.0\.1:\d+ \(listen\.port\): .*EADDRINUSE/],
+        [{ listen: { ...good.listen, plainPort: port } }, /\(listen\.plainPort\): .*EADDRINUSE/],
+        [{ tls: { ...good.tls, certFile: "/nowhere" } }, /can't read tls\.certFile: .*\/nowhere/],
+        [{ tls: { ...good.tls, keyFile: good.tls.certFile } }, /are no certificate with its key/],
+      ];
+      for (const [changes, message] of cases) {
+        const { code, output } = await refusal(changes);
+        assert.equal(code, 2, output);
+        assert.match(output, message);
+      }
+    } finally {
+      taken.close();
+    }
+  });
+
+  it("names a kubeconfig that it can't use", async () => {
+    const { code, output } = await run(
+      "webhook",
+      "--config",
+      join(folder, "wasmount.yaml"),
+      "--kubeconfig",
+      "/nowhere",
+    );
+    assert.equal(code, 2, output);
+    assert.match(output, /--kubeconfig \/nowhere/);
   });
 
   it("refuses namespaces that are none with exit code 2", async () => {

@@ -53,6 +53,13 @@ describe("plan transport", () => {
     assert.throws(() => planToEnvironment(plan), { code: "TooLarge" });
   });
 
+  it("refuses to write a plan that it would refuse to read, however well it packs", () => {
+    assert.throws(() => planToEnvironment(samplePlan({ config: "x".repeat(9 * 1024 * 1024) })), {
+      code: "TooLarge",
+      message: /8388608/,
+    });
+  });
+
   it("refuses an environment without a plan", () => refused({}, "Missing"));
 
   it("refuses a plan without its hash", () => {
