@@ -3,6 +3,7 @@
 // own node is older, the one that `npm ci` put beside the dependencies runs them.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
@@ -19,9 +20,15 @@ if (major > 24 || (major === 24 && minor >= 15)) {
     process.exit(2);
   }
   const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
-  child.on("exit", (code, signal) => {
-    if (signal) process.kill(process.pid, signal);
-    else process.exit(code ?? 1);
+  // A terminal sends its signals to both processes already; others are sent to this one alone, and passed on.
+  const forwarded = ["SIGTERM", "SIGHUP"];
+  const forward = signal => child.kill(signal);
+  for (const signal of forwarded) process.on(signal, forward);
+  process.on("SIGINT", () => {});
+  child.on("error", error => {
+    console.error(`wasmount: can't start ${node}: ${error.message}`);
+    process.exit(2);
   });
+  // The shell's convention for a program that a signal ended.
+  child.on("exit", (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
 }

@@ -12,14 +12,17 @@ Reads WASMOUNT_PLAN_0… and WASMOUNT_PLAN_SHA256, which the webhook wrote, and 
 verified modules, the filter files and the edited Envoy configuration. Nothing appears there half-written.
 
 Exit codes: 0 done, 2 no usable plan, 3 the registry could not give a module, 4 a module is refused, 5 the Envoy
-configuration can't be edited, 6 the volume can't be written, 1 anything else. The reason is the last line of the
+configuration can't be edited, 6 the volume can't be written, 143 told to end, 1 anything else. The reason is the last line of the
 log, and the container's termination message.
 `,
     )
     .action(async () => {
       const { runFetcher } = await import("../fetcher/run.ts");
       const log = (line: string) => process.stdout.write(`wasmount-fetch: ${line}\n`);
-      const { exitCode, line } = await runFetcher(process.env, `wasmount/${version}`, log);
+      // As process 1 of a container Node has no handlers of its own, and a pod's deletion would wait for the kill.
+      const stop = new AbortController();
+      for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop.abort());
+      const { exitCode, line } = await runFetcher(process.env, `wasmount/${version}`, log, stop.signal);
       if (exitCode === 0) return;
       process.stderr.write(`${line}\n`);
       leaveTerminationMessage(line);

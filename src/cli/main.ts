@@ -30,6 +30,12 @@ for (const command of [program, ...program.commands]) {
   });
 }
 
+// Whoever reads our output may have read enough: `wasmount check … | head`.
+process.stdout.on("error", error => {
+  if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+  process.exit();
+});
+
 program.parseAsync(process.argv).catch(error => {
   process.stderr.write(`wasmount: ${messageOf(error)}\n`);
   process.exitCode = 1;

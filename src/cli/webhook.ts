@@ -29,8 +29,8 @@ Examples:
       const { serve } = await import("../webhook/serve.ts");
       try {
         const { port, plainPort, stop } = await serve({ ...options, userAgent: `wasmount/${version}` });
-        process.stdout.write(`${JSON.stringify({ port, plainPort })}\n`);
         for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, stop);
+        process.stdout.write(`${JSON.stringify({ port, plainPort })}\n`);
       } catch (error) {
         if (!(error instanceof CodedError)) throw error;
         process.stderr.write(`wasmount webhook: ${error.message}\n`);

@@ -2,14 +2,15 @@ import { BootstrapError } from "../envoy/bootstrap-error.ts";
 import { messageOf } from "../error.ts";
 import { RegistryError } from "../oci/error.ts";
 import { PlanError } from "../plan/error.ts";
+import { printable } from "../printable.ts";
 import { FetchError } from "./error.ts";
 
 /**
  * Exit codes of `wasmount fetch`, so that a restart loop can be told apart from `kubectl get pod` alone:
  * 0 done, 1 unexpected, 2 no usable plan, 3 the registry could not give the module, 4 the module is refused,
- * 5 the Envoy configuration can't be edited, 6 the volume can't be written or was altered.
+ * 5 the Envoy configuration can't be edited, 6 the volume can't be written or was altered, 143 it was told to end.
  */
-export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 143;
 
 export interface Failure {
   readonly exitCode: ExitCode;
@@ -31,7 +32,7 @@ const REFUSED = new Set([
 /** Puts whatever ended the fetcher into one line and an exit code. */
 export function failureOf(error: unknown): Failure {
   const [exitCode, code] = classify(error);
-  const text = messageOf(error).replaceAll(/\s+/g, " ");
+  const text = printable(messageOf(error).replaceAll(/\s+/g, " "));
   return { exitCode, line: `wasmount-fetch: ${code}: ${text.length > 1_000 ? `${text.slice(0, 1_000)}…` : text}` };
 }
 

@@ -3,14 +3,19 @@ import { planFromEnvironment } from "../plan/transport.ts";
 import { executePlan } from "./fetcher.ts";
 import { type Failure, failureOf } from "./outcome.ts";
 
+/** As a shell says that SIGTERM ended a program. */
+const CANCELLED: Failure = { exitCode: 143, line: "wasmount-fetch: Cancelled: the pod was told to end" };
+
 /**
  * One run of the fetcher, from the environment to an exit code. Never throws.
  * @param log One line for people, each.
+ * @param stop Ends it early: nothing unfinished stays behind.
  */
 export async function runFetcher(
   environment: Readonly<Record<string, string | undefined>>,
   userAgent: string,
   log: (line: string) => void,
+  stop: AbortSignal,
 ): Promise<Failure | { readonly exitCode: 0; readonly line: "" }> {
   const started = performance.now();
   let client: RegistryClient | null = null;
@@ -21,7 +26,7 @@ export async function runFetcher(
     client = new RegistryClient({
       registries: plan.registries,
       limits: plan.limits,
-      signal: AbortSignal.timeout(deadlineMs),
+      signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), stop]),
       deadlineMs,
       userAgent,
     });
@@ -30,7 +35,7 @@ export async function runFetcher(
     log(`done: ${modules} module(s); ${files} file(s) read back and right; ${milliseconds} ms`);
     return { exitCode: 0, line: "" };
   } catch (error) {
-    return failureOf(error);
+    return stop.aborted ? CANCELLED : failureOf(error);
   } finally {
     client?.close();
   }

@@ -34,6 +34,7 @@ export async function startWebhook(
   metrics: Metrics,
 ): Promise<WebhookServer> {
   let draining = false;
+  let drained: Promise<void> | null = null;
   const credentials = await readCredentials(config.tls);
   const admission = createHttpsServer({ ...credentials, minVersion: "TLSv1.2" }, admissionApp(decide, log, metrics));
   admission.keepAliveTimeout = KEEP_ALIVE_MS;
@@ -58,17 +59,21 @@ export async function startWebhook(
   log.info({ ...server, address: config.listen.address }, "listening");
   return {
     ...server,
-    async drain() {
-      if (draining) return;
-      draining = true;
-      for (const response of unanswered) if (!response.headersSent) response.setHeader("connection", "close");
-      log.info({ seconds: config.listen.drainSeconds }, "draining");
-      await sleep(config.listen.drainSeconds * 1000);
-      await closeServer(admission);
-      await closeServer(plain);
-      log.info("stopped");
+    drain() {
+      drained ??= drainBoth();
+      return drained;
     },
   };
+
+  async function drainBoth(): Promise<void> {
+    draining = true;
+    for (const response of unanswered) if (!response.headersSent) response.setHeader("connection", "close");
+    log.info({ seconds: config.listen.drainSeconds }, "draining");
+    await sleep(config.listen.drainSeconds * 1000);
+    await closeServer(admission);
+    await closeServer(plain);
+    log.info("stopped");
+  }
 }
 
 function listen(server: Server, address: string, port: number, setting: string): Promise<void> {

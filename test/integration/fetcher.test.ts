@@ -317,44 +317,76 @@ describe("fetcher", () => {
     });
   });
 
-  it("leaves nothing half-written when it is killed, and recovers in the next run", async () => {
-    const filter = await push();
-    // A real registry, behind a gate that lets half of every blob through and then holds.
+  /** A registry, behind a gate that lets half of every blob through and then holds until it is opened. */
+  async function gated(): Promise<{ host: string; open: () => void; close: () => void }> {
     let open = false;
     const gate = createServer(async (request, response) => {
       const upstream = await fetch(`http://${registry.address}${request.url}`, { method: request.method ?? "GET" });
       const body = Buffer.from(await upstream.arrayBuffer());
-      response.writeHead(upstream.status, {
-        "content-type": upstream.headers.get("content-type") ?? "",
-        "content-length": body.length,
-      });
+      const type = upstream.headers.get("content-type") ?? "";
+      response.writeHead(upstream.status, { "content-type": type, "content-length": body.length });
       if (open || !request.url?.includes("/blobs/")) response.end(body);
       else response.write(body.subarray(0, body.length / 2));
     });
     gate.listen(0, "127.0.0.1");
     await once(gate, "listening");
-    const host = `127.0.0.1:${(gate.address() as AddressInfo).port}`;
-    const wanted = plan([{ ...filter, repository: `${host}/filters/sample` }], {
-      registries: [{ host, plainHttp: true }],
-    });
+    return {
+      host: `127.0.0.1:${(gate.address() as AddressInfo).port}`,
+      open: () => {
+        open = true;
+      },
+      close: () => {
+        gate.closeAllConnections();
+        gate.close();
+      },
+    };
+  }
+
+  async function halfway(wanted: Plan) {
+    const env = { PATH: process.env["PATH"] ?? "", ...environment(wanted) };
+    const child = spawn(process.execPath, [MAIN, "fetch"], { env, stdio: ["ignore", "ignore", "pipe"] });
+    while (!(await files("modules")).some(name => name.startsWith(".unfinished"))) await sleep(20);
+    return child;
+  }
+
+  it("leaves nothing half-written when it is killed, and recovers in the next run", async () => {
+    const filter = await push();
+    const gate = await gated();
     try {
-      const child = spawn(process.execPath, [MAIN, "fetch"], {
-        env: { PATH: process.env["PATH"] ?? "", ...environment(wanted) },
-        stdio: "ignore",
-      });
-      while (!(await files("modules")).some(name => name.startsWith(".unfinished"))) await sleep(20);
+      const registries = [{ host: gate.host, plainHttp: true }];
+      const wanted = plan([{ ...filter, repository: `${gate.host}/filters/sample` }], { registries });
+      const child = await halfway(wanted);
       child.kill("SIGKILL");
       await once(child, "exit");
       assert.deepEqual(
         (await files("modules")).filter(name => name.endsWith(".wasm")),
         [],
       );
-      open = true;
+      gate.open();
       const { exitCode, log } = await run(wanted);
       assert.equal(exitCode, 0, log);
       assert.deepEqual(await files("modules"), [`${createHash("sha256").update(MODULE).digest("hex")}.wasm`]);
     } finally {
-      gate.closeAllConnections();
+      gate.close();
+    }
+  });
+
+  it("ends at once when the pod is told to end, and leaves nothing unfinished", async () => {
+    const filter = await push();
+    const gate = await gated();
+    try {
+      const registries = [{ host: gate.host, plainHttp: true }];
+      const child = await halfway(plan([{ ...filter, repository: `${gate.host}/filters/sample` }], { registries }));
+      let complaint = "";
+      child.stderr.setEncoding("utf8").on("data", text => {
+        complaint += text;
+      });
+      child.kill("SIGTERM");
+      const [code] = (await once(child, "close")) as [number];
+      assert.equal(code, 143);
+      assert.equal(complaint, "wasmount-fetch: Cancelled: the pod was told to end\n");
+      assert.deepEqual(await files("modules"), []);
+    } finally {
       gate.close();
     }
   });

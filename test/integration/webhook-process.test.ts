@@ -90,6 +90,25 @@ describe("wasmount webhook", () => {
     await assert.rejects(fetch(`${webhook.plainUrl}/readyz`));
   });
 
+  it("drains to the end whatever more signals come", async () => {
+    const webhook = await start({ listen: { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 1 } });
+    const [first, second] = await Promise.all([webhook.stop(), webhook.stop()]);
+    assert.deepEqual([first, second], [0, 0]);
+    assert.equal(webhook.log().match(/"msg":"draining"/g)?.length, 1);
+    assert.match(webhook.log(), /"msg":"stopped"/);
+  });
+
+  it("ends quietly where nobody reads on", async () => {
+    const child = spawn(process.execPath, [MAIN, "--help"], { stdio: ["ignore", "pipe", "pipe"] });
+    child.stdout.destroy();
+    let complaint = "";
+    child.stderr.setEncoding("utf8").on("data", text => {
+      complaint += text;
+    });
+    const [code] = (await once(child, "close")) as [number];
+    assert.deepEqual([code, complaint], [0, ""]);
+  });
+
   it("refuses a configuration with exit code 2, naming file, key and nearest spelling", async () => {
     const file = join(folder, "bad.yaml");
     await writeFile(file, "tls: {certFile: a, keyFile: b}\nfetcher: {image: c}\nlimts: {}\n");
