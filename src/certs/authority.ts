@@ -33,7 +33,9 @@ export async function createAuthority(commonName: string, days: number, now: Dat
   return { certificate: forge.pki.certificateToPem(certificate), privateKey: keys.pem };
 }
 
-/** Issues a server certificate for DNS names and IP addresses, signed by an authority of ours. */
+/**
+ * Issues a server certificate for DNS names and IP addresses, signed by an authority of ours, which it does not outlive.
+ */
 export async function issueServerCertificate(
   authority: Credentials,
   names: readonly [string, ...string[]],
@@ -43,12 +45,16 @@ export async function issueServerCertificate(
   const issuer = forge.pki.certificateFromPem(authority.certificate);
   const keys = await newKeys();
   const certificate = blank(keys.public, days, now);
-  certificate.setSubject([{ name: "commonName", value: names[0] }]);
+  // A common name holds at most 64 characters (RFC 5280, ub-common-name); clients look at subjectAltName alone.
+  certificate.setSubject([{ name: "commonName", value: names[0].slice(0, 64) }]);
   certificate.setIssuer(issuer.subject.attributes);
+  if (certificate.validity.notAfter > issuer.validity.notAfter)
+    certificate.validity.notAfter = issuer.validity.notAfter;
   certificate.setExtensions([
     { name: "basicConstraints", cA: false, critical: true },
     { name: "keyUsage", digitalSignature: true, keyEncipherment: true, critical: true },
     { name: "extKeyUsage", serverAuth: true },
+    { name: "authorityKeyIdentifier", keyIdentifier: issuer.generateSubjectKeyIdentifier().getBytes() },
     {
       name: "subjectAltName",
       altNames: names.map(name => (isIP(name) ? { type: 7, ip: name } : { type: 2, value: name })),

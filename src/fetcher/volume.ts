@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { chmod, type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { messageOf } from "../error.ts";
@@ -22,16 +22,16 @@ export class Volume {
     this.root = root;
   }
 
-  /** Makes the folders, and clears what an earlier run left unfinished. */
+  /** Makes the folders, opens those of an earlier run for writing, and clears what it left unfinished. */
   async open(): Promise<void> {
     for (const folder of FOLDERS) {
-      await guard(`make ${this.path(folder)}`, async () => {
-        await mkdir(this.path(folder), { recursive: true });
-        await chmod(this.path(folder), 0o755);
+      const path = this.path(folder);
+      await guard(`open ${path}`, async () => {
+        await makeFolder(path, this.root);
+        await eachFolder(path, 0o755, async (inside, name) => {
+          if (name.startsWith(UNFINISHED)) await rm(join(inside, name), { recursive: true, force: true });
+        });
       });
-      for (const name of await readdir(this.path(folder))) {
-        if (name.startsWith(UNFINISHED)) await rm(join(this.path(folder), name), { force: true });
-      }
     }
   }
 
@@ -43,7 +43,7 @@ export class Volume {
   async create(final: string): Promise<UnfinishedFile> {
     const temporary = join(dirname(final), `${UNFINISHED}${randomBytes(8).toString("hex")}`);
     const handle = await guard(`create ${final}`, async () => {
-      await mkdir(dirname(final), { recursive: true });
+      await makeFolder(dirname(final), this.root);
       return open(temporary, "wx+", 0o600);
     });
     return new UnfinishedFile(temporary, handle, (name, hash) => {
@@ -81,7 +81,7 @@ export class Volume {
         `${path} has sha256 ${found ?? "of nothing: it is gone"}, written was ${expected}`,
       );
     }
-    for (const folder of FOLDERS) await guard(`close ${folder}`, () => chmod(this.path(folder), 0o555));
+    for (const folder of FOLDERS) await guard(`close ${folder}`, () => eachFolder(this.path(folder), 0o555));
     return this.#written.size;
   }
 }
@@ -142,6 +142,28 @@ export async function fileSha256(path: string): Promise<string | null> {
     throw volumeError(`read ${path}`, error);
   }
   return hash.digest("hex");
+}
+
+/** Makes a folder below `root` that everybody may read, whatever the process's umask says. */
+async function makeFolder(path: string, root: string): Promise<void> {
+  if (path === root || existsSync(path)) return;
+  await makeFolder(dirname(path), root);
+  await mkdir(path, { recursive: true });
+  await chmod(path, 0o755);
+}
+
+/** Sets the mode of a folder and of all below it, and shows each name in them. Links are not followed. */
+async function eachFolder(
+  path: string,
+  mode: number,
+  visit: (inside: string, name: string) => Promise<void> = async () => {},
+): Promise<void> {
+  await chmod(path, mode);
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    await visit(path, entry.name);
+    if (entry.isDirectory() && !entry.name.startsWith(UNFINISHED))
+      await eachFolder(join(path, entry.name), mode, visit);
+  }
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -3,6 +3,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:tls";
+import forge from "node-forge";
 import { createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
 
 const now = new Date("2026-01-01T00:00:00Z");
@@ -26,6 +27,26 @@ describe("certificates", () => {
     const leaf = new X509Certificate((await issueServerCertificate(authority, ["a"], 2, now)).certificate);
     assert.equal(new Date(leaf.validFrom).toISOString(), "2025-12-31T23:55:00.000Z");
     assert.equal(new Date(leaf.validTo).toISOString(), "2026-01-03T00:00:00.000Z");
+  });
+
+  it("do not outlive their authority", async () => {
+    const authority = await createAuthority("test CA", 1, now);
+    const leaf = new X509Certificate((await issueServerCertificate(authority, ["a"], 10, now)).certificate);
+    assert.equal(leaf.validTo, new X509Certificate(authority.certificate).validTo);
+  });
+
+  it("hold long names", async () => {
+    const name = `${"a".repeat(60)}.${"b".repeat(60)}.svc`;
+    const leaf = await issueServerCertificate(await createAuthority("test CA", 1, now), [name], 1, now);
+    assert.equal(new X509Certificate(leaf.certificate).checkHost(name), name);
+  });
+
+  it("name the key of their authority, as RFC 5280 demands", async () => {
+    const authority = await createAuthority("test CA", 1, now);
+    const leaf = forge.pki.certificateFromPem((await issueServerCertificate(authority, ["a"], 1, now)).certificate);
+    const issuer = forge.pki.certificateFromPem(authority.certificate);
+    const extension = leaf.getExtension("authorityKeyIdentifier") as { value: string };
+    assert.ok(extension.value.includes(issuer.generateSubjectKeyIdentifier().getBytes()));
   });
 
   it("have different serial numbers", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Volume } from "../../src/fetcher/volume.ts";
@@ -16,7 +16,7 @@ describe("shared volume", () => {
   });
 
   afterEach(async () => {
-    for (const folder of await readdir(root)) await chmod(join(root, folder), 0o755);
+    await new Volume(root).open();
     await rm(root, { recursive: true });
   });
 
@@ -44,6 +44,32 @@ describe("shared volume", () => {
     await writeFile(volume.path("modules", ".unfinished-0123"), "half");
     await new Volume(root).open();
     assert.deepEqual(await readdir(volume.path("modules")), ["kept.wasm"]);
+  });
+
+  it("makes folders at any depth that the proxy's user can read, and closes them all", async () => {
+    const umask = process.umask(0o077);
+    try {
+      await volume.write(volume.path("bootstrap", "etc/envoy/envoy.yaml"), "a");
+      for (const folder of ["bootstrap", "bootstrap/etc", "bootstrap/etc/envoy"]) {
+        assert.equal((await stat(join(root, folder))).mode & 0o777, 0o755, folder);
+      }
+      await volume.seal();
+      for (const folder of ["bootstrap", "bootstrap/etc", "bootstrap/etc/envoy"]) {
+        assert.equal((await stat(join(root, folder))).mode & 0o777, 0o555, folder);
+      }
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  it("clears what was left unfinished at any depth, a folder of such a name too", async () => {
+    await volume.write(volume.path("bootstrap", "etc/envoy/envoy.yaml"), "a");
+    await writeFile(volume.path("bootstrap", "etc/envoy/.unfinished-1"), "half");
+    await mkdir(volume.path("modules", ".unfinished-2"));
+    await volume.seal();
+    await new Volume(root).open();
+    assert.deepEqual(await readdir(volume.path("bootstrap", "etc/envoy")), ["envoy.yaml"]);
+    assert.deepEqual(await readdir(volume.path("modules")), []);
   });
 
   it("closes its folders once all it wrote reads back right", async () => {
@@ -77,7 +103,7 @@ describe("shared volume", () => {
   it("says what it could not do where the volume is none", async () => {
     await assert.rejects(new Volume("/proc/self/status").open(), {
       code: "Volume",
-      message: /can't make \/proc\/self\/status\/modules/,
+      message: /can't open \/proc\/self\/status\/modules/,
     });
   });
 });
