@@ -3,9 +3,9 @@ import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 import { closest, distance } from "fastest-levenshtein";
 import { parseDocument } from "yaml";
 import { messageOf } from "../error.ts";
-import { parseReference } from "../oci/reference.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./error.ts";
+import { canonicalConfig, configProblems } from "./rules.ts";
 import { configSchema } from "./schema.ts";
 
 const MAX_ALIASES = 100;
@@ -28,32 +28,9 @@ export function parseConfig(text: string, name: string): Config {
   if (problem) throw new ConfigError("NotYaml", `${name} is not YAML: ${problem.message}`);
   const config: unknown = document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {};
   const validate = new Ajv2020({ allErrors: true, useDefaults: true, verbose: true }).compile<Config>(configSchema);
-  const problems = validate(config) ? misspeltHosts(config) : (validate.errors ?? []).map(describe);
-  if (problems.length === 0) return config as Config;
+  const problems = validate(config) ? configProblems(config) : (validate.errors ?? []).map(describe);
+  if (problems.length === 0) return canonicalConfig(config as Config);
   throw new ConfigError("Invalid", `${name}: ${problems.join("; ")}`);
-}
-
-/** Registries are looked up as references spell them, so another spelling would never be found. */
-function misspeltHosts({ registries }: Config): string[] {
-  return registries.flatMap(({ host }, index) => {
-    const right = canonicalHost(host);
-    if (right === host) return [];
-    const advice =
-      right === null
-        ? "write a host as references do: with a dot or a port, without scheme and path"
-        : `write ${right}`;
-    return [`registries.${index}.host is ${JSON.stringify(host)}: ${advice}`];
-  });
-}
-
-function canonicalHost(host: string): string | null {
-  try {
-    const { registry } = parseReference(`${host}/repository`);
-    // What has neither dot nor port is read as a user of Docker Hub.
-    return registry === "docker.io" && !host.endsWith("docker.io") ? null : registry;
-  } catch {
-    return null;
-  }
 }
 
 function describe(error: ErrorObject): string {

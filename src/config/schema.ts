@@ -8,7 +8,8 @@ function section(properties: Record<string, object>, required: readonly string[]
   return { type: "object", additionalProperties: false, properties, required, default: {} } as const;
 }
 
-const quantities = { type: "object", additionalProperties: { type: "string", pattern: "^[0-9.]+[A-Za-z]{0,2}$" } };
+const quantity = { type: "string", pattern: "^[0-9]{1,18}([.][0-9]{1,9})?(m|[kMGTPE]|[KMGTPE]i)?$" } as const;
+const quantities = section({ cpu: quantity, memory: quantity, "ephemeral-storage": quantity });
 
 const text = (description: string) => ({ type: "string", minLength: 1, description }) as const;
 

@@ -26,7 +26,7 @@ export function readPlan(document: unknown): Plan {
     schema: PLAN_SCHEMA,
     namespace: text(plan["namespace"], "namespace"),
     dataPlane: pattern(plan["dataPlane"], /^envoy$/, "dataPlane") as Plan["dataPlane"],
-    envoyVersion: pattern(plan["envoyVersion"], /^\d{1,3}\.\d{1,3}$/, "envoyVersion"),
+    envoyVersion: pattern(plan["envoyVersion"], /^1\.\d{1,3}$/, "envoyVersion"),
     root,
     filters: list(plan["filters"], "filters").map((value, index) => readFilter(value, `filters[${index}]`)),
     bootstrap: plan["bootstrap"] === null ? null : readBootstrap(plan["bootstrap"], root),

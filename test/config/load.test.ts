@@ -84,6 +84,40 @@ describe("operator configuration", () => {
     assert.match(wrong("registry.example/team"), /registries\.1\.host .*: write registry\.example/);
   });
 
+  it("spells quantities as the API server stores them", () => {
+    const text = minimal.replace(
+      "0.1.0}",
+      "0.1.0, resources: {requests: {cpu: 1000m, memory: 1024Mi}, limits: {memory: 1.5Gi}}}",
+    );
+    const { fetcher, volume } = parseConfig(`${text}\nvolume: {sizeLimit: 1024Mi}`, "f");
+    assert.deepEqual(fetcher.resources, { requests: { cpu: "1", memory: "1Gi" }, limits: { memory: "1536Mi" } });
+    assert.equal(volume.sizeLimit, "1Gi");
+  });
+
+  it("refuses resources that no API server would take", () => {
+    const wrong = (resources: string) => refusal(minimal.replace("0.1.0}", `0.1.0, resources: ${resources}}`));
+    assert.match(wrong("{limits: {cpu: 5xx}}"), /fetcher\.resources\.limits\.cpu must match pattern .*"5xx"/);
+    assert.match(wrong("{limits: {cpus: 1}}"), /unknown key cpus: did you mean cpu\?/);
+    assert.match(
+      wrong("{requests: {memory: 2Gi}, limits: {memory: 1536Mi}}"),
+      /requests 2Gi of memory, which is more than its limit 1536Mi/,
+    );
+  });
+
+  it("refuses a volume on which no module fits", () => {
+    assert.match(
+      refusal(`${minimal}\nvolume: {sizeLimit: 1Mi}`),
+      /volume\.sizeLimit 1Mi is less than limits\.moduleBytes, 67108864/,
+    );
+    assert.match(refusal(`${minimal}\nvolume: {sizeLimit: 0Mi}`), /sizeLimit 0Mi/);
+  });
+
+  it("refuses releases of Envoy that never were, or came before Wasm", () => {
+    assert.match(refusal(`${minimal}\nenvoy: {version: "0.1"}`), /envoy\.version: .*0\.1 does not run Wasm/);
+    assert.match(refusal(`${minimal}\nenvoy: {version: "1234.5"}`), /envoy\.version is 1234\.5/);
+    assert.equal(parseConfig(`${minimal}\nenvoy: {version: "1.33"}`, "f").envoy.version, "1.33");
+  });
+
   it("says which file can't be read", async () => {
     await assert.rejects(loadConfig("/nowhere/wasmount.yaml"), {
       code: "Unreadable",

@@ -1,0 +1,76 @@
+import { messageOf } from "../error.ts";
+import type { ResourceRequirements } from "../kube/pod.ts";
+import { canonicalQuantity, milliUnits } from "../kube/quantity.ts";
+import { parseReference } from "../oci/reference.ts";
+import { formatEnvoyVersion, parseEnvoyVersion } from "../wasm/envoy-version.ts";
+import type { Config } from "./config.ts";
+
+/** What a schema can't say of a configuration: each problem names the place and what would be right. */
+export function configProblems(config: Config): string[] {
+  return [
+    ...misspeltHosts(config),
+    ...wrongVersion(config),
+    ...exceededLimits(config.fetcher.resources),
+    ...smallVolume(config),
+  ];
+}
+
+/** The configuration with quantities as the API server stores them. */
+export function canonicalConfig(config: Config): Config {
+  const { requests, limits } = config.fetcher.resources;
+  const canonical = (list: Readonly<Record<string, string>> = {}) =>
+    Object.fromEntries(Object.entries(list).map(([name, amount]) => [name, canonicalQuantity(amount)]));
+  const resources = { requests: canonical(requests), limits: canonical(limits) };
+  const volume = { ...config.volume, sizeLimit: canonicalQuantity(config.volume.sizeLimit) };
+  const envoy = { version: formatEnvoyVersion(parseEnvoyVersion(config.envoy.version)) };
+  return { ...config, envoy, volume, fetcher: { ...config.fetcher, resources } };
+}
+
+/** Registries are looked up as references spell them, so another spelling would never be found. */
+function misspeltHosts({ registries }: Config): string[] {
+  return registries.flatMap(({ host }, index) => {
+    const right = canonicalHost(host);
+    if (right === host) return [];
+    const advice =
+      right === null
+        ? "write a host as references do: with a dot or a port, without scheme and path"
+        : `write ${right}`;
+    return [`registries.${index}.host is ${JSON.stringify(host)}: ${advice}`];
+  });
+}
+
+function canonicalHost(host: string): string | null {
+  try {
+    const { registry } = parseReference(`${host}/repository`);
+    // What has neither dot nor port is read as a user of Docker Hub.
+    return registry === "docker.io" && !host.endsWith("docker.io") ? null : registry;
+  } catch {
+    return null;
+  }
+}
+
+function wrongVersion({ envoy }: Config): string[] {
+  try {
+    const { major } = parseEnvoyVersion(envoy.version);
+    return major === 1 ? [] : [`envoy.version is ${envoy.version}: there is no such release of Envoy`];
+  } catch (error) {
+    return [`envoy.version: ${messageOf(error)}`];
+  }
+}
+
+function exceededLimits({ requests = {}, limits = {} }: ResourceRequirements): string[] {
+  return Object.entries(requests).flatMap(([name, request]) => {
+    const limit = limits[name];
+    if (limit === undefined || (milliUnits(request) ?? 0n) <= (milliUnits(limit) ?? 0n)) return [];
+    return [`fetcher.resources requests ${request} of ${name}, which is more than its limit ${limit}`];
+  });
+}
+
+/** A volume on which not even one module fits would have every pod evicted. */
+function smallVolume({ volume, limits }: Config): string[] {
+  const bytes = (milliUnits(volume.sizeLimit) ?? 0n) / 1000n;
+  if (bytes >= BigInt(limits.moduleBytes)) return [];
+  return [
+    `volume.sizeLimit ${volume.sizeLimit} is less than limits.moduleBytes, ${limits.moduleBytes}: one module must fit`,
+  ];
+}
