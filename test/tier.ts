@@ -56,6 +56,12 @@ const incomplete = process.env["CI"] !== undefined && skipped.length > 0;
 process.exitCode = result.failed > 0 || incomplete || (nothing && skipped.length === 0) ? 1 : 0;
 process.disconnect?.();
 
+// What a test left open must be seen, and must not hold the run.
+setTimeout(() => {
+  console.error(`still open after the last test: ${process.getActiveResourcesInfo().join(", ")}`);
+  process.exit();
+}, 10_000).unref();
+
 /** The reason that `unavailable()` left on the test, or on the hook of a suite around it. */
 function skipReason(test: Mocha.Test): string {
   const own = (test as { skipReason?: string }).skipReason;

@@ -38,11 +38,6 @@ export function parseKey(annotation: string): ParsedKey | null {
   return { kind: "unknown", nearest: nearestKey(name, dot) };
 }
 
-/** Whether text is a DNS label (RFC 1123): what a filter may be called. */
-export function isDnsLabel(text: string): boolean {
-  return /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text);
-}
-
 function nearestKey(name: string, dot: number): string {
   const stem = dot < 0 ? name : name.slice(0, dot);
   const nearest = closest(stem, [...filterKeys, ...podKeys]);

@@ -1,9 +1,10 @@
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
+import type { Phase } from "../envoy/discovered-filter.ts";
+import { DNS_LABEL } from "../kube/dns-label.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import type { Pod } from "../kube/pod.ts";
-import type { Phase } from "../plan/plan.ts";
 import { filterConfig, isYaml } from "./filter-config.ts";
-import { type FilterKey, INJECT, isDnsLabel, type PodKey, PREFIX, parseKey } from "./key.ts";
+import { type FilterKey, INJECT, type PodKey, PREFIX, parseKey } from "./key.ts";
 
 /** What the pod's author and the namespace's owner asked for, merged and checked. */
 export interface Settings {
@@ -90,7 +91,7 @@ function collect(
     whole[key.key] = written;
     return checkPodKey(annotation, key.key, written);
   }
-  if (!isDnsLabel(key.filter)) {
+  if (!DNS_LABEL.test(key.filter)) {
     const allowed = "a filter's name is a DNS label: up to 63 of a-z, 0-9 and -, with a letter or digit at both ends";
     return refuse("BadFilterName", `annotation ${annotation} on ${written.where}: ${allowed}`);
   }
@@ -103,7 +104,7 @@ function collect(
 function checkPodKey(annotation: string, key: PodKey, { value, where }: Written): Refusal | null {
   const bad = (allowed: string) =>
     refuse("BadValue", `annotation ${annotation}=${quote(value)} on ${where}: ${allowed}`);
-  if (key === "proxy-container" && !isDnsLabel(value)) return bad("the name of a container is allowed");
+  if (key === "proxy-container" && !DNS_LABEL.test(value)) return bad("the name of a container is allowed");
   if (key === "proxy-config" && !/^\/[^\0]{1,1023}$/.test(value)) {
     return bad("an absolute path inside the proxy container is allowed");
   }

@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { messageOf } from "../error.ts";
@@ -76,10 +75,11 @@ async function reportOf(file: string, version: string): Promise<ModuleReport> {
   const handle = await open(file);
   try {
     if ((await handle.stat()).isFile()) return checkModule(fileSource(handle.fd), options);
+    // A pipe is opened once: a second reader would find its writer gone.
+    return checkModule(bytesSource(await readAll(handle.createReadStream({ autoClose: false }))), options);
   } finally {
     await handle.close();
   }
-  return checkModule(bytesSource(await readAll(createReadStream(file))), options);
 }
 
 async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

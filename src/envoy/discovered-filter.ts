@@ -1,6 +1,9 @@
-import type { Phase } from "../plan/plan.ts";
+import { DNS_LABEL } from "../kube/dns-label.ts";
 import { BootstrapError } from "./bootstrap-error.ts";
 import type { Inserted } from "./layout.ts";
+
+/** Where in the chain of filters: at its head, or just before the router. */
+export type Phase = "first" | "last";
 
 /** A slot of the chain that a filter file fills. */
 export interface SlotEntry {
@@ -54,7 +57,7 @@ export function discoveredFilter(slot: string, root: string): { readonly [key: s
 /** @throws BootstrapError InvalidInput */
 export function checkSlots(slots: readonly string[]): void {
   for (const slot of slots) {
-    if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(slot)) {
+    if (!DNS_LABEL.test(slot)) {
       throw new BootstrapError(
         "InvalidInput",
         `the slot ${JSON.stringify(slot)} is not a DNS label: at most 63 of a-z, 0-9 and -, not - at an end`,

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { DNS_LABEL } from "../kube/dns-label.ts";
 import { BootstrapError } from "./bootstrap-error.ts";
 import { checkRoot, checkSlots, discoveredName, WASM_TYPE_URL } from "./discovered-filter.ts";
 
@@ -97,7 +98,7 @@ function failurePolicy(envoyVersion: string): { readonly failure_policy?: "FAIL_
 function check(filter: FilterFile): void {
   checkSlots([filter.slot]);
   checkRoot(filter.root);
-  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(filter.name)) {
+  if (!DNS_LABEL.test(filter.name)) {
     throw invalid(`the filter's name ${JSON.stringify(filter.name)} is not a DNS label`);
   }
   if (!/^[0-9a-f]{64}$/.test(filter.moduleSha256)) {

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
+import { modulePath } from "../envoy/filter-file.ts";
 import type { ContentStore, ContentWriter } from "../oci/content-store.ts";
+import { hexOf } from "../oci/digest.ts";
 import type { Volume } from "./volume.ts";
 
 const CHUNK_BYTES = 256 * 1024;
@@ -34,17 +36,12 @@ export class EvidenceStore implements ContentStore {
   }
 
   modulePath(sha256: string): string {
-    return this.#volume.path("modules", `${sha256}.wasm`);
+    return modulePath(this.#volume.root, sha256);
   }
 
   #blob(digest: string): string {
     return this.#volume.path("blobs", hexOf(digest));
   }
-}
-
-/** Digests are checked before they get here: "sha256:" and 64 hex digits, no path. */
-function hexOf(digest: string): string {
-  return digest.slice("sha256:".length);
 }
 
 async function* chunksOf(path: string): AsyncGenerator<Buffer, void, undefined> {

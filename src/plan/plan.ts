@@ -1,3 +1,5 @@
+import type { Phase } from "../envoy/discovered-filter.ts";
+
 /**
  * The plan: what the webhook decided for one pod and the fetcher executes. It carries everything the fetcher
  * needs (pinned digests, limits, what to write), so that the fetcher needs no access to the API server.
@@ -26,8 +28,6 @@ export interface Plan {
 export const PLAN_SCHEMA = 1;
 
 export type DataPlaneName = "envoy";
-
-export type Phase = "first" | "last";
 
 /** One filter of the plan: a module, its configuration and its place in the chain. */
 export interface PlanFilter {

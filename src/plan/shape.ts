@@ -1,3 +1,4 @@
+import { DNS_LABEL } from "../kube/dns-label.ts";
 import { PlanError } from "./error.ts";
 import {
   PLAN_SCHEMA,
@@ -40,7 +41,7 @@ export function readPlan(document: unknown): Plan {
 function readFilter(value: unknown, path: string): PlanFilter {
   const filter = object(value, path);
   return {
-    name: pattern(filter["name"], /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, `${path}.name`),
+    name: pattern(filter["name"], DNS_LABEL, `${path}.name`),
     slot: pattern(filter["slot"], /^[a-z]+-(first|last)-\d{2}$/, `${path}.slot`),
     phase: pattern(filter["phase"], /^(first|last)$/, `${path}.phase`) as PlanFilter["phase"],
     repository: text(filter["repository"], `${path}.repository`),
