@@ -3,13 +3,14 @@ import { type DataPlane, FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "
 import type { Reason } from "../decision/reason.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
-import type { Container, Pod } from "../kube/pod.ts";
+import { type Container, controllerOf, type Pod } from "../kube/pod.ts";
 import { ImageReferenceError, parseReference, type Reference } from "../oci/reference.ts";
 import type { ResolvedTag } from "../oci/tag-resolver.ts";
 import { podPatch } from "../patch/pod-patch.ts";
 import { PlanError } from "../plan/error.ts";
 import { PLAN_SCHEMA, type Plan, type PlanFilter } from "../plan/plan.ts";
-import { planToEnvironment } from "../plan/transport.ts";
+import { type PlanSigner, signPlan } from "../plan/signature.ts";
+import { planToEnvironment, SIGNATURE } from "../plan/transport.ts";
 import type { Decision } from "./decision.ts";
 import { fetcherContainer, podVolumes } from "./fetcher-container.ts";
 import { INJECTED, PLAN, PREFIX, STATUS } from "./key.ts";
@@ -17,7 +18,11 @@ import { refuseReserved } from "./reserved.ts";
 import { type FilterSettings, readSettings, readSwitch, type Settings } from "./settings.ts";
 
 /** What the operator decided, as far as admission depends on it. */
-export type AdmissionConfig = Pick<Config, "fetcher" | "volume" | "envoy" | "reference" | "registries" | "limits">;
+export interface AdmissionConfig
+  extends Pick<Config, "fetcher" | "volume" | "envoy" | "reference" | "registries" | "limits"> {
+  /** Signs plans; null leaves them unsigned. */
+  readonly signer: PlanSigner | null;
+}
 
 /** Turns a tag into the digest of its manifest. I/O lives behind this: the rest of admission is pure. */
 export type ResolveTag = (reference: Reference) => Promise<ResolvedTag>;
@@ -113,18 +118,16 @@ export function conclude(
   };
   const packed = pack(plan);
   if (isRefusal(packed)) return denied(packed);
+  const { hash } = packed;
+  const signed = { hash, namespace: namespace.name, owner: controllerOf(pod.metadata) };
+  const environment = config.signer
+    ? [...packed.variables, { name: SIGNATURE, value: signPlan(signed, config.signer) }]
+    : packed.variables;
   const patch = podPatch(pod, {
-    labels: { [INJECTED]: "true", [PLAN]: packed.hash.slice(0, 12) },
-    annotations: { [STATUS]: status(plan, packed.hash) },
+    labels: { [INJECTED]: "true", [PLAN]: hash.slice(0, 12) },
+    annotations: { [STATUS]: status(plan, hash) },
     volumes,
-    fetcher: fetcherContainer(
-      config.fetcher,
-      proxy,
-      root,
-      packed.variables,
-      attachment.fetcherMounts,
-      earlierFetcher(pod),
-    ),
+    fetcher: fetcherContainer(config.fetcher, proxy, root, environment, attachment.fetcherMounts, earlierFetcher(pod)),
     proxy: { list: proxy.list, index: proxy.index, changes: { ...attachment.proxy, mounts } },
   });
   return {
@@ -132,7 +135,7 @@ export function conclude(
     reason: "Injected",
     detail: `${filters.length} filter${filters.length === 1 ? "" : "s"} for container ${proxy.container.name}: ${filters.map(({ name, digest }) => `${name}@${digest}`).join(", ")}`,
     plan,
-    planHash: packed.hash,
+    planHash: hash,
     patch,
     warnings: [],
   };

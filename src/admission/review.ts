@@ -64,6 +64,10 @@ export function readPod(object: unknown): Pod {
   if (!isObject(metadata)) throw wrong("object.metadata", "an object");
   if (!isObject(spec)) throw wrong("object.spec", "an object");
   for (const map of ["labels", "annotations"] as const) readStringMap(metadata[map], `object.metadata.${map}`);
+  for (const [index, owner] of optionalList(metadata["ownerReferences"], "object.metadata.ownerReferences").entries()) {
+    if (!isObject(owner)) throw wrong(`object.metadata.ownerReferences[${index}]`, "an object");
+    string(owner["uid"], `object.metadata.ownerReferences[${index}].uid`);
+  }
   if (!Array.isArray(spec["containers"])) throw wrong("object.spec.containers", "a list");
   for (const list of ["containers", "initContainers"] as const) readContainers(spec[list], `object.spec.${list}`);
   readUser(spec["securityContext"], "object.spec.securityContext");

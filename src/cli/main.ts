@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { messageOf } from "../error.ts";
 import { checkCommand } from "./check.ts";
 import { fetchCommand } from "./fetch.ts";
+import { planCommand } from "./plan.ts";
 import { version } from "./version.ts";
 import { webhookCommand } from "./webhook.ts";
 
@@ -16,14 +17,16 @@ const program = new Command("wasmount")
 Examples:
   $ wasmount check filter.wasm                        can Envoy load this module?
   $ wasmount webhook --config wasmount.yaml           serve admission
+  $ kubectl get pod shop -o yaml | wasmount plan show  what was decided for a pod?
   $ wasmount fetch                                    execute the plan in the environment (the init container)
 `,
   )
   .addCommand(webhookCommand())
   .addCommand(fetchCommand())
-  .addCommand(checkCommand());
+  .addCommand(checkCommand())
+  .addCommand(planCommand());
 
-for (const command of [program, ...program.commands]) {
+for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
   // Usage errors are 2, as every verb documents; commander's own is 1.
   command.exitOverride(error => {
     process.exit(error.exitCode === 0 ? 0 : 2);

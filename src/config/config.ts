@@ -19,6 +19,10 @@ export interface Config {
   };
   readonly volume: { readonly mountPath: string; readonly sizeLimit: string };
   readonly envoy: { readonly version: string };
+  readonly plan: {
+    /** PEM file of the Ed25519 key that plans are signed with; null leaves them unsigned. */
+    readonly signingKeyFile: string | null;
+  };
   readonly reference: { readonly requireDigest: boolean };
   readonly registries: readonly { readonly host: string; readonly plainHttp: boolean }[];
   readonly limits: {

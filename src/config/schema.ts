@@ -59,6 +59,14 @@ export const configSchema = {
         description: "Envoy release that modules are held to where the proxy's image names none",
       },
     }),
+    plan: section({
+      signingKeyFile: {
+        type: ["string", "null"],
+        minLength: 1,
+        default: null,
+        description: "PEM file of the Ed25519 private key that signs plans; without one they are not signed",
+      },
+    }),
     reference: section({ requireDigest: { type: "boolean", default: false } }),
     registries: {
       type: "array",

@@ -13,6 +13,17 @@ export interface PodMetadata {
   readonly namespace?: string;
   readonly labels?: Readonly<Record<string, string>> | null;
   readonly annotations?: Readonly<Record<string, string>> | null;
+  readonly ownerReferences?: readonly OwnerReference[] | null;
+}
+
+export interface OwnerReference {
+  readonly uid: string;
+  readonly controller?: boolean;
+}
+
+/** The UID of a pod's controlling owner, such as its ReplicaSet; "" for a pod without one. */
+export function controllerOf({ ownerReferences }: Pick<PodMetadata, "ownerReferences">): string {
+  return ownerReferences?.find(({ controller }) => controller === true)?.uid ?? "";
 }
 
 export interface PodSpec {

@@ -12,6 +12,12 @@ export type PlanErrorCode =
   /** The plan says something that no plan may say. */
   | "BadShape"
   /** The plan does not fit into an environment. */
-  | "TooLarge";
+  | "TooLarge"
+  /** A key that is none, or none for Ed25519. */
+  | "BadKey"
+  /** The plan's signature was made by a key that is not trusted. */
+  | "UnknownKey"
+  /** The signature is not over this plan, for this owner in this namespace. */
+  | "BadSignature";
 
 export class PlanError extends CodedError<PlanErrorCode> {}

@@ -1,6 +1,7 @@
+import { readFile } from "node:fs/promises";
 import { KubeConfig } from "@kubernetes/client-node";
-import { admit, type ResolveTag } from "../admission/admission.ts";
-import type { Config } from "../config/config.ts";
+import { type AdmissionConfig, admit, type ResolveTag } from "../admission/admission.ts";
+import { ConfigError } from "../config/error.ts";
 import { loadConfig } from "../config/load.ts";
 import { envoyDataPlane } from "../dataplanes/envoy.ts";
 import { messageOf } from "../error.ts";
@@ -12,6 +13,7 @@ import { createLogger } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { RegistryClient } from "../oci/client.ts";
 import { TagResolver } from "../oci/tag-resolver.ts";
+import { type PlanSigner, readSigner } from "../plan/signature.ts";
 import type { Decide } from "./app.ts";
 import { startWebhook } from "./server.ts";
 
@@ -45,7 +47,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     userAgent: options.userAgent,
   });
   const resolver = new TagResolver(registry, config.limits.resolveSeconds * 1000);
-  const decide = decider(config, namespaces, reference => resolver.resolve(reference));
+  const signer = await readSigningKey(config.plan.signingKeyFile);
+  if (signer === null) log.warn("plans are not signed: set plan.signingKeyFile");
+  const decide = decider({ ...config, signer }, namespaces, reference => resolver.resolve(reference));
   const server = await startWebhook(config, decide, namespaces.notReady, log, createMetrics());
   return {
     port: server.port,
@@ -58,7 +62,17 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   };
 }
 
-function decider(config: Config, namespaces: NamespaceSource, resolve: ResolveTag): Decide {
+/** @throws ConfigError Unusable, naming the setting. */
+async function readSigningKey(path: string | null): Promise<PlanSigner | null> {
+  if (path === null) return null;
+  try {
+    return readSigner(await readFile(path, "utf8"));
+  } catch (error) {
+    throw new ConfigError("Unusable", `can't use plan.signingKeyFile ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function decider(config: AdmissionConfig, namespaces: NamespaceSource, resolve: ResolveTag): Decide {
   return async (pod, name) => {
     const namespace = await namespaces.get(name);
     if (namespace === null) throw new KubeError("NoNamespace", `namespace ${name} does not exist`);

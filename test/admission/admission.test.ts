@@ -1,16 +1,19 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { applyPatch } from "rfc6902";
-import { admit, type ResolveTag } from "../../src/admission/admission.ts";
+import { type AdmissionConfig, admit, type ResolveTag } from "../../src/admission/admission.ts";
 import type { Decision } from "../../src/admission/decision.ts";
 import type { Config } from "../../src/config/config.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import type { Namespace } from "../../src/kube/namespace.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
+import { podPlan } from "../../src/plan/pod-plan.ts";
+import { readPlanKeys, readSigner, verifyPlan } from "../../src/plan/signature.ts";
 import { planFromEnvironment } from "../../src/plan/transport.ts";
 import { digest, sampleNamespace, samplePod } from "./pods.ts";
 
-const config: Config = parseConfig(
+const operator: Config = parseConfig(
   `
 tls: {certFile: /tls/tls.crt, keyFile: /tls/tls.key}
 fetcher: {image: registry.example/wasmount:0.1.0}
@@ -18,6 +21,8 @@ registries: [{host: "127.0.0.1:5000", plainHttp: true}]
 `,
   "wasmount.yaml",
 );
+
+const config: AdmissionConfig = { ...operator, signer: null };
 
 const unasked: ResolveTag = () => assert.fail("a registry was asked");
 
@@ -103,6 +108,51 @@ describe("admission", () => {
     assert.deepEqual(plan.registries, [{ host: "127.0.0.1:5000", plainHttp: true }]);
     assert.equal(plan.limits.deadlineMs, 120_000);
     assert.equal(patched(pod, decision).metadata.labels?.["wasmount.dev/plan"], hash.slice(0, 12));
+  });
+
+  describe("signed plans", () => {
+    const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+    const signer = readSigner(privateKey.export({ type: "pkcs8", format: "pem" }).toString());
+    const keys = readPlanKeys([publicKey.export({ type: "spki", format: "pem" }).toString()]);
+    const signing = { ...config, signer };
+    const owned = (uid: string): Pod => {
+      const { metadata, spec } = samplePod();
+      return { metadata: { ...metadata, ownerReferences: [{ uid: "other" }, { uid, controller: true }] }, spec };
+    };
+    const signed = async (pod: Pod) => {
+      const result = patched(pod, await decide(pod, sampleNamespace(), unasked, signing));
+      return podPlan(JSON.stringify({ kind: "Pod", ...result }), "pod");
+    };
+
+    it("are signed for the pod's namespace and controlling owner", async () => {
+      const { hash, signature, owner } = await signed(owned("uid-1"));
+      assert.equal(owner, "uid-1");
+      verifyPlan({ hash, namespace: "shop", owner: "uid-1" }, signature, keys);
+      assert.throws(() => verifyPlan({ hash, namespace: "shop", owner: "uid-2" }, signature, keys), {
+        code: "BadSignature",
+      });
+    });
+
+    it("are signed for no owner where the pod has none", async () => {
+      const { hash, signature } = await signed(samplePod());
+      verifyPlan({ hash, namespace: "shop", owner: "" }, signature, keys);
+    });
+
+    it("leave nothing to do in a second pass", async () => {
+      const pod = owned("uid-1");
+      const once = patched(pod, await decide(pod, sampleNamespace(), unasked, signing));
+      assert.deepEqual(injected(await decide(once, sampleNamespace(), unasked, signing)).patch, []);
+    });
+
+    it("take the place of a signature that was carried over from another pod", async () => {
+      const foreign = patched(owned("uid-1"), await decide(owned("uid-1"), sampleNamespace(), unasked, signing));
+      const copied: Pod = {
+        ...foreign,
+        metadata: { ...foreign.metadata, ownerReferences: [{ uid: "uid-2", controller: true }] },
+      };
+      const { hash, signature } = await signed(copied);
+      verifyPlan({ hash, namespace: "shop", owner: "uid-2" }, signature, keys);
+    });
   });
 
   it("numbers slots inside each phase, in order", async () => {

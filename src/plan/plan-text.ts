@@ -1,0 +1,40 @@
+import { printable } from "../printable.ts";
+import type { PlanFilter } from "./plan.ts";
+import type { PodPlan } from "./pod-plan.ts";
+
+const CONFIG_SHOWN = 400;
+
+/** A plan for people. */
+export function planText({ plan, hash, signature, namespace, owner }: PodPlan): string {
+  const signed = signature === "" ? "not signed" : `signed by key ${signature.split(".")[0]}`;
+  const lines = [
+    `plan ${hash}`,
+    `  signature   ${signed}`,
+    `  namespace   ${namespace}`,
+    `  owner       ${owner || "none"}`,
+    `  data plane  ${plan.dataPlane}, Envoy ${plan.envoyVersion}`,
+    `  volume      ${plan.root}`,
+    ...(plan.bootstrap ? [`  bootstrap   ${plan.bootstrap.source} -> ${plan.bootstrap.target}`] : []),
+    `  limits      modules of ${plan.limits.moduleBytes} bytes, ${plan.limits.deadlineMs / 1000} s for registries`,
+    ...plan.registries.map(({ host, plainHttp }) => `  registry    ${host}${plainHttp ? " over plain HTTP" : ""}`),
+    ...plan.filters.flatMap(filterLines),
+  ];
+  return `${lines.map(printable).join("\n")}\n`;
+}
+
+function filterLines(filter: PlanFilter): string[] {
+  const { name, slot, repository, digest, reference, rootId, config } = filter;
+  return [
+    "",
+    `filter ${name} in slot ${slot}`,
+    `  module      ${repository}@${digest}`,
+    `  written as  ${reference}`,
+    `  root id     ${rootId === null ? "the image's own" : JSON.stringify(rootId)}`,
+    `  config      ${config === null ? "none" : shortened(config)}`,
+  ];
+}
+
+function shortened(config: string): string {
+  const text = JSON.stringify(config);
+  return text.length > CONFIG_SHOWN ? `${text.slice(0, CONFIG_SHOWN)}… (${config.length} characters)` : text;
+}
