@@ -12,8 +12,6 @@ const LOOKED_FOR = `a container named ${NAMES.join(" or ")}, one of an official 
 const HINT = "annotate wasmount.dev/proxy-container with the container's name";
 /** The first release of upstream Envoy with Wasm is 1.16. */
 const OLDEST_MINOR = 16;
-/** The longest tag that a registry takes (distribution-spec, "Pull"). */
-const MAX_TAG = 128;
 
 interface Candidate {
   readonly list: ContainerList;
@@ -93,7 +91,7 @@ function describe(pod: Pod, { list, index, container }: Candidate): OrRefusal<Pr
 /** "1.33" of the tag "v1.33.2" or "distroless-v1.33-latest" of an official image; null where it tells no release. */
 function releaseOf(image: string): string | null {
   const { tag } = nameAndTag(image);
-  if (!isOfficialImage(image) || tag.length > MAX_TAG) return null;
+  if (!isOfficialImage(image)) return null;
   const release = /^(?:[a-z]+-){0,3}v?1\.(\d{1,3})(?:\.\d{1,3})?(?:-[a-z0-9.-]*)?$/.exec(tag);
   return release ? `1.${release[1]}` : null;
 }
