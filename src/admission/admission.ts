@@ -79,6 +79,12 @@ export function prepare(
     if (isRefusal(reference)) return denied(reference);
     references.push({ filter, reference });
   }
+  const elsewhere = settings.filters.find(({ direction }) => !dataPlane.directions.includes(direction));
+  if (elsewhere) {
+    const { name, direction } = elsewhere;
+    const able = `data plane ${dataPlane.name} has ${dataPlane.directions.join(", ")}`;
+    return denied(refuse("DirectionUnsupported", `annotation ${PREFIX}direction.${name}=${direction}: ${able}`));
+  }
   const proxy = dataPlane.find(pod, settings);
   if (isRefusal(proxy)) return denied(proxy);
   return { settings, references, proxy };
@@ -183,6 +189,7 @@ function planFilters(
       reference: filter.module,
       config: filter.config,
       rootId: filter.rootId,
+      runtimeFailure: filter.runtimeFailure,
     });
   }
   return filters;

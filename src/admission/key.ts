@@ -4,6 +4,8 @@ export const PREFIX = "wasmount.dev/";
 
 /** The label that switches injection on or off, on a namespace or a pod. */
 export const INJECT = `${PREFIX}inject`;
+/** The label that fixes a namespace's filters: pods can neither opt out of them nor change them. */
+export const LOCKED = `${PREFIX}locked`;
 /** Labels that admission stamps on an injected pod. */
 export const INJECTED = `${PREFIX}injected`;
 export const PLAN = `${PREFIX}plan`;
@@ -11,7 +13,7 @@ export const PLAN = `${PREFIX}plan`;
 export const STATUS = `${PREFIX}status`;
 
 /** Annotations of one filter: `wasmount.dev/<key>.<filter>`. */
-export const filterKeys = ["module", "config", "phase", "order", "root-id"] as const;
+export const filterKeys = ["module", "config", "phase", "order", "direction", "root-id", "runtime-failure"] as const;
 export type FilterKey = (typeof filterKeys)[number];
 
 /** Annotations of the whole pod: `wasmount.dev/<key>`. */

@@ -1,10 +1,11 @@
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Phase } from "../envoy/discovered-filter.ts";
+import type { RuntimeFailure } from "../envoy/filter-file.ts";
 import { DNS_LABEL } from "../kube/dns-label.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import type { Pod } from "../kube/pod.ts";
 import { filterConfig, isYaml } from "./filter-config.ts";
-import { type FilterKey, INJECT, type PodKey, PREFIX, parseKey } from "./key.ts";
+import { type FilterKey, INJECT, LOCKED, type PodKey, PREFIX, parseKey, STATUS } from "./key.ts";
 
 /** What the pod's author and the namespace's owner asked for, merged and checked. */
 export interface Settings {
@@ -22,7 +23,16 @@ export interface FilterSettings {
   readonly phase: Phase;
   readonly order: number;
   readonly rootId: string | null;
+  readonly direction: Direction;
+  readonly runtimeFailure: RuntimeFailure;
 }
+
+/** Which traffic a filter sees, from the pod's point of view. */
+export type Direction = (typeof directions)[number];
+
+const directions = ["inbound", "outbound", "gateway"] as const;
+const phases = ["first", "last"] as const;
+const runtimeFailures = ["closed", "open", "reload"] as const;
 
 export interface SettingsLimits {
   readonly filters: number;
@@ -37,14 +47,29 @@ interface Written {
 
 type FilterOptions = Partial<Record<FilterKey, Written>>;
 
-/** Whether injection is switched on: the pod's label wins over the namespace's. */
+/** Whether a namespace's filters are locked. */
+export function isLocked(namespace: Namespace): boolean {
+  return namespace.labels[LOCKED] === "true";
+}
+
+/** Whether injection is switched on: a locked namespace decides alone, else the pod's label wins over the namespace's. */
 export function readSwitch(pod: Pod, namespace: Namespace): OrRefusal<"on" | "off" | "opted-out"> {
   const own = pod.metadata.labels?.[INJECT];
   const inherited = namespace.labels[INJECT];
-  for (const [value, where] of [[own, "the pod"] as const, [inherited, `namespace ${namespace.name}`] as const]) {
+  const switches: readonly [label: string, value: string | undefined, where: string][] = [
+    [INJECT, own, "the pod"],
+    [INJECT, inherited, `namespace ${namespace.name}`],
+    [LOCKED, namespace.labels[LOCKED], `namespace ${namespace.name}`],
+  ];
+  for (const [label, value, where] of switches) {
     if (value !== undefined && value !== "true" && value !== "false") {
-      return refuse("BadSwitch", `label ${INJECT}=${quote(value)} on ${where}: "true" and "false" are allowed`);
+      return refuse("BadSwitch", `label ${label}=${quote(value)} on ${where}: "true" and "false" are allowed`);
     }
+  }
+  if (isLocked(namespace)) {
+    return own === "false"
+      ? refuse("Locked", `label ${INJECT}=false on the pod: namespace ${namespace.name} is locked`)
+      : "on";
   }
   if (own === "false") return "opted-out";
   return own === "true" || inherited === "true" ? "on" : "off";
@@ -57,6 +82,10 @@ export function readSwitch(pod: Pod, namespace: Namespace): OrRefusal<"on" | "of
 export function readSettings(pod: Pod, namespace: Namespace, limits: SettingsLimits): OrRefusal<Settings> {
   const filters = new Map<string, FilterOptions>();
   const whole: Partial<Record<PodKey, Written>> = {};
+  const own = Object.keys(pod.metadata.annotations ?? {}).find(key => key.startsWith(PREFIX) && key !== STATUS);
+  if (own !== undefined && isLocked(namespace)) {
+    return refuse("Locked", `annotation ${own} on the pod: namespace ${namespace.name} is locked, leave it out`);
+  }
   const sources = [
     { annotations: namespace.annotations, where: `namespace ${namespace.name}` },
     { annotations: pod.metadata.annotations ?? {}, where: "the pod" },
@@ -153,15 +182,19 @@ function readFilter(name: string, written: FilterOptions, limits: SettingsLimits
   }
   const config = readConfig(name, written.config, limits);
   if (isRefusal(config)) return config;
-  const phase = readPhase(name, written.phase);
+  const phase = readChoice("phase", name, written.phase, phases, "last");
   if (isRefusal(phase)) return phase;
+  const direction = readChoice("direction", name, written.direction, directions, "inbound");
+  if (isRefusal(direction)) return direction;
+  const runtimeFailure = readChoice("runtime-failure", name, written["runtime-failure"], runtimeFailures, "closed");
+  if (isRefusal(runtimeFailure)) return runtimeFailure;
   const order = readOrder(name, written.order);
   if (isRefusal(order)) return order;
   const rootId = readRootId(name, written["root-id"]);
   if (isRefusal(rootId)) return rootId;
   // Only now: a bad option is refused even beside a filter that is removed.
   if (module.value === "none") return null;
-  return { name, module: module.value, config, phase, order, rootId };
+  return { name, module: module.value, config, phase, order, rootId, direction, runtimeFailure };
 }
 
 function readConfig(name: string, written: Written | undefined, limits: SettingsLimits): OrRefusal<string | null> {
@@ -170,10 +203,18 @@ function readConfig(name: string, written: Written | undefined, limits: Settings
   return filterConfig(annotation, written.value, limits.configBytes);
 }
 
-function readPhase(name: string, written: Written | undefined): OrRefusal<Phase> {
-  if (written === undefined) return "last";
-  if (written.value === "first" || written.value === "last") return written.value;
-  return badOption("phase", name, written, 'allowed are "first" and "last" (the default: just before the router)');
+function readChoice<Choice extends string>(
+  key: FilterKey,
+  name: string,
+  written: Written | undefined,
+  choices: readonly Choice[],
+  fallback: Choice,
+): OrRefusal<Choice> {
+  if (written === undefined) return fallback;
+  const chosen = choices.find(choice => choice === written.value);
+  if (chosen !== undefined) return chosen;
+  const allowed = choices.map(choice => `"${choice}"${choice === fallback ? " (the default)" : ""}`).join(", ");
+  return badOption(key, name, written, `allowed are ${allowed}`);
 }
 
 function readOrder(name: string, written: Written | undefined): OrRefusal<number> {

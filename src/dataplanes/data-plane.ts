@@ -8,6 +8,8 @@ import type { DataPlaneName, PlanBootstrap } from "../plan/plan.ts";
  */
 export interface DataPlane {
   readonly name: DataPlaneName;
+  /** The directions whose traffic it can give to a filter. */
+  readonly directions: readonly ("inbound" | "outbound" | "gateway")[];
   /** Finds the proxy's container, or says what was looked for. */
   find(pod: Pod, wishes: ProxyWishes): OrRefusal<ProxyContainer>;
   /** Describes how the proxy is made to load the filters below `root`. */

@@ -28,6 +28,8 @@ const HINT = "annotate wasmount.dev/proxy-config with its path inside the contai
  */
 export const envoyDataPlane: DataPlane = {
   name: "envoy",
+  // Nothing in a static bootstrap says whose traffic a listener takes: all listeners get the filters.
+  directions: ["inbound"],
   find: findProxy,
   attach,
 };

@@ -18,7 +18,11 @@ export interface FilterFile {
   readonly root: string;
   /** The proxy's release, "major.minor". */
   readonly envoyVersion: string;
+  readonly runtimeFailure: RuntimeFailure;
 }
+
+/** What becomes of requests when the module traps: refused, passed unfiltered, or a new VM for the next one. */
+export type RuntimeFailure = "closed" | "open" | "reload";
 
 /** The largest plugin configuration, in UTF-16 code units. */
 export const MAX_CONFIG_LENGTH = 1024 * 1024;
@@ -45,7 +49,7 @@ export function filterFile(filter: FilterFile): string {
     root_id: filter.rootId,
     vm_config: vm,
     ...configuration,
-    ...failurePolicy(filter.envoyVersion),
+    ...failurePolicy(filter),
   };
   const response = {
     version_info: version,
@@ -75,7 +79,7 @@ export function filterVersion(filter: FilterFile): string {
     filter.config,
     filter.moduleSha256,
     filter.root,
-    failurePolicy(filter.envoyVersion),
+    failurePolicy(filter),
   ];
   return createHash("sha256").update(JSON.stringify(content)).digest("hex");
 }
@@ -85,14 +89,24 @@ export function modulePath(root: string, sha256: string): string {
   return `${root}/modules/${sha256}.wasm`;
 }
 
-/** Envoy before 1.33 refuses the field; closed is its default, too. */
-function failurePolicy(envoyVersion: string): { readonly failure_policy?: "FAIL_CLOSED" } {
+const FAILURE_POLICIES = { closed: "FAIL_CLOSED", open: "FAIL_OPEN", reload: "FAIL_RELOAD" } as const;
+
+/** The first release with `failure_policy`. Before, closed was the default, and `fail_open` the only other choice. */
+const POLICY_SINCE_MINOR = 33;
+
+function failurePolicy({ name, envoyVersion, runtimeFailure }: FilterFile): Readonly<Record<string, string | boolean>> {
   const [, major, minor] = /^(\d{1,4})\.(\d{1,4})$/.exec(envoyVersion) ?? [];
   if (major === undefined || minor === undefined) {
     throw invalid(`the Envoy version ${JSON.stringify(envoyVersion)} is not of the form "1.40"`);
   }
-  const known = Number(major) > 1 || (Number(major) === 1 && Number(minor) >= 33);
-  return known ? { failure_policy: "FAIL_CLOSED" } : {};
+  if (Number(major) > 1 || Number(minor) >= POLICY_SINCE_MINOR)
+    return { failure_policy: FAILURE_POLICIES[runtimeFailure] };
+  if (runtimeFailure === "reload") {
+    throw invalid(
+      `filter ${name} asks for reload, which Envoy ${envoyVersion} can't: the first that can is 1.${POLICY_SINCE_MINOR}`,
+    );
+  }
+  return runtimeFailure === "open" ? { fail_open: true } : {};
 }
 
 function check(filter: FilterFile): void {

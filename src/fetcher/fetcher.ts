@@ -33,6 +33,7 @@ export async function executePlan(plan: Plan, registry: ModuleSource, log: (line
       moduleSha256: module.sha256,
       root: plan.root,
       envoyVersion: plan.envoyVersion,
+      runtimeFailure: filter.runtimeFailure,
     });
     await volume.write(volume.path("filters", `${filter.slot}.yaml`), file);
     log(`filter ${filter.name} fills slot ${filter.slot}`);

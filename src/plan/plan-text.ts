@@ -29,6 +29,7 @@ function filterLines(filter: PlanFilter): string[] {
     `filter ${name} in slot ${slot}`,
     `  module      ${repository}@${digest}`,
     `  written as  ${reference}`,
+    `  on a trap   ${filter.runtimeFailure}`,
     `  root id     ${rootId === null ? "the image's own" : JSON.stringify(rootId)}`,
     `  config      ${config === null ? "none" : shortened(config)}`,
   ];

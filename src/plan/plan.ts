@@ -1,4 +1,5 @@
 import type { Phase } from "../envoy/discovered-filter.ts";
+import type { RuntimeFailure } from "../envoy/filter-file.ts";
 
 /**
  * The plan: what the webhook decided for one pod and the fetcher executes. It carries everything the fetcher
@@ -46,6 +47,8 @@ export interface PlanFilter {
   readonly config: string | null;
   /** Proxy-Wasm root id; null means the image's first one, else the empty one. */
   readonly rootId: string | null;
+  /** What becomes of requests when the module traps. */
+  readonly runtimeFailure: RuntimeFailure;
 }
 
 export interface PlanBootstrap {

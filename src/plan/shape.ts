@@ -49,6 +49,11 @@ function readFilter(value: unknown, path: string): PlanFilter {
     reference: text(filter["reference"], `${path}.reference`),
     config: filter["config"] === null ? null : text(filter["config"], `${path}.config`),
     rootId: filter["rootId"] === null ? null : text(filter["rootId"], `${path}.rootId`),
+    runtimeFailure: pattern(
+      filter["runtimeFailure"],
+      /^(closed|open|reload)$/,
+      `${path}.runtimeFailure`,
+    ) as PlanFilter["runtimeFailure"],
   };
 }
 

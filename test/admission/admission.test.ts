@@ -103,6 +103,7 @@ describe("admission", () => {
         reference: `registry.example/headers@${digest("a")}`,
         config: '{"a":"b"}',
         rootId: "r",
+        runtimeFailure: "closed",
       },
     ]);
     assert.deepEqual(plan.registries, [{ host: "127.0.0.1:5000", plainHttp: true }]);
@@ -338,6 +339,11 @@ describe("admission", () => {
     );
     const { metadata, spec } = samplePod();
     await denied("PlanTooLarge", /bytes of environment/, decide({ metadata: { ...metadata, annotations }, spec }));
+  });
+
+  it("denies a direction that the data plane can't tell apart", async () => {
+    const pod = samplePod({ annotations: { "wasmount.dev/direction.headers": "outbound" } });
+    await denied("DirectionUnsupported", /direction\.headers=outbound: data plane envoy has inbound/, decide(pod));
   });
 
   it("passes on what settings and data plane refuse", async () => {

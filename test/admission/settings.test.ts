@@ -45,6 +45,24 @@ describe("switch", () => {
     [null, "True", "BadSwitch"],
     ["true", "", "BadSwitch"],
   ];
+  const locked: [pod: string | null, lock: string, state: string][] = [
+    [null, "true", "on"],
+    ["true", "true", "on"],
+    ["false", "true", "Locked"],
+    ["junk", "true", "BadSwitch"],
+    ["false", "false", "opted-out"],
+    [null, "yes", "BadSwitch"],
+  ];
+  for (const [pod, lock, state] of locked) {
+    it(`pod ${pod ?? "unset"}, namespace locked ${lock}: ${state}`, () => {
+      const result = readSwitch(
+        samplePod(pod === null ? {} : { labels: { [INJECT]: pod } }),
+        sampleNamespace({ labels: { "wasmount.dev/locked": lock } }),
+      );
+      assert.equal(isRefusal(result) ? result.reason : result, state);
+    });
+  }
+
   for (const [pod, namespace, state] of cases) {
     it(`pod ${pod ?? "unset"}, namespace ${namespace ?? "unset"}: ${state}`, () => {
       const result = readSwitch(
@@ -64,6 +82,8 @@ describe("settings", () => {
       "phase.auth": "first",
       "order.auth": "-5",
       "root-id.auth": "my root",
+      "direction.auth": "outbound",
+      "runtime-failure.auth": "reload",
     }).filters;
     assert.deepEqual(filter, {
       name: "auth",
@@ -72,12 +92,23 @@ describe("settings", () => {
       phase: "first",
       order: -5,
       rootId: "my root",
+      direction: "outbound",
+      runtimeFailure: "reload",
     });
   });
 
   it("runs a filter last, in the middle of the order, without config or root id, where nothing is said", () => {
     const [filter] = settings({ "module.auth": "a/b:1" }).filters;
-    assert.deepEqual(filter, { name: "auth", module: "a/b:1", config: null, phase: "last", order: 0, rootId: null });
+    assert.deepEqual(filter, {
+      name: "auth",
+      module: "a/b:1",
+      config: null,
+      phase: "last",
+      order: 0,
+      rootId: null,
+      direction: "inbound",
+      runtimeFailure: "closed",
+    });
   });
 
   it("merges namespace and pod key by key, the pod's over the namespace's", () => {
@@ -110,6 +141,23 @@ describe("settings", () => {
 
   it("refuses a bad option even beside a filter that the pod removes", () => {
     refused("BadValue", /phase\.a="middle"/, { "module.a": "none", "phase.a": "middle" }, { "module.a": "x/a:1" });
+  });
+
+  it("takes nothing from the pods of a locked namespace", () => {
+    const namespace = sampleNamespace({
+      labels: { "wasmount.dev/locked": "true" },
+      annotations: { [`${prefix}module.auth`]: "x/a:1", [`${prefix}config.auth`]: "c" },
+    });
+    const pod = (annotations: Record<string, string>) => ({ ...samplePod(), metadata: { annotations } });
+    for (const key of ["module.auth", "module.other", "config.auth", "proxy-container", "unknown"]) {
+      const result = readSettings(pod({ [prefix + key]: "none" }), namespace, limits);
+      assert.ok(isRefusal(result), key);
+      assert.equal(result.reason, "Locked");
+      assert.match(result.detail, /on the pod: namespace shop is locked, leave it out/);
+    }
+    const kept = readSettings(pod({ "other.example/x": "y", [`${prefix}status`]: "written by us" }), namespace, limits);
+    assert.ok(!isRefusal(kept));
+    assert.equal(kept.filters[0]?.module, "x/a:1");
   });
 
   it("drops a namespace's filter and its options where the pod says none", () => {
@@ -240,9 +288,19 @@ describe("settings", () => {
       refused("BadFilterName", /DNS label/, { "module.": "x/a:1" });
     });
     it("a phase other than first and last", () => {
-      refused("BadValue", /phase\.auth="middle" on the pod: allowed are "first" and "last"/, {
+      refused("BadValue", /phase\.auth="middle" on the pod: allowed are "first", "last" \(the default\)/, {
         ...module,
         "phase.auth": "middle",
+      });
+    });
+    it("a direction and a failure that are none", () => {
+      refused("BadValue", /direction\.auth="sideways" .*"inbound" \(the default\), "outbound", "gateway"/, {
+        ...module,
+        "direction.auth": "sideways",
+      });
+      refused("BadValue", /runtime-failure\.auth="maybe" .*"closed" \(the default\), "open", "reload"/, {
+        ...module,
+        "runtime-failure.auth": "maybe",
       });
     });
     it("an order that is no integer", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parse } from "yaml";
 import { BootstrapError } from "../../src/envoy/bootstrap-error.ts";
-import { type FilterFile, filterFile, filterVersion } from "../../src/envoy/filter-file.ts";
+import { type FilterFile, filterFile, filterVersion, type RuntimeFailure } from "../../src/envoy/filter-file.ts";
 
 const DIGEST = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 const FILTER: FilterFile = {
@@ -13,6 +13,7 @@ const FILTER: FilterFile = {
   moduleSha256: DIGEST,
   root: "/wasmount",
   envoyVersion: "1.40",
+  runtimeFailure: "closed",
 };
 
 function refusal(changes: Partial<FilterFile>): string {
@@ -66,6 +67,20 @@ describe("filterFile", () => {
     assert.ok(!filterFile({ ...FILTER, envoyVersion: "1.32" }).includes("failure_policy"));
     assert.ok(filterFile({ ...FILTER, envoyVersion: "1.33" }).includes("failure_policy"));
     assert.ok(filterFile({ ...FILTER, envoyVersion: "2.0" }).includes("failure_policy"));
+  });
+
+  it("says what becomes of requests when the module traps, in words that the release knows", () => {
+    const told = (runtimeFailure: RuntimeFailure, envoyVersion = "1.40") =>
+      JSON.parse(filterFile({ ...FILTER, runtimeFailure, envoyVersion })).resources[0].typed_config.config;
+    assert.equal(told("open").failure_policy, "FAIL_OPEN");
+    assert.equal(told("reload").failure_policy, "FAIL_RELOAD");
+    assert.equal(told("open", "1.32").fail_open, true);
+    assert.equal(told("closed", "1.32").fail_open, undefined);
+    assert.match(
+      refusal({ runtimeFailure: "reload", envoyVersion: "1.32" }),
+      /reload, which Envoy 1\.32 can't: .* 1\.33/,
+    );
+    assert.notEqual(filterVersion({ ...FILTER, runtimeFailure: "open" }), filterVersion(FILTER));
   });
 
   it("is JSON and YAML at once, whatever the texts", () => {

@@ -41,11 +41,34 @@ export function proxy_on_request_headers(context: i32, count: i32, end: i32): i3
 }
 `;
 
+/** AssemblyScript: traps at every request. */
+const TRAP = `
+export function proxy_abi_version_0_2_1(): void {}
+
+export function malloc(size: usize): usize {
+  return heap.alloc(size);
+}
+
+export function proxy_on_request_headers(context: i32, count: i32, end: i32): i32 {
+  unreachable();
+  return 0;
+}
+`;
+
 /** Builds a module that echoes its configuration. @param folder where source and module are written */
-export async function buildEchoModule(folder: string): Promise<string> {
-  const source = join(folder, "echo.ts");
-  const output = join(folder, "echo.wasm");
-  await writeFile(source, ECHO);
+export function buildEchoModule(folder: string): Promise<string> {
+  return buildModule(folder, "echo", ECHO);
+}
+
+/** Builds a module that traps at every request. @param folder where source and module are written */
+export function buildTrapModule(folder: string): Promise<string> {
+  return buildModule(folder, "trap", TRAP);
+}
+
+async function buildModule(folder: string, name: string, text: string): Promise<string> {
+  const source = join(folder, `${name}.ts`);
+  const output = join(folder, `${name}.wasm`);
+  await writeFile(source, text);
   const compiler = createRequire(import.meta.url).resolve("assemblyscript/bin/asc.js");
   const options = ["--runtime", "stub", "--use", "abort=", "-O", "-o", output];
   await spawnChecked(process.execPath, [compiler, source, ...options], { cwd: dirname(source) });

@@ -142,7 +142,7 @@ describe("admission by a real API server", function () {
     wrong.metadata.annotations["wasmount.dev/phase.headers"] = "middle";
     await assert.rejects(created(wrong), {
       message:
-        /denied the request: wasmount: BadValue: An annotation's value is not one that its key allows\. Annotation wasmount\.dev\/phase\.headers="middle" on the pod: allowed are "first" and "last"/,
+        /denied the request: wasmount: BadValue: An annotation's value is not one that its key allows\. Annotation wasmount\.dev\/phase\.headers="middle" on the pod: allowed are "first", "last" \(the default\)/,
     });
   });
 });

@@ -9,7 +9,7 @@ import { freePorts } from "../environment/ports.ts";
 import { versions } from "../environment/versions.ts";
 import { type EnvoyProcess, eventually, get, startEnvoy, validate } from "../envoy/envoy-process.ts";
 import { bootstrapFixtures, fixtureEdit } from "../envoy/fixtures.ts";
-import { buildEchoModule, NO_OP_MODULE, sha256 } from "../envoy/modules.ts";
+import { buildEchoModule, buildTrapModule, NO_OP_MODULE, sha256 } from "../envoy/modules.ts";
 
 const ENVOY_VERSION = versions.envoy.replace(/\.\d+$/, "");
 
@@ -39,7 +39,17 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
 
   function filter(slot: string, changes: Partial<FilterFile> = {}): FilterFile {
     const moduleSha256 = sha256(NO_OP_MODULE);
-    return { slot, name: slot, rootId: "", config: null, moduleSha256, root, envoyVersion: ENVOY_VERSION, ...changes };
+    return {
+      slot,
+      name: slot,
+      rootId: "",
+      config: null,
+      moduleSha256,
+      root,
+      envoyVersion: ENVOY_VERSION,
+      runtimeFailure: "closed",
+      ...changes,
+    };
   }
 
   /** As the fetcher does: a new file, renamed into place. */
@@ -101,12 +111,16 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
     let envoy: EnvoyProcess;
     let url: string;
     let echo: string;
+    let trap: string;
 
     before(async function () {
       this.timeout(120_000);
       const built = await buildEchoModule(root);
       echo = sha256(await readFile(built));
       await copyFile(built, modulePath(root, echo));
+      const trapping = await buildTrapModule(root);
+      trap = sha256(await readFile(trapping));
+      await copyFile(trapping, modulePath(root, trap));
       await put(filter("in-last-01"));
       const [port, admin] = await freePorts(2);
       assert.ok(port && admin);
@@ -138,6 +152,21 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
       assert.deepEqual(await get(url), { status: 200, body: "served" });
       assert.notEqual(await served(), filterVersion(bad));
     });
+
+    // Source of the answers: what Envoy does with a request whose filter's VM has failed.
+    for (const [runtimeFailure, status] of [
+      ["closed", 503],
+      ["open", 200],
+      ["reload", 503],
+    ] as const) {
+      it(`answers ${status} where the module traps and is to fail ${runtimeFailure}`, async () => {
+        const file = filter("in-last-01", { moduleSha256: trap, runtimeFailure, name: `trap-${runtimeFailure}` });
+        await put(file);
+        await eventually(async () => (await served()) === filterVersion(file));
+        await get(url);
+        assert.equal((await get(url)).status, status);
+      });
+    }
 
     const texts: Readonly<Record<string, string>> = {
       "words that YAML takes for something else": "on",

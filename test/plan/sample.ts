@@ -18,6 +18,7 @@ export function samplePlan(filter: Partial<PlanFilter> = {}): Plan {
         reference: "registry.example/filters/headers:1.0",
         config: "x-filtered-by: wasmount",
         rootId: null,
+        runtimeFailure: "closed",
         ...filter,
       },
     ],

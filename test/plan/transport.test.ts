@@ -105,6 +105,7 @@ describe("plan transport", () => {
         { ...plan, bootstrap: { ...bootstrap, target: "/wasmount/bootstrap/../../etc" } },
       ],
       ["copies outside the volume", { ...plan, bootstrap: { ...bootstrap, copy: { from: "/s", to: "/etc" } } }],
+      ["a failure that is none", { ...plan, filters: [{ ...filter, runtimeFailure: "maybe" }] }],
       ["a limit that is none", { ...plan, limits: { ...plan.limits, moduleBytes: 0 } }],
       ["an unknown data plane", { ...plan, dataPlane: "other" }],
       ["a registry without a host", { ...plan, registries: [{ plainHttp: true }] }],
