@@ -90,6 +90,22 @@ describe("guards of existing pods", function () {
       assert.deepEqual([metadata.labels.tier, metadata.annotations.note], ["front", "x"]);
     });
 
+    it("need not see requests of which the API server takes no labels and images", async () => {
+      for (const subresource of ["ephemeralcontainers", "resize"]) {
+        const pod = await read();
+        pod.metadata.resourceVersion = undefined;
+        pod.metadata.labels = {};
+        pod.metadata.annotations = {};
+        pod.spec.initContainers[0].image = "registry.example/other:1";
+        const address = `/api/v1/namespaces/${PLAIN}/pods/${INJECTED}/${subresource}`;
+        await kubectl.run(["replace", "--raw", address, "-f", "-"], JSON.stringify(pod));
+        const { metadata, spec } = await read();
+        assert.equal(metadata.labels["wasmount.dev/injected"], "true");
+        assert.equal(metadata.annotations["wasmount.dev/status"], "{}");
+        assert.equal(spec.initContainers[0].image, "registry.example/wasmount:1");
+      }
+    });
+
     it("leave pods alone that are not injected", () => on("set", "image", "pod/plain", "app=registry.example/app:2"));
 
     it("let the status be written", async () => {
