@@ -7,7 +7,19 @@ export type KubeErrorCode =
   | "BadManifest"
   /** There is no namespace of that name. */
   | "NoNamespace"
-  /** The API server could not be asked. */
-  | "Unreachable";
+  /** The API server could not be asked, or the connection to it broke. */
+  | "Unreachable"
+  /** HTTP 404. */
+  | "NotFound"
+  /** HTTP 410, or the same as a watch event: the version asked for is no longer kept. */
+  | "Gone"
+  /** Another HTTP status than 200, or the same as a watch event. */
+  | "Refused"
+  /** An answer that is not what its media type says. */
+  | "Malformed"
+  /** An answer, or a line of one, beyond its limit. */
+  | "TooLarge"
+  /** A watch that said nothing for longer than it may. */
+  | "Silent";
 
 export class KubeError extends CodedError<KubeErrorCode> {}

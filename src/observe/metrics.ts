@@ -1,11 +1,26 @@
-import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Decision } from "../admission/decision.ts";
+import type { Interruption } from "../kube/metadata-watch.ts";
+
+/** What is held current by a watch. */
+export type CacheName = "namespaces";
+
+/** A cache's state, asked for at each scrape. */
+export interface CacheState {
+  readonly synced: () => boolean;
+  /** Seconds since its source last confirmed it; null where that never happened. */
+  readonly contactSeconds: () => number | null;
+}
 
 /** What the webhook counts. Labels are closed sets: outcomes, reasons and states, never names. */
 export interface Metrics {
   decided(decision: Decision, seconds: number): void;
   failed(seconds: number): void;
   rejected(status: number): void;
+  /** Shows a cache's state from now on. */
+  watch(cache: CacheName, state: CacheState): void;
+  /** A list or watch ended, for whatever reason, and is made anew. */
+  interrupted(cache: CacheName, reason: Interruption): void;
   /** The Prometheus text exposition, and its content type. */
   expose(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -36,6 +51,34 @@ export function createMetrics(): Metrics {
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers: [registry],
   });
+  const caches = new Map<CacheName, CacheState>();
+  new Gauge({
+    name: "wasmount_cache_synced",
+    help: "1 once a cache was filled, else 0.",
+    labelNames: ["cache"] as const,
+    registers: [registry],
+    collect() {
+      for (const [cache, { synced }] of caches) this.set({ cache }, synced() ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: "wasmount_cache_contact_age_seconds",
+    help: "Time since the API server last confirmed a cache; absent where it never did.",
+    labelNames: ["cache"] as const,
+    registers: [registry],
+    collect() {
+      for (const [cache, { contactSeconds }] of caches) {
+        const seconds = contactSeconds();
+        if (seconds !== null) this.set({ cache }, seconds);
+      }
+    },
+  });
+  const interruptions = new Counter({
+    name: "wasmount_cache_interruptions_total",
+    help: "Lists and watches that ended and were made anew, by reason; Ended is the orderly end of a watch.",
+    labelNames: ["cache", "reason"] as const,
+    registers: [registry],
+  });
   return {
     decided({ outcome, reason }, seconds) {
       decisions.inc({ outcome, reason });
@@ -47,6 +90,12 @@ export function createMetrics(): Metrics {
     },
     rejected(status) {
       rejections.inc({ status });
+    },
+    watch(cache, state) {
+      caches.set(cache, state);
+    },
+    interrupted(cache, reason) {
+      interruptions.inc({ cache, reason });
     },
     async expose() {
       return { contentType: registry.contentType, text: await registry.metrics() };

@@ -1,16 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { KubeConfig } from "@kubernetes/client-node";
 import { type AdmissionConfig, admit, type ResolveTag } from "../admission/admission.ts";
+import { PREFIX } from "../admission/key.ts";
 import { ConfigError } from "../config/error.ts";
 import { loadConfig } from "../config/load.ts";
 import { envoyDataPlane } from "../dataplanes/envoy.ts";
 import { messageOf } from "../error.ts";
-import { clusterNamespaces } from "../kube/cluster-namespaces.ts";
 import { KubeError } from "../kube/error.ts";
 import type { NamespaceSource } from "../kube/namespace.ts";
+import { namespaceCache } from "../kube/namespace-cache.ts";
 import { namespacesFromFile } from "../kube/namespace-file.ts";
 import { createLogger } from "../observe/log.ts";
-import { createMetrics } from "../observe/metrics.ts";
+import { createMetrics, type Metrics } from "../observe/metrics.ts";
 import { RegistryClient } from "../oci/client.ts";
 import { TagResolver } from "../oci/tag-resolver.ts";
 import { type PlanSigner, readSigner } from "../plan/signature.ts";
@@ -40,7 +41,7 @@ export interface Serving {
 export async function serve(options: ServeOptions): Promise<Serving> {
   const config = await loadConfig(options.config);
   const log = createLogger(config.log.level);
-  const namespaces = await openNamespaces(options);
+  const metrics = createMetrics();
   const registry = new RegistryClient({
     registries: config.registries,
     limits: config.limits,
@@ -49,8 +50,13 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const resolver = new TagResolver(registry, config.limits.resolveSeconds * 1000);
   const signer = await readSigningKey(config.plan.signingKeyFile);
   if (signer === null) log.warn("plans are not signed: set plan.signingKeyFile");
+  // Opened last: an open watch would keep a process alive that failed to start.
+  const namespaces = await openNamespaces(options, metrics);
   const decide = decider({ ...config, signer }, namespaces, reference => resolver.resolve(reference));
-  const server = await startWebhook(config, decide, namespaces.notReady, log, createMetrics());
+  const server = await startWebhook(config, decide, namespaces.notReady, log, metrics).catch(async error => {
+    await namespaces.close();
+    throw error;
+  });
   return {
     port: server.port,
     plainPort: server.plainPort,
@@ -80,7 +86,7 @@ function decider(config: AdmissionConfig, namespaces: NamespaceSource, resolve: 
   };
 }
 
-async function openNamespaces({ namespaceFile, kubeconfig }: ServeOptions): Promise<NamespaceSource> {
+async function openNamespaces({ namespaceFile, kubeconfig }: ServeOptions, metrics: Metrics): Promise<NamespaceSource> {
   if (namespaceFile) return namespacesFromFile(namespaceFile);
   const kubeConfig = new KubeConfig();
   try {
@@ -90,5 +96,10 @@ async function openNamespaces({ namespaceFile, kubeconfig }: ServeOptions): Prom
     const which = kubeconfig ? `--kubeconfig ${kubeconfig}` : "the default kubeconfig";
     throw new KubeError("BadKubeconfig", `can't use ${which}: ${messageOf(error)}`, { cause: error });
   }
-  return clusterNamespaces(kubeConfig);
+  const cache = namespaceCache(kubeConfig, {
+    keep: key => key.startsWith(PREFIX),
+    interrupted: reason => metrics.interrupted("namespaces", reason),
+  });
+  metrics.watch("namespaces", cache);
+  return cache;
 }

@@ -1,0 +1,258 @@
+import type { ApiServer } from "./api-server.ts";
+import { type Backoff, waitAfterFailures } from "./backoff.ts";
+import { jsonOf, linesOf } from "./body.ts";
+import { KubeError } from "./error.ts";
+import {
+  type KeepAnnotation,
+  METADATA,
+  METADATA_LIST,
+  type MetadataPage,
+  type ObjectMetadata,
+  readEvent,
+  readPage,
+} from "./object-metadata.ts";
+
+/** Why a list or a watch ended. `Ended` is the API server's own orderly end. */
+export const interruptions = ["Ended", "Gone", "Malformed", "Refused", "Silent", "TooLarge", "Unreachable"] as const;
+export type Interruption = (typeof interruptions)[number];
+
+/** Limits and patience of a watch. Times in milliseconds. */
+export interface WatchSettings {
+  /** How long the API server is asked to keep a watch open. Bookmarks come every minute only, and before this end. */
+  readonly watchMs: number;
+  /** A watch that says nothing for this long is replaced. More than {@link watchMs}. */
+  readonly silenceMs: number;
+  /** How long the head of an answer, or one page of a list, may take. */
+  readonly answerMs: number;
+  /** A list older than this is made anew at the next occasion, so that nothing that was missed is missed for ever. */
+  readonly relistMs: number;
+  /** A watch that lasted this long was a good one: failures before it no longer count. */
+  readonly steadyMs: number;
+  readonly backoff: Backoff;
+  /** Items a page, and what a page and a watch event may take: etcd holds objects of at most 1.5 MiB. */
+  readonly pageItems: number;
+  readonly pageBytes: number;
+  readonly eventBytes: number;
+  /** Objects in all. */
+  readonly items: number;
+}
+
+export const WATCH_SETTINGS: WatchSettings = {
+  watchMs: 40_000,
+  silenceMs: 50_000,
+  answerMs: 10_000,
+  relistMs: 600_000,
+  steadyMs: 10_000,
+  backoff: { baseMs: 250, maxMs: 30_000 },
+  pageItems: 32,
+  pageBytes: 64 * 1024 * 1024,
+  eventBytes: 4 * 1024 * 1024,
+  items: 100_000,
+};
+
+/** After so many failures in a row the version to go on from is under suspicion itself. */
+const FAILURES_BEFORE_RELIST = 4;
+
+export interface WatchDependencies {
+  readonly server: ApiServer;
+  /** The collection, such as `/api/v1/namespaces`. */
+  readonly path: string;
+  readonly keep: KeepAnnotation;
+  readonly settings: WatchSettings;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Resolves after so many milliseconds, rejects when the signal is aborted. */
+  readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  readonly interrupted: (reason: Interruption) => void;
+}
+
+/**
+ * The metadata of a collection's objects, held current by a list and the watch that goes on from it (Kubernetes API
+ * concepts, "Efficient detection of changes"). Only one call is ever in flight, and calls that fail are spaced by an
+ * exponential back-off.
+ */
+export class MetadataWatch {
+  readonly #given: WatchDependencies;
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  #items = new Map<string, ObjectMetadata>();
+  /** The version to go on from; null where only a list can tell. */
+  #version: string | null = null;
+  #listedAt: number | null = null;
+  #contactAt: number | null = null;
+  #openedAt: number | null = null;
+  #last: Interruption | null = null;
+
+  constructor(given: WatchDependencies) {
+    this.#given = given;
+    this.#running = this.#run();
+  }
+
+  /** Whether a list was ever complete. */
+  get synced(): boolean {
+    return this.#listedAt !== null;
+  }
+
+  /** Whether a watch is open now: while it isn't, changes are being missed. */
+  get open(): boolean {
+    return this.#openedAt !== null;
+  }
+
+  /** Milliseconds since the API server last confirmed what is held; null where it never did. */
+  get contactAge(): number | null {
+    return this.#contactAt === null ? null : this.#given.now() - this.#contactAt;
+  }
+
+  /** How the last list or watch ended. */
+  get lastInterruption(): Interruption | null {
+    return this.#last;
+  }
+
+  get(name: string): ObjectMetadata | undefined {
+    return this.#items.get(name);
+  }
+
+  /** Ends the call in flight, and everything else. */
+  async close(): Promise<void> {
+    this.#ending.abort(new Error("closed"));
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { random, sleep, settings, interrupted } = this.#given;
+    const { signal } = this.#ending;
+    let failures = 0;
+    while (!signal.aborted) {
+      const { reason, steady } = await this.#turn();
+      if (signal.aborted) return;
+      this.#last = reason;
+      interrupted(reason);
+      if (steady) failures = 0;
+      if (reason === "Ended" && steady) continue;
+      failures += 1;
+      if (failures % FAILURES_BEFORE_RELIST === 0) this.#version = null;
+      await sleep(waitAfterFailures(failures, settings.backoff, random), signal).catch(() => {});
+    }
+  }
+
+  /** Lists where that is due, watches until that ends, and tells why it did. */
+  async #turn(): Promise<{ readonly reason: Interruption; readonly steady: boolean }> {
+    const { now, settings } = this.#given;
+    let openedAt: number | null = null;
+    let reason: Interruption = "Ended";
+    try {
+      if (this.#version === null || this.#isOld()) await this.#list();
+      await this.#follow(() => {
+        openedAt = this.#openedAt;
+      });
+    } catch (error) {
+      reason = interruptionOf(error);
+      // What can't be read from this version on won't be readable the next time either.
+      if (reason === "Gone" || reason === "Malformed" || reason === "TooLarge") this.#version = null;
+    }
+    this.#openedAt = null;
+    return { reason, steady: openedAt !== null && now() - openedAt >= settings.steadyMs };
+  }
+
+  #isOld(): boolean {
+    return this.#listedAt === null || this.#given.now() - this.#listedAt >= this.#given.settings.relistMs;
+  }
+
+  async #list(): Promise<void> {
+    const { now, settings } = this.#given;
+    const items = new Map<string, ObjectMetadata>();
+    let next = "";
+    let page: MetadataPage;
+    do {
+      page = await this.#page(next);
+      if (page.next !== "" && page.items.length === 0)
+        throw new KubeError("Malformed", "an empty page that is not the last");
+      for (const item of page.items) items.set(item.name, item);
+      if (items.size > settings.items) throw new KubeError("TooLarge", `more than ${settings.items} objects`);
+      next = page.next;
+    } while (next !== "");
+    this.#items = items;
+    this.#version = page.resourceVersion;
+    this.#listedAt = now();
+    this.#contactAt = now();
+  }
+
+  async #page(next: string): Promise<MetadataPage> {
+    const { server, path, keep, settings } = this.#given;
+    const query = new URLSearchParams({
+      limit: String(settings.pageItems),
+      ...(next === "" ? {} : { continue: next }),
+    });
+    return withDeadline(this.#ending.signal, settings.answerMs, async signal => {
+      const body = await server.open(`${path}?${query}`, METADATA_LIST, signal);
+      return readPage(await jsonOf(body, settings.pageBytes), keep);
+    });
+  }
+
+  async #follow(opened: () => void): Promise<void> {
+    const { server, path, settings } = this.#given;
+    const query = new URLSearchParams({
+      watch: "true",
+      allowWatchBookmarks: "true",
+      resourceVersion: this.#version ?? "",
+      timeoutSeconds: String(Math.ceil(settings.watchMs / 1000)),
+    });
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, this.#ending.signal]);
+    const silent = () => stop.abort(new KubeError("Silent", "the watch is silent"));
+    let silence = setTimeout(silent, settings.answerMs);
+    try {
+      const body = await server.open(`${path}?${query}`, METADATA, signal);
+      const heard = () => {
+        clearTimeout(silence);
+        silence = setTimeout(silent, settings.silenceMs);
+        this.#contactAt = this.#given.now();
+      };
+      heard();
+      this.#openedAt = this.#given.now();
+      opened();
+      for await (const line of linesOf(body, settings.eventBytes)) {
+        this.#apply(line);
+        heard();
+      }
+    } catch (error) {
+      throw stop.signal.aborted ? stop.signal.reason : error;
+    } finally {
+      clearTimeout(silence);
+      stop.abort();
+    }
+  }
+
+  #apply(line: string): void {
+    const event = readEvent(line, this.#given.keep);
+    if (event.type === "set") this.#items.set(event.item.name, event.item);
+    if (event.type === "deleted") this.#items.delete(event.item.name);
+    if (this.#items.size > this.#given.settings.items) throw new KubeError("TooLarge", "too many objects");
+    this.#version = event.resourceVersion;
+  }
+}
+
+/** Runs something that ends, at the latest, after so many milliseconds. */
+export async function withDeadline<Value>(
+  outer: AbortSignal,
+  milliseconds: number,
+  run: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value> {
+  const stop = new AbortController();
+  const why = new KubeError("Unreachable", `no answer within ${milliseconds} ms`);
+  const timer = setTimeout(() => stop.abort(why), milliseconds);
+  try {
+    return await run(AbortSignal.any([outer, stop.signal]));
+  } catch (error) {
+    throw stop.signal.aborted ? why : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function interruptionOf(error: unknown): Interruption {
+  const code = error instanceof KubeError ? error.code : "Unreachable";
+  return interruptions.find(reason => reason === code) ?? "Refused";
+}
