@@ -13,6 +13,10 @@ export type KubeErrorCode =
   | "NotFound"
   /** HTTP 410, or the same as a watch event: the version asked for is no longer kept. */
   | "Gone"
+  /** HTTP 409: the object exists already, or is another version than the one that the write was made for. */
+  | "Conflict"
+  /** HTTP 429: the API server, or an admission plugin in it, asks for fewer calls. */
+  | "TooManyRequests"
   /** Another HTTP status than 200, or the same as a watch event. */
   | "Refused"
   /** An answer that is not what its media type says. */

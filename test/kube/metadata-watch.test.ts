@@ -1,0 +1,321 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { KubeConfig } from "@kubernetes/client-node";
+import type { Interruption } from "../../src/kube/metadata-watch.ts";
+import {
+  NAMESPACE_CACHE_SETTINGS,
+  type NamespaceCache,
+  type NamespaceCacheSettings,
+  namespaceCache,
+} from "../../src/kube/namespace-cache.ts";
+
+type Answer = (response: ServerResponse, url: URL) => void;
+
+/** What an API server that misbehaves on purpose answers, in order; the last answer of a kind is repeated. */
+interface Script {
+  readonly lists?: readonly Answer[];
+  readonly watches?: readonly Answer[];
+  readonly reads?: readonly Answer[];
+}
+
+const object = (name: string, version: number, labels = {}) => ({
+  kind: "PartialObjectMetadata",
+  metadata: { name, resourceVersion: String(version), labels, annotations: { "wasmount.dev/a": "1", other: "2" } },
+});
+const list =
+  (version: number, names: readonly string[], next = ""): Answer =>
+  response =>
+    response.end(
+      JSON.stringify({
+        kind: "PartialObjectMetadataList",
+        metadata: { resourceVersion: String(version), continue: next },
+        items: names.map(name => object(name, version)),
+      }),
+    );
+const event = (type: string, content: unknown) => `${JSON.stringify({ type, object: content })}\n`;
+const status =
+  (code: number): Answer =>
+  response => {
+    response.statusCode = code;
+    response.end("{}");
+  };
+const hold =
+  (...lines: readonly string[]): Answer =>
+  response => {
+    response.flushHeaders();
+    for (const line of lines) response.write(line);
+  };
+const cut =
+  (...lines: readonly string[]): Answer =>
+  response => {
+    response.flushHeaders();
+    for (const line of lines) response.write(line);
+    setTimeout(() => response.destroy(), 20);
+  };
+
+describe("namespaces watched on an API server that misbehaves", () => {
+  const quick: NamespaceCacheSettings = {
+    ...NAMESPACE_CACHE_SETTINGS,
+    backoff: { baseMs: 10, maxMs: 40 },
+    steadyMs: 1_000_000,
+  };
+  let server: Server;
+  let cache: NamespaceCache | undefined;
+  let asked: URL[];
+  let interruptions: Interruption[];
+
+  afterEach(async () => {
+    await cache?.close();
+    cache = undefined;
+    server.closeAllConnections();
+    server.close();
+  });
+
+  async function start(script: Script, settings: NamespaceCacheSettings = quick): Promise<NamespaceCache> {
+    asked = [];
+    interruptions = [];
+    const counts = { lists: 0, watches: 0, reads: 0 };
+    server = createServer((request, response) => {
+      const url = new URL(request.url ?? "/", "http://api");
+      asked.push(url);
+      const kind =
+        url.pathname !== "/api/v1/namespaces" ? "reads" : url.searchParams.has("watch") ? "watches" : "lists";
+      const answers = script[kind] ?? [];
+      const answer = answers[Math.min(counts[kind], answers.length - 1)] ?? status(404);
+      counts[kind] += 1;
+      answer(response, url);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const kubeConfig = new KubeConfig();
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    kubeConfig.loadFromClusterAndUser({ name: "c", server: address, skipTLSVerify: true }, { name: "u", token: "t" });
+    cache = namespaceCache(kubeConfig, {
+      keep: key => key.startsWith("wasmount.dev/"),
+      interrupted: reason => interruptions.push(reason),
+      settings,
+    });
+    return cache;
+  }
+
+  async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+    for (let tries = 0; !(await holds()); tries += 1) {
+      if (tries > 400) assert.fail(`never; interruptions: ${interruptions.join(", ")}; ${asked.length} calls`);
+      await sleep(5);
+    }
+  }
+
+  const watches = () => asked.filter(url => url.searchParams.has("watch"));
+  const lists = () => asked.filter(url => url.pathname.endsWith("/namespaces") && !url.searchParams.has("watch"));
+  const label = async (source: NamespaceCache, name: string) => (await source.get(name))?.labels["seen"];
+
+  it("reads all pages before it is ready, and goes on from the list's version", async () => {
+    const pages: Answer = (response, url) =>
+      url.searchParams.get("continue") === "more"
+        ? list(7, ["b"])(response, url)
+        : list(7, ["a"], "more")(response, url);
+    const source = await start({ lists: [pages], watches: [hold()] });
+    assert.match(source.notReady() ?? "", /not listed yet/);
+    await until(() => watches().length === 1);
+    assert.equal(source.notReady(), null);
+    assert.deepEqual((await source.get("b"))?.annotations, { "wasmount.dev/a": "1" });
+    assert.equal(watches()[0]?.searchParams.get("resourceVersion"), "7");
+    assert.equal(watches()[0]?.searchParams.get("allowWatchBookmarks"), "true");
+  });
+
+  it("goes on after a connection cut in the middle of a line, from the last whole event", async () => {
+    const half = event("MODIFIED", object("a", 9, { seen: "half" })).slice(0, -20);
+    const source = await start({
+      lists: [list(7, ["a"])],
+      watches: [
+        cut(event("MODIFIED", object("a", 8, { seen: "whole" })), half),
+        hold(event("MODIFIED", object("a", 9, { seen: "again" }))),
+      ],
+    });
+    await until(async () => (await label(source, "a").catch(() => "")) === "again");
+    assert.deepEqual(
+      watches().map(url => url.searchParams.get("resourceVersion")),
+      ["7", "8"],
+    );
+    assert.deepEqual(interruptions, ["Unreachable"]);
+    assert.equal(lists().length, 1);
+  });
+
+  it("goes on from a bookmark", async () => {
+    const bookmark = event("BOOKMARK", { metadata: { resourceVersion: "50" } });
+    await start({ lists: [list(7, ["a"])], watches: [cut(bookmark), hold()] });
+    await until(() => watches().length === 2);
+    assert.equal(watches()[1]?.searchParams.get("resourceVersion"), "50");
+  });
+
+  for (const [how, gone] of [
+    ["an answer", status(410)],
+    ["an event", cut(event("ERROR", { kind: "Status", code: 410 }))],
+  ] as const) {
+    it(`lists anew after 410 as ${how}, and forgets what was deleted meanwhile`, async () => {
+      const source = await start({
+        lists: [list(7, ["a", "b"]), list(90, ["a"])],
+        watches: [gone, hold()],
+        reads: [status(404)],
+      });
+      await until(() => watches().length === 2);
+      assert.deepEqual(interruptions, ["Gone"]);
+      assert.equal(watches()[1]?.searchParams.get("resourceVersion"), "90");
+      assert.equal(await source.get("b"), null);
+    });
+  }
+
+  it("forgets a deleted namespace", async () => {
+    const source = await start({
+      lists: [list(7, ["a", "b"])],
+      watches: [hold(event("DELETED", object("b", 8)))],
+      reads: [status(404)],
+    });
+    await until(async () => source.synced() && (await source.get("b")) === null);
+    assert.equal((await source.get("a"))?.name, "a");
+  });
+
+  it("gives up a line without an end, and lists anew", async () => {
+    const endless: Answer = response => {
+      response.flushHeaders();
+      const more = () => {
+        while (!response.destroyed && response.write("x".repeat(1000)));
+        if (!response.destroyed) response.once("drain", more);
+      };
+      more();
+    };
+    await start({ lists: [list(7, ["a"])], watches: [endless, hold()] }, { ...quick, eventBytes: 10_000 });
+    await until(() => watches().length === 2);
+    assert.deepEqual(interruptions, ["TooLarge"]);
+    assert.equal(lists().length, 2);
+  });
+
+  for (const [what, line] of [
+    ["no JSON", "{]\n"],
+    ["no event", "[]\n"],
+    ["an unknown type", event("SHOUTED", object("a", 8))],
+    ["a label that is no text", event("MODIFIED", { metadata: { name: "a", resourceVersion: "8", labels: { l: 1 } } })],
+    ["version 0", event("BOOKMARK", { metadata: { resourceVersion: "0" } })],
+  ] as const) {
+    it(`takes ${what} for no event, and lists anew`, async () => {
+      await start({ lists: [list(7, ["a"])], watches: [hold(line), hold()] });
+      await until(() => watches().length === 2);
+      assert.deepEqual(interruptions, ["Malformed"]);
+      assert.equal(lists().length, 2);
+    });
+  }
+
+  it("refuses more namespaces than it may hold, whole list or event", async () => {
+    const source = await start(
+      { lists: [list(7, ["a", "b", "c"]), list(8, ["a", "b"])], watches: [hold(event("ADDED", object("c", 9)))] },
+      { ...quick, items: 2 },
+    );
+    await until(() => interruptions.length === 2);
+    assert.deepEqual(interruptions, ["TooLarge", "TooLarge"]);
+    assert.equal(source.synced(), true);
+  });
+
+  it("replaces a watch that says nothing", async () => {
+    await start({ lists: [list(7, ["a"])], watches: [hold()] }, { ...quick, silenceMs: 30 });
+    await until(() => watches().length >= 3);
+    assert.equal(interruptions[0], "Silent");
+  });
+
+  it("does not wait for an answer that never comes", async () => {
+    await start({ lists: [hold(), list(7, ["a"])], watches: [() => {}, hold()] }, { ...quick, answerMs: 30 });
+    await until(() => watches().length === 2);
+    assert.deepEqual(interruptions, ["Unreachable", "Silent"]);
+  });
+
+  for (const [what, script] of [
+    ["lists refused with 500", { lists: [status(500)] }],
+    ["watches refused with 500", { lists: [list(7, ["a"])], watches: [status(500)] }],
+    ["watches that end at once", { lists: [list(7, ["a"])], watches: [(response: ServerResponse) => response.end()] }],
+    ["watches that are reset", { lists: [list(7, ["a"])], watches: [cut()] }],
+    ["410 for ever", { lists: [list(7, ["a"])], watches: [status(410)] }],
+  ] as const) {
+    it(`makes no storm of ${what}`, async () => {
+      await start(script, { ...quick, backoff: { baseMs: 100, maxMs: 100_000 } });
+      await sleep(700);
+      // Waits of at least 50, 100, 200 and 400 ms leave room for four turns, of a list and a watch each.
+      assert.ok(interruptions.length >= 2 && interruptions.length <= 4, interruptions.join());
+      assert.ok(asked.length <= 8, String(asked.length));
+    });
+  }
+
+  it("lists anew where a version keeps failing", async () => {
+    await start({ lists: [list(7, ["a"]), list(3, ["a"])], watches: [status(500)] });
+    await until(() => lists().length === 2);
+    const second = asked.indexOf(lists()[1] as URL);
+    assert.equal(asked.slice(0, second).length, 5, "a list, and four watches from its version");
+  });
+
+  it("reads directly what it does not hold, once for all who ask at a time", async () => {
+    const slow: Answer = response => {
+      setTimeout(() => response.end(JSON.stringify(object("new", 9))), 30);
+    };
+    const source = await start({ lists: [list(7, ["a"])], watches: [hold()], reads: [slow] });
+    await until(() => watches().length === 1 && source.synced());
+    const answers = await Promise.all([source.get("new"), source.get("new"), source.get("new")]);
+    assert.deepEqual(
+      answers.map(answer => answer?.name),
+      ["new", "new", "new"],
+    );
+    assert.equal(asked.filter(url => url.pathname.endsWith("/new")).length, 1);
+  });
+
+  it("asks for no name that can't be a namespace's", async () => {
+    const source = await start({ lists: [list(7, ["a"])], watches: [hold()] });
+    for (const name of ["..", "a/b", "A", "", "a?watch=true"]) assert.equal(await source.get(name), null);
+    assert.deepEqual(
+      asked.filter(url => !url.pathname.endsWith("/namespaces")),
+      [],
+    );
+  });
+
+  it("reads directly while no watch is open, and answers from what it holds where that fails", async () => {
+    const newer: Answer = response => {
+      response.end(JSON.stringify(object("a", 9, { seen: "direct" })));
+    };
+    const source = await start({
+      lists: [list(7, ["a"])],
+      watches: [status(500)],
+      reads: [newer, status(500)],
+    });
+    await until(() => interruptions.length > 0);
+    assert.equal(await label(source, "a"), "direct");
+    assert.equal((await source.get("a"))?.name, "a");
+  });
+
+  it("is not ready and answers nothing from what nobody confirmed for too long", async () => {
+    const source = await start(
+      { lists: [list(7, ["a"]), status(500)], watches: [status(500)], reads: [status(500)] },
+      { ...quick, staleMs: 50 },
+    );
+    await until(() => source.synced() && source.notReady() !== null);
+    assert.match(source.notReady() ?? "", /no word about namespaces .*\(last: Refused\)/);
+    await assert.rejects(source.get("a"), { code: "Unreachable", message: /can't read namespace a: HTTP 500/ });
+  });
+
+  it("does not wait for a direct read longer than it may", async () => {
+    const source = await start(
+      { lists: [list(7, [])], watches: [hold()], reads: [() => {}] },
+      { ...quick, readMs: 40 },
+    );
+    await assert.rejects(source.get("a"), { code: "Unreachable", message: /no answer within 40 ms/ });
+  });
+
+  it("ends all it does when it is closed", async () => {
+    const source = await start({ lists: [list(7, ["a"])], watches: [hold()], reads: [() => {}] });
+    await until(() => watches().length === 1);
+    const reading = assert.rejects(source.get("b"), { code: "Unreachable" });
+    await source.close();
+    await reading;
+    const calls = asked.length;
+    await sleep(60);
+    assert.equal(asked.length, calls);
+  });
+});
