@@ -10,4 +10,6 @@ export const versions = {
   registry: "3.1.2",
   oras: "1.3.3",
   crane: "0.21.9",
+  /** The load generator of the benchmarks. */
+  vegeta: "12.13.0",
 } as const;

@@ -103,3 +103,16 @@ export const peerParts: readonly Part[] = [
   tool("oras", "oras.land/oras", "some seconds"),
   tool("crane", "github.com/google/go-containerregistry", "some seconds"),
 ];
+
+/** What benchmarks send their load with. */
+export const benchmarkParts: readonly Part[] = [
+  {
+    name: "vegeta",
+    version: versions.vegeta,
+    folder: "vegeta",
+    requires: { module: "github.com/tsenart/vegeta/v12", version: `v${versions.vegeta}` },
+    binaries: { vegeta: "github.com/tsenart/vegeta/v12" },
+    linkerFlags: stripped,
+    coldBuild: "some seconds",
+  },
+];
