@@ -1,27 +1,34 @@
 import type { Config } from "../config/config.ts";
 import { type DataPlane, FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
-import type { Reason } from "../decision/reason.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import { type Container, controllerOf, type Pod } from "../kube/pod.ts";
-import { ImageReferenceError, parseReference, type Reference } from "../oci/reference.ts";
+import type { Reference } from "../oci/reference.ts";
 import type { ResolvedTag } from "../oci/tag-resolver.ts";
 import { podPatch } from "../patch/pod-patch.ts";
 import { PlanError } from "../plan/error.ts";
 import { PLAN_SCHEMA, type Plan, type PlanFilter } from "../plan/plan.ts";
-import { type PlanSigner, signPlan } from "../plan/signature.ts";
+import { type PlanKeys, type PlanSigner, signPlan } from "../plan/signature.ts";
 import { planToEnvironment, SIGNATURE } from "../plan/transport.ts";
 import type { Decision } from "./decision.ts";
+import { readEligibility } from "./eligibility.ts";
 import { fetcherContainer, podVolumes } from "./fetcher-container.ts";
+import { fetcherResources } from "./fetcher-resources.ts";
+import { type FilterReference, planFilters, readReferences } from "./filter-references.ts";
+import type { FilterSettings } from "./filter-settings.ts";
 import { INJECTED, PLAN, PREFIX, STATUS } from "./key.ts";
-import { refuseReserved } from "./reserved.ts";
-import { type FilterSettings, readSettings, readSwitch, type Settings } from "./settings.ts";
+import { pullSecrets } from "./pull-secrets.ts";
+import { refuseForeign, refuseMounts } from "./reserved.ts";
+import { readSettings, type Settings } from "./settings.ts";
+import { isLocked } from "./switch.ts";
 
 /** What the operator decided, as far as admission depends on it. */
 export interface AdmissionConfig
-  extends Pick<Config, "fetcher" | "volume" | "envoy" | "reference" | "registries" | "limits"> {
+  extends Pick<Config, "fetcher" | "volume" | "envoy" | "reference" | "registries" | "failure" | "proxy" | "limits"> {
   /** Signs plans; null leaves them unsigned. */
   readonly signer: PlanSigner | null;
+  /** Whose signatures count. */
+  readonly keys: PlanKeys;
 }
 
 /** Turns a tag into the digest of its manifest. I/O lives behind this: the rest of admission is pure. */
@@ -55,39 +62,27 @@ export interface Prepared {
   readonly proxy: ProxyContainer;
 }
 
-interface FilterReference {
-  readonly filter: FilterSettings;
-  readonly reference: Reference;
-}
-
 export function prepare(
   pod: Pod,
   namespace: Namespace,
   dataPlane: DataPlane,
   config: AdmissionConfig,
 ): Prepared | Decision {
-  const state = readSwitch(pod, namespace);
-  if (isRefusal(state)) return denied(state);
-  if (state === "opted-out") return skipped("OptedOut");
-  if (state === "off") return skipped("NotSwitchedOn");
+  const eligibility = readEligibility(pod, namespace);
+  if (isRefusal(eligibility)) return denied(eligibility);
+  if (eligibility.kind === "skipped") return { ...eligibility, outcome: "Skipped" };
   const settings = readSettings(pod, namespace, config.limits);
   if (isRefusal(settings)) return denied(settings);
-  if (settings.filters.length === 0) return skipped("NoFilters");
-  const references: FilterReference[] = [];
-  for (const filter of settings.filters) {
-    const reference = readReference(filter, config);
-    if (isRefusal(reference)) return denied(reference);
-    references.push({ filter, reference });
-  }
-  const elsewhere = settings.filters.find(({ direction }) => !dataPlane.directions.includes(direction));
-  if (elsewhere) {
-    const { name, direction } = elsewhere;
-    const able = `data plane ${dataPlane.name} has ${dataPlane.directions.join(", ")}`;
-    return denied(refuse("DirectionUnsupported", `annotation ${PREFIX}direction.${name}=${direction}: ${able}`));
-  }
+  if (settings.filters.length === 0) return { outcome: "Skipped", reason: "NoFilters", detail: "" };
+  const forbidden = refuseFilters(settings.filters, dataPlane, config);
+  if (forbidden) return denied(forbidden);
+  const references = readReferences(settings.filters, config.reference);
+  if (isRefusal(references)) return denied(references);
   const proxy = dataPlane.find(pod, settings);
-  if (isRefusal(proxy)) return denied(proxy);
-  return { settings, references, proxy };
+  if (!isRefusal(proxy)) return { settings, references, proxy };
+  const expected = proxy.reason === "ProxyNotFound" ? expectedBy(pod, namespace, config.proxy) : null;
+  if (expected === null) return denied(proxy);
+  return { outcome: "Deferred", reason: "ProxyExpected", detail: `${expected} says so; for now: ${proxy.detail}` };
 }
 
 export function conclude(
@@ -103,9 +98,14 @@ export function conclude(
   if (isRefusal(filters)) return denied(filters);
   const attachment = dataPlane.attach(pod, proxy, settings, root);
   if (isRefusal(attachment)) return denied(attachment);
+  const resources = fetcherResources(config.fetcher, settings.resources, namespace.limits ?? []);
+  if (isRefusal(resources)) return denied(resources);
   const mounts = [{ name: VOLUME_NAME, mountPath: root, readOnly: true }, ...attachment.proxy.mounts];
-  const volumes = podVolumes(config.volume.sizeLimit);
-  const reserved = refuseReserved(pod, volumes, { container: proxy.container, mounts });
+  const secrets = pullSecrets(pod, settings.pullSecret, root);
+  const volumes = [...podVolumes(config.volume.sizeLimit), ...(secrets ? [secrets.volume] : [])];
+  const reserved =
+    refuseMounts(pod, { container: proxy.container, mounts }) ??
+    (isLocked(namespace) ? refuseForeign(pod, namespace, config.keys) : null);
   if (reserved) return denied(reserved);
   const plan: Plan = {
     schema: PLAN_SCHEMA,
@@ -121,6 +121,7 @@ export function conclude(
       deadlineMs: config.limits.fetchSeconds * 1000,
     },
     registries: config.registries,
+    pullSecrets: secrets?.plan ?? null,
   };
   const packed = pack(plan);
   if (isRefusal(packed)) return denied(packed);
@@ -129,11 +130,19 @@ export function conclude(
   const environment = config.signer
     ? [...packed.variables, { name: SIGNATURE, value: signPlan(signed, config.signer) }]
     : packed.variables;
+  const fetcher = fetcherContainer(
+    { ...config.fetcher, resources },
+    proxy,
+    root,
+    environment,
+    [...attachment.fetcherMounts, ...(secrets ? [secrets.mount] : [])],
+    earlierFetcher(pod),
+  );
   const patch = podPatch(pod, {
     labels: { [INJECTED]: "true", [PLAN]: hash.slice(0, 12) },
     annotations: { [STATUS]: status(plan, hash) },
     volumes,
-    fetcher: fetcherContainer(config.fetcher, proxy, root, environment, attachment.fetcherMounts, earlierFetcher(pod)),
+    fetcher,
     proxy: { list: proxy.list, index: proxy.index, changes: { ...attachment.proxy, mounts } },
   });
   return {
@@ -143,56 +152,54 @@ export function conclude(
     plan,
     planHash: hash,
     patch,
-    warnings: [],
+    warnings: warningsOf(filters),
   };
 }
 
-function readReference(filter: FilterSettings, config: AdmissionConfig): OrRefusal<Reference> {
-  const annotation = `annotation ${PREFIX}module.${filter.name}`;
-  try {
-    const reference = parseReference(filter.module);
-    if (reference.digest === null && config.reference.requireDigest) {
-      return refuse("DigestRequired", `${annotation}: ${filter.module} has no @sha256:… part`);
+/** What a data plane can't do, and what an operator doesn't want. */
+function refuseFilters(
+  filters: readonly FilterSettings[],
+  dataPlane: DataPlane,
+  config: AdmissionConfig,
+): Refusal | null {
+  for (const { name, direction, onFailure } of filters) {
+    if (!dataPlane.directions.includes(direction)) {
+      const able = `data plane ${dataPlane.name} has ${dataPlane.directions.join(", ")}`;
+      return refuse("DirectionUnsupported", `annotation ${PREFIX}direction.${name}=${direction}: ${able}`);
     }
-    return reference;
-  } catch (error) {
-    if (error instanceof ImageReferenceError) return refuse("BadReference", `${annotation}: ${error.message}`);
-    throw error;
+    if (onFailure === "open" && !config.failure.allowOpen) {
+      return refuse(
+        "OpenFailureForbidden",
+        `annotation ${PREFIX}on-failure.${name}=open: "block" (the default) is allowed; the operator's setting is failure.allowOpen`,
+      );
+    }
   }
+  return null;
+}
+
+/** The label by which another webhook is told to add the proxy, if there is one. */
+function expectedBy(pod: Pod, namespace: Namespace, { injectedBy }: Config["proxy"]): string | null {
+  for (const { label, value } of injectedBy) {
+    if (pod.metadata.labels?.[label] === value) return `label ${label}=${value} on the pod`;
+    if (namespace.labels[label] === value) return `label ${label}=${value} on namespace ${namespace.name}`;
+  }
+  return null;
+}
+
+/** `kubectl` shows them; the API server cuts what is longer than 256 characters. */
+function warningsOf(filters: readonly PlanFilter[]): string[] {
+  return filters.flatMap(({ name, onFailure, runtimeFailure }) => {
+    const filter = `wasmount: filter ${name}`;
+    return [
+      ...(onFailure === "open" ? [`${filter} is left out where its module can't be had (on-failure: open)`] : []),
+      ...(runtimeFailure === "open" ? [`${filter} is passed by where it fails (runtime-failure: open)`] : []),
+    ];
+  });
 }
 
 /** What an earlier pass injected, if this is a later one. */
 function earlierFetcher(pod: Pod): Container | null {
   return pod.spec.initContainers?.find(({ name }) => name === FETCHER_NAME) ?? null;
-}
-
-function planFilters(
-  references: readonly FilterReference[],
-  digests: readonly ResolvedTag[],
-): OrRefusal<readonly PlanFilter[]> {
-  const filled = { first: 0, last: 0 };
-  const filters: PlanFilter[] = [];
-  for (const [index, { filter, reference }] of references.entries()) {
-    const resolved = digests[index];
-    if (resolved === undefined) throw new Error(`the tag of filter ${filter.name} was not asked for`);
-    if ("problem" in resolved) {
-      const refusal = refuse("TagUnresolved", `annotation ${PREFIX}module.${filter.name}: ${resolved.problem}`);
-      return { ...refusal, cause: resolved.cause };
-    }
-    filled[filter.phase] += 1;
-    filters.push({
-      name: filter.name,
-      slot: `in-${filter.phase}-${String(filled[filter.phase]).padStart(2, "0")}`,
-      phase: filter.phase,
-      repository: `${reference.registry}/${reference.repository}`,
-      digest: resolved.digest,
-      reference: filter.module,
-      config: filter.config,
-      rootId: filter.rootId,
-      runtimeFailure: filter.runtimeFailure,
-    });
-  }
-  return filters;
 }
 
 function pack(plan: Plan): OrRefusal<ReturnType<typeof planToEnvironment>> {
@@ -216,10 +223,6 @@ function status(plan: Plan, hash: string): string {
       module: `${repository}@${digest}`,
     })),
   });
-}
-
-function skipped(reason: Reason): Decision {
-  return { outcome: "Skipped", reason, detail: "" };
 }
 
 function denied({ reason, detail, cause }: Refusal): Decision {

@@ -3,7 +3,8 @@ import type { Operation } from "../patch/operation.ts";
 import type { Plan } from "../plan/plan.ts";
 
 /**
- * What is to become of a pod. `Deferred` (a mesh is expected to add the proxy) comes with the first mesh data plane.
+ * What is to become of a pod. The mutating side says `Injected`, `Deferred` (another webhook is expected to add the
+ * proxy, and then we are called again) or `Skipped`; the validating side `Verified` or `Skipped`; both `Denied`.
  * An internal error is none of these: it is thrown, and follows the webhook's failure policy.
  */
 export type Decision =
@@ -17,7 +18,8 @@ export type Decision =
       readonly patch: readonly Operation[];
       readonly warnings: readonly string[];
     }
-  | { readonly outcome: "Skipped"; readonly reason: Reason; readonly detail: string }
+  | { readonly outcome: "Verified"; readonly reason: "Verified"; readonly detail: string; readonly planHash: string }
+  | { readonly outcome: "Deferred" | "Skipped"; readonly reason: Reason; readonly detail: string }
   | {
       readonly outcome: "Denied";
       readonly reason: Reason;

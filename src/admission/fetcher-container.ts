@@ -1,9 +1,8 @@
 import type { Config } from "../config/config.ts";
-import { FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
+import { FETCHER_NAME, type ProxyContainer, TOKEN_VOLUME_NAME, VOLUME_NAME } from "../dataplanes/data-plane.ts";
 import type { Container, ResourceRequirements, Volume, VolumeMount } from "../kube/pod.ts";
 import type { EnvironmentVariable } from "../plan/transport.ts";
 
-const TOKEN_VOLUME = "wasmount-no-token";
 /** Where the API server mounts a ServiceAccount's token into every container that has no mount there. */
 const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -13,7 +12,7 @@ const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
  * @param earlier the fetcher of an earlier pass, whose resources a LimitRange may have added to since
  */
 export function fetcherContainer(
-  settings: Config["fetcher"],
+  settings: Pick<Config["fetcher"], "image" | "imagePullPolicy" | "resources">,
   proxy: ProxyContainer,
   root: string,
   plan: readonly EnvironmentVariable[],
@@ -41,7 +40,7 @@ export function fetcherContainer(
     terminationMessagePolicy: "FallbackToLogsOnError",
     volumeMounts: [
       { name: VOLUME_NAME, mountPath: root },
-      { name: TOKEN_VOLUME, mountPath: TOKEN_PATH, readOnly: true },
+      { name: TOKEN_VOLUME_NAME, mountPath: TOKEN_PATH, readOnly: true },
       ...mounts,
     ],
   };
@@ -61,6 +60,6 @@ function withAdded(ours: ResourceRequirements, earlier: ResourceRequirements | u
 export function podVolumes(sizeLimit: string): Volume[] {
   return [
     { name: VOLUME_NAME, emptyDir: { sizeLimit } },
-    { name: TOKEN_VOLUME, emptyDir: { sizeLimit: "1Mi" } },
+    { name: TOKEN_VOLUME_NAME, emptyDir: { sizeLimit: "1Mi" } },
   ];
 }

@@ -13,25 +13,31 @@ export function jsonText(value: unknown, limit: number): string {
 class JsonWriter {
   readonly #limit: number;
   #size = 0;
+  /** What the value that is being written stands in. */
+  readonly #around = new Set<unknown>();
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
   write(value: unknown): string {
-    if (value instanceof Map)
-      return this.#joined(
-        "{",
-        [...value].map(([key, member]) => this.#member(key, member)),
-        "}",
-      );
-    if (Array.isArray(value))
-      return this.#joined(
-        "[",
-        value.map(member => this.write(member)),
-        "]",
-      );
-    return this.#counted(scalar(value));
+    if (!(value instanceof Map) && !Array.isArray(value)) return this.#counted(scalar(value));
+    if (this.#around.has(value)) throw new NotJsonError("an alias stands inside of what it repeats");
+    this.#around.add(value);
+    const text =
+      value instanceof Map
+        ? this.#joined(
+            "{",
+            [...value].map(([key, member]) => this.#member(key, member)),
+            "}",
+          )
+        : this.#joined(
+            "[",
+            value.map(member => this.write(member)),
+            "]",
+          );
+    this.#around.delete(value);
+    return text;
   }
 
   #member(key: unknown, value: unknown): string {

@@ -13,11 +13,21 @@ export const PLAN = `${PREFIX}plan`;
 export const STATUS = `${PREFIX}status`;
 
 /** Annotations of one filter: `wasmount.dev/<key>.<filter>`. */
-export const filterKeys = ["module", "config", "phase", "order", "direction", "root-id", "runtime-failure"] as const;
+export const filterKeys = [
+  "module",
+  "config",
+  "phase",
+  "order",
+  "direction",
+  "root-id",
+  "on-failure",
+  "runtime-failure",
+  "capabilities",
+] as const;
 export type FilterKey = (typeof filterKeys)[number];
 
 /** Annotations of the whole pod: `wasmount.dev/<key>`. */
-export const podKeys = ["proxy-container", "proxy-config"] as const;
+export const podKeys = ["proxy-container", "proxy-config", "pull-secret", "resources"] as const;
 export type PodKey = (typeof podKeys)[number];
 
 /** What an annotation key under our prefix means. */

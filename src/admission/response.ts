@@ -20,7 +20,7 @@ export interface ReviewResponse {
 
 /** The answer that carries a decision back to the API server. */
 export function reviewResponse(uid: string, decision: Decision): ReviewResponse {
-  const auditAnnotations = { decision: decision.outcome, reason: decision.reason };
+  const auditAnnotations = audit(decision);
   const answer = (rest: object) =>
     ({
       apiVersion: "admission.k8s.io/v1",
@@ -29,6 +29,8 @@ export function reviewResponse(uid: string, decision: Decision): ReviewResponse 
     }) as const;
   switch (decision.outcome) {
     case "Skipped":
+    case "Deferred":
+    case "Verified":
       return answer({});
     case "Denied":
       return answer({ allowed: false, status: { code: 403, reason: "Forbidden", message: sentence(decision) } });
@@ -39,9 +41,18 @@ export function reviewResponse(uid: string, decision: Decision): ReviewResponse 
           patch: Buffer.from(JSON.stringify(decision.patch)).toString("base64"),
         }),
         ...(decision.warnings.length > 0 && { warnings: decision.warnings }),
-        auditAnnotations: { ...auditAnnotations, plan: decision.planHash },
       });
   }
+}
+
+/** What the API server puts into its audit log, each under the name of the webhook entry. */
+function audit(decision: Decision): Readonly<Record<string, string>> {
+  const { outcome, reason } = decision;
+  const audited = { decision: outcome, reason };
+  if (outcome === "Verified") return { ...audited, plan: decision.planHash };
+  if (outcome !== "Injected") return audited;
+  const filters = decision.plan.filters.map(({ name, repository, digest }) => `${name}=${repository}@${digest}`);
+  return { ...audited, plan: decision.planHash, filters: filters.join(" "), policy: "none" };
 }
 
 /** A decision in words: the code, the reason's sentence, and what was found, fit for a terminal. */

@@ -23,7 +23,7 @@ log, and the container's termination message.
       const stop = new AbortController();
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop.abort());
       const { exitCode, line } = await runFetcher(process.env, `wasmount/${version}`, log, stop.signal);
-      if (exitCode === 0) return;
+      if (line === "") return;
       process.stderr.write(`${line}\n`);
       leaveTerminationMessage(line);
       process.exitCode = exitCode;

@@ -17,7 +17,7 @@ export function webhookCommand(): Command {
     .addHelpText(
       "after",
       `
-Serves POST /mutate over HTTPS, and /livez, /readyz and /metrics on the plain port. Prints both ports once it serves.
+Serves POST /mutate/... and /validate/... over HTTPS, and /livez, /readyz and /metrics on the plain port. Prints both ports once it serves.
 SIGTERM and SIGINT drain: not ready first, then the calls in flight are answered, then exit 0.
 
 Examples:

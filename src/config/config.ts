@@ -16,15 +16,28 @@ export interface Config {
     readonly image: string;
     readonly imagePullPolicy: "Always" | "IfNotPresent" | "Never";
     readonly resources: ResourceRequirements;
+    /** What pods may ask for at most, by annotation, of each resource that is named here; of others nothing. */
+    readonly maxResources: Readonly<Record<string, string>>;
   };
   readonly volume: { readonly mountPath: string; readonly sizeLimit: string };
   readonly envoy: { readonly version: string };
   readonly plan: {
     /** PEM file of the Ed25519 key that plans are signed with; null leaves them unsigned. */
     readonly signingKeyFile: string | null;
+    /** PEM files of further keys whose signatures count, while keys are rotated. */
+    readonly verificationKeyFiles: readonly string[];
   };
   readonly reference: { readonly requireDigest: boolean };
   readonly registries: readonly { readonly host: string; readonly plainHttp: boolean }[];
+  readonly failure: {
+    /** Whether pods may ask, with on-failure "open", to start without a filter that can't be had. */
+    readonly allowOpen: boolean;
+  };
+  readonly proxy: {
+    /** Labels, of a pod or its namespace, by which another webhook is told to add the proxy. */
+    readonly injectedBy: readonly { readonly label: string; readonly value: string }[];
+  };
+  readonly events: { readonly enabled: boolean };
   readonly limits: {
     readonly filters: number;
     readonly configBytes: number;

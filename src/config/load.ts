@@ -21,6 +21,16 @@ export async function loadConfig(path: string): Promise<Config> {
   return parseConfig(text, path);
 }
 
+/**
+ * The product's own configuration, for command lines without an operator's: what a webhook alone needs, such as its
+ * certificate, is named but need not exist.
+ * @param image of the fetcher
+ */
+export function defaultConfig(image: string): Config {
+  const needed = { tls: { certFile: "tls.crt", keyFile: "tls.key" }, fetcher: { image } };
+  return parseConfig(JSON.stringify(needed), "the default configuration");
+}
+
 /** Parses the text of a configuration file; `name` stands for it in messages. */
 export function parseConfig(text: string, name: string): Config {
   const document = parseDocument(text, { uniqueKeys: true });

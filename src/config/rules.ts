@@ -21,9 +21,10 @@ export function canonicalConfig(config: Config): Config {
   const canonical = (list: Readonly<Record<string, string>> = {}) =>
     Object.fromEntries(Object.entries(list).map(([name, amount]) => [name, canonicalQuantity(amount)]));
   const resources = { requests: canonical(requests), limits: canonical(limits) };
+  const maxResources = canonical(config.fetcher.maxResources);
   const volume = { ...config.volume, sizeLimit: canonicalQuantity(config.volume.sizeLimit) };
   const envoy = { version: formatEnvoyVersion(parseEnvoyVersion(config.envoy.version)) };
-  return { ...config, envoy, volume, fetcher: { ...config.fetcher, resources } };
+  return { ...config, envoy, volume, fetcher: { ...config.fetcher, resources, maxResources } };
 }
 
 /** Registries are looked up as references spell them, so another spelling would never be found. */

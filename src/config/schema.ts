@@ -39,6 +39,7 @@ export const configSchema = {
           ...section({ requests: quantities, limits: quantities }),
           default: { requests: { cpu: "10m", memory: "64Mi" }, limits: { cpu: "1", memory: "256Mi" } },
         },
+        maxResources: { ...quantities, default: { cpu: "2", memory: "1Gi", "ephemeral-storage": "1Gi" } },
       },
       ["image"],
     ),
@@ -66,6 +67,12 @@ export const configSchema = {
         default: null,
         description: "PEM file of the Ed25519 private key that signs plans; without one they are not signed",
       },
+      verificationKeyFiles: {
+        type: "array",
+        maxItems: 4,
+        default: [],
+        items: text("PEM file of an Ed25519 key whose signatures count beside the signing key's own"),
+      },
     }),
     reference: section({ requireDigest: { type: "boolean", default: false } }),
     registries: {
@@ -77,6 +84,26 @@ export const configSchema = {
         ["host"],
       ),
     },
+    failure: section({
+      allowOpen: {
+        type: "boolean",
+        default: false,
+        description: "whether pods may start without a filter that can't be had, by on-failure open",
+      },
+    }),
+    proxy: section({
+      injectedBy: {
+        type: "array",
+        maxItems: 16,
+        default: [],
+        description: "labels, of a pod or its namespace, by which another webhook is told to add the proxy",
+        items: section({ label: text("the label's key"), value: { type: "string", maxLength: 63 } }, [
+          "label",
+          "value",
+        ]),
+      },
+    }),
+    events: section({ enabled: { type: "boolean", default: true, description: "whether decisions become Events" } }),
     limits: section({
       filters: integer(1, 99, 16, "filters of one pod"),
       configBytes: integer(1, 262144, 65536, "bytes of one filter's configuration"),

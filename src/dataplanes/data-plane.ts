@@ -52,3 +52,10 @@ export interface ProxyChanges {
 /** The names of what admission adds to a pod. */
 export const FETCHER_NAME = "wasmount-fetch";
 export const VOLUME_NAME = "wasmount";
+/** Keeps API tokens out of the fetcher. */
+export const TOKEN_VOLUME_NAME = "wasmount-no-token";
+export const PULL_SECRETS_VOLUME_NAME = "wasmount-pull-secrets";
+
+export function isOurVolume(name: string): boolean {
+  return name === VOLUME_NAME || name === TOKEN_VOLUME_NAME || name === PULL_SECRETS_VOLUME_NAME;
+}

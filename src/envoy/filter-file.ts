@@ -19,6 +19,8 @@ export interface FilterFile {
   /** The proxy's release, "major.minor". */
   readonly envoyVersion: string;
   readonly runtimeFailure: RuntimeFailure;
+  /** All that the module may call and that Envoy may call in it; null restricts nothing. */
+  readonly allowedCapabilities: readonly string[] | null;
 }
 
 /** What becomes of requests when the module traps: refused, passed unfiltered, or a new VM for the next one. */
@@ -50,6 +52,7 @@ export function filterFile(filter: FilterFile): string {
     vm_config: vm,
     ...configuration,
     ...failurePolicy(filter),
+    ...capabilityRestriction(filter),
   };
   const response = {
     version_info: version,
@@ -80,6 +83,7 @@ export function filterVersion(filter: FilterFile): string {
     filter.moduleSha256,
     filter.root,
     failurePolicy(filter),
+    filter.allowedCapabilities,
   ];
   return createHash("sha256").update(JSON.stringify(content)).digest("hex");
 }
@@ -87,6 +91,13 @@ export function filterVersion(filter: FilterFile): string {
 /** Where a module lies in the volume: under its own hash, since Envoy never reads a path twice. */
 export function modulePath(root: string, sha256: string): string {
   return `${root}/modules/${sha256}.wasm`;
+}
+
+/** The functions outside of the list stay linked, and fail when they are called. */
+function capabilityRestriction({ allowedCapabilities: allowed }: FilterFile): Readonly<Record<string, object>> {
+  if (allowed === null) return {};
+  const capabilities = Object.fromEntries(allowed.map(name => [name, {}]));
+  return { capability_restriction_config: { allowed_capabilities: capabilities } };
 }
 
 const FAILURE_POLICIES = { closed: "FAIL_CLOSED", open: "FAIL_OPEN", reload: "FAIL_RELOAD" } as const;

@@ -1,26 +1,38 @@
 import { filterFile } from "../envoy/filter-file.ts";
+import { messageOf } from "../error.ts";
 import type { ModuleSource } from "../oci/client.ts";
-import type { Plan } from "../plan/plan.ts";
+import type { Plan, PlanFilter } from "../plan/plan.ts";
+import { printable } from "../printable.ts";
+import { allowedCapabilities } from "../wasm/capabilities.ts";
 import { writeBootstrap } from "./bootstrap.ts";
-import { fetchVerifiedModule, type VerifiedModule } from "./module.ts";
+import { FetchError } from "./error.ts";
+import { fetchVerifiedModule, type VerifiedModule, writeNoopModule } from "./module.ts";
 import { Volume } from "./volume.ts";
 
 export interface Executed {
   readonly modules: number;
   /** Files that were read back at the end. */
   readonly files: number;
+  /** The filters whose module could not be had and that a module which does nothing stands in for, with the reason. */
+  readonly open: readonly string[];
 }
 
 /**
  * Executes a plan: modules first, then the filter files that name them, then the Envoy configuration that names those,
  * and a last look at all of it. Whatever fails, fails the whole: the proxy starts only after this has returned.
  * @param log One line for people, each.
+ * @param stop The pod is to end.
  * @throws RegistryError, FetchError, BootstrapError
  */
-export async function executePlan(plan: Plan, registry: ModuleSource, log: (line: string) => void): Promise<Executed> {
+export async function executePlan(
+  plan: Plan,
+  registry: ModuleSource,
+  log: (line: string) => void,
+  stop: AbortSignal,
+): Promise<Executed> {
   const volume = new Volume(plan.root);
   await volume.open();
-  const modules = await fetchModules(plan, registry, volume, log);
+  const modules = await fetchModules(plan, registry, volume, log, stop);
   for (const filter of plan.filters) {
     const module = modules.get(imageOf(filter));
     if (module === undefined) throw new Error(`no module was fetched for ${filter.name}`);
@@ -34,6 +46,7 @@ export async function executePlan(plan: Plan, registry: ModuleSource, log: (line
       root: plan.root,
       envoyVersion: plan.envoyVersion,
       runtimeFailure: filter.runtimeFailure,
+      allowedCapabilities: filter.capabilities && allowedCapabilities(filter.capabilities),
     });
     await volume.write(volume.path("filters", `${filter.slot}.yaml`), file);
     log(`filter ${filter.name} fills slot ${filter.slot}`);
@@ -42,23 +55,37 @@ export async function executePlan(plan: Plan, registry: ModuleSource, log: (line
     const managers = await writeBootstrap(plan, plan.bootstrap, volume);
     log(`edited ${plan.bootstrap.source}: ${managers.join(", ")}`);
   }
-  return { modules: modules.size, files: await volume.seal() };
+  const open = plan.filters.flatMap(filter => {
+    const problem = modules.get(imageOf(filter))?.problem;
+    return problem === undefined ? [] : [`${filter.name} (${problem})`];
+  });
+  return { modules: modules.size, files: await volume.seal(), open };
 }
 
-/** Every module once, all at the same time; the first failure stops the rest. */
+/**
+ * Every module once, all at the same time; the first failure stops the rest, unless all filters of the module may do
+ * without it.
+ */
 async function fetchModules(
   plan: Plan,
   registry: ModuleSource,
   volume: Volume,
   log: (line: string) => void,
+  stop: AbortSignal,
 ): Promise<Map<string, VerifiedModule>> {
-  const wanted = new Map(plan.filters.map(filter => [imageOf(filter), filter]));
+  const wanted = Map.groupBy(plan.filters, imageOf);
   const abort = new AbortController();
   const fetched = await Promise.allSettled(
-    [...wanted].map(async ([image, filter]) => {
+    [...wanted].map(async ([image, filters]) => {
+      const [filter] = filters as [PlanFilter];
       try {
         return [image, await fetchVerifiedModule(plan, filter, registry, volume, log, abort.signal)] as const;
       } catch (error) {
+        if (!abort.signal.aborted && mayDoWithout(filters, error, stop)) {
+          const problem = printable(messageOf(error));
+          for (const { name } of filters) log(`FILTER ${name} DOES NOTHING, on-failure is open: ${problem}`);
+          return [image, { ...(await writeNoopModule(volume)), problem }] as const;
+        }
         abort.abort(error);
         throw error;
       }
@@ -67,6 +94,12 @@ async function fetchModules(
   // The failure that came first is the reason; those that follow it are its aborts.
   if (abort.signal.aborted) throw abort.signal.reason;
   return new Map(fetched.flatMap(result => (result.status === "fulfilled" ? [result.value] : [])));
+}
+
+/** A volume that can't be written and a pod that ends are no reasons to go on without a filter. */
+function mayDoWithout(filters: readonly PlanFilter[], error: unknown, stop: AbortSignal): boolean {
+  const spoilt = error instanceof FetchError && error.code !== "BadModule";
+  return !stop.aborted && !spoilt && filters.every(({ onFailure }) => onFailure === "open");
 }
 
 function imageOf({ repository, digest }: Plan["filters"][number]): string {

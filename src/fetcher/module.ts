@@ -1,9 +1,12 @@
+import { createHash } from "node:crypto";
+import { modulePath } from "../envoy/filter-file.ts";
 import type { ModuleSource } from "../oci/client.ts";
 import { fetchModule } from "../oci/fetch-module.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Plan, PlanFilter } from "../plan/plan.ts";
 import { checkModule } from "../wasm/check.ts";
 import { fileSource } from "../wasm/module-source.ts";
+import { noopModule } from "../wasm/noop-module.ts";
 import { FetchError } from "./error.ts";
 import { EvidenceStore } from "./evidence.ts";
 import { fileSha256, type Volume } from "./volume.ts";
@@ -17,6 +20,8 @@ export interface VerifiedModule {
   readonly sha256: string;
   /** The image's root ids, in its order. */
   readonly rootIds: readonly string[];
+  /** Why a module that does nothing stands in for the one that was wanted. */
+  readonly problem?: string;
 }
 
 /**
@@ -53,6 +58,13 @@ export async function fetchVerifiedModule(
   } finally {
     await file.discard();
   }
+}
+
+/** Puts the module that does nothing onto the volume, under its own hash. */
+export async function writeNoopModule(volume: Volume): Promise<VerifiedModule> {
+  const sha256 = createHash("sha256").update(noopModule).digest("hex");
+  await volume.write(modulePath(volume.root, sha256), noopModule);
+  return { sha256, rootIds: [] };
 }
 
 /** @throws FetchError BadModule, with the first reasons. */

@@ -2,6 +2,13 @@ import { RegistryClient } from "../oci/client.ts";
 import { planFromEnvironment } from "../plan/transport.ts";
 import { executePlan } from "./fetcher.ts";
 import { type Failure, failureOf } from "./outcome.ts";
+import { pullSecretCredentials } from "./pull-secrets.ts";
+
+export interface Success {
+  readonly exitCode: 0;
+  /** What whoever looks at the pod must know: one line, or "". */
+  readonly line: string;
+}
 
 /** As a shell says that SIGTERM ended a program. */
 const CANCELLED: Failure = { exitCode: 143, line: "wasmount-fetch: Cancelled: the pod was told to end" };
@@ -16,7 +23,7 @@ export async function runFetcher(
   userAgent: string,
   log: (line: string) => void,
   stop: AbortSignal,
-): Promise<Failure | { readonly exitCode: 0; readonly line: "" }> {
+): Promise<Failure | Success> {
   const started = performance.now();
   let client: RegistryClient | null = null;
   try {
@@ -29,11 +36,12 @@ export async function runFetcher(
       signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), stop]),
       deadlineMs,
       userAgent,
+      credentials: await pullSecretCredentials(plan.pullSecrets, log),
     });
-    const { modules, files } = await executePlan(plan, client, log);
+    const { modules, files, open } = await executePlan(plan, client, log, stop);
     const milliseconds = Math.round(performance.now() - started);
     log(`done: ${modules} module(s); ${files} file(s) read back and right; ${milliseconds} ms`);
-    return { exitCode: 0, line: "" };
+    return { exitCode: 0, line: open.length === 0 ? "" : `wasmount-fetch: Open: does nothing: ${open.join("; ")}` };
   } catch (error) {
     return stop.aborted ? CANCELLED : failureOf(error);
   } finally {

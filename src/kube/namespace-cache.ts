@@ -87,6 +87,9 @@ export function namespaceCache(
         throw error;
       }
     },
+    // A read that is under way may be older than what the caller knows.
+    getNow: async name =>
+      DNS_LABEL.test(name) ? readNamespace(server, name, keep, settings.readMs, ending.signal) : null,
     notReady() {
       const last = watch.lastInterruption;
       const why = last === null ? "" : ` (last: ${last})`;

@@ -23,6 +23,7 @@ export async function namespacesFromFile(path: string): Promise<NamespaceSource>
   }
   return {
     get: async name => namespaces.get(name) ?? null,
+    getNow: async name => namespaces.get(name) ?? null,
     notReady: () => null,
     close: async () => {},
   };

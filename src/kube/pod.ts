@@ -17,6 +17,9 @@ export interface PodMetadata {
 }
 
 export interface OwnerReference {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly name?: string;
   readonly uid: string;
   readonly controller?: boolean;
 }
@@ -31,6 +34,12 @@ export interface PodSpec {
   readonly initContainers?: readonly Container[] | null;
   readonly volumes?: readonly Volume[] | null;
   readonly securityContext?: SecurityContext | null;
+  readonly imagePullSecrets?: readonly { readonly name?: string }[] | null;
+  readonly hostNetwork?: boolean;
+  readonly hostPID?: boolean;
+  readonly shareProcessNamespace?: boolean;
+  readonly os?: { readonly name?: string } | null;
+  readonly nodeSelector?: Readonly<Record<string, string>> | null;
 }
 
 export interface Container {

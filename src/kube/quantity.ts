@@ -26,6 +26,16 @@ export function canonicalQuantity(text: string): string {
   return `${amount / thousandths(suffix)}${suffix}`;
 }
 
+/**
+ * The canonical spelling of an amount in thousandths: binary suffixes where at least Ki fits, which is how memory is
+ * written; an amount below 1000 units has none either way.
+ */
+export function fromMilliUnits(amount: bigint): string {
+  const whole = amount % 1000n === 0n;
+  const binary = whole && (amount / 1000n) % 1024n === 0n && amount !== 0n;
+  return canonicalQuantity(binary ? `${amount / 1_024_000n}Ki` : whole ? `${amount / 1000n}` : `${amount}m`);
+}
+
 const DECIMAL = ["m", "", "k", "M", "G", "T", "P", "E"];
 const BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 

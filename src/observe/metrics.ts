@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Decision } from "../admission/decision.ts";
+import type { Side } from "../admission/entry.ts";
 import type { Interruption } from "../kube/metadata-watch.ts";
 
 /** What is held current by a watch. */
@@ -14,8 +15,8 @@ export interface CacheState {
 
 /** What the webhook counts. Labels are closed sets: outcomes, reasons and states, never names. */
 export interface Metrics {
-  decided(decision: Decision, seconds: number): void;
-  failed(seconds: number): void;
+  decided(side: Side, decision: Decision, seconds: number): void;
+  failed(side: Side, seconds: number): void;
   rejected(status: number): void;
   /** Shows a cache's state from now on. */
   watch(cache: CacheName, state: CacheState): void;
@@ -30,13 +31,14 @@ export function createMetrics(): Metrics {
   collectDefaultMetrics({ register: registry });
   const decisions = new Counter({
     name: "wasmount_admission_decisions_total",
-    help: "Pods decided about, by outcome and reason.",
-    labelNames: ["outcome", "reason"] as const,
+    help: "Pods decided about, by side (mutate or validate), outcome and reason.",
+    labelNames: ["side", "outcome", "reason"] as const,
     registers: [registry],
   });
   const failures = new Counter({
     name: "wasmount_admission_failures_total",
     help: "Reviews that ended in an internal error and followed the failure policy.",
+    labelNames: ["side"] as const,
     registers: [registry],
   });
   const rejections = new Counter({
@@ -48,6 +50,7 @@ export function createMetrics(): Metrics {
   const duration = new Histogram({
     name: "wasmount_admission_duration_seconds",
     help: "Time from a review's arrival to its answer.",
+    labelNames: ["side"] as const,
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers: [registry],
   });
@@ -80,13 +83,13 @@ export function createMetrics(): Metrics {
     registers: [registry],
   });
   return {
-    decided({ outcome, reason }, seconds) {
-      decisions.inc({ outcome, reason });
-      duration.observe(seconds);
+    decided(side, { outcome, reason }, seconds) {
+      decisions.inc({ side, outcome, reason });
+      duration.observe({ side }, seconds);
     },
-    failed(seconds) {
-      failures.inc();
-      duration.observe(seconds);
+    failed(side, seconds) {
+      failures.inc({ side });
+      duration.observe({ side }, seconds);
     },
     rejected(status) {
       rejections.inc({ status });

@@ -18,6 +18,8 @@ export type RegistryErrorCode =
   | "TooManyRedirects"
   | "UnsafeRedirect"
   | "ForbiddenAddress"
+  // What was wrong on our side.
+  | "BadCredentials"
   // What was wrong with the content.
   | "TooLarge"
   | "DigestMismatch"

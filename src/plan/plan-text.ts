@@ -17,6 +17,7 @@ export function planText({ plan, hash, signature, namespace, owner }: PodPlan): 
     ...(plan.bootstrap ? [`  bootstrap   ${plan.bootstrap.source} -> ${plan.bootstrap.target}`] : []),
     `  limits      modules of ${plan.limits.moduleBytes} bytes, ${plan.limits.deadlineMs / 1000} s for registries`,
     ...plan.registries.map(({ host, plainHttp }) => `  registry    ${host}${plainHttp ? " over plain HTTP" : ""}`),
+    ...(plan.pullSecrets ? [`  secrets     ${plan.pullSecrets.names.join(", ")}`] : []),
     ...plan.filters.flatMap(filterLines),
   ];
   return `${lines.map(printable).join("\n")}\n`;
@@ -29,7 +30,9 @@ function filterLines(filter: PlanFilter): string[] {
     `filter ${name} in slot ${slot}`,
     `  module      ${repository}@${digest}`,
     `  written as  ${reference}`,
+    `  on failure  ${filter.onFailure}`,
     `  on a trap   ${filter.runtimeFailure}`,
+    `  may call    ${filter.capabilities === null ? "every host function" : filter.capabilities.join(", ") || "nothing"}`,
     `  root id     ${rootId === null ? "the image's own" : JSON.stringify(rootId)}`,
     `  config      ${config === null ? "none" : shortened(config)}`,
   ];

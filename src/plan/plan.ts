@@ -7,7 +7,7 @@ import type { RuntimeFailure } from "../envoy/filter-file.ts";
  * Canonical form and hash: canonical.ts. Transport through the fetcher's environment: transport.ts.
  */
 export interface Plan {
-  /** Version of this document's shape. A fetcher accepts its own version only; issue-by-issue changes raise it. */
+  /** Version of this document's shape. A fetcher accepts its own version only. */
   readonly schema: typeof PLAN_SCHEMA;
   /** The pod's namespace. */
   readonly namespace: string;
@@ -24,11 +24,22 @@ export interface Plan {
   readonly limits: PlanLimits;
   /** How to speak to the registries that the operator named; any other is HTTPS with the public CAs. */
   readonly registries: readonly PlanRegistry[];
+  /** Where the pod's pull secrets are mounted; null where it has none. */
+  readonly pullSecrets: PlanPullSecrets | null;
 }
 
 export const PLAN_SCHEMA = 1;
 
 export type DataPlaneName = "envoy";
+
+export type OnFailure = "block" | "open";
+
+export interface PlanPullSecrets {
+  /** Absolute path of the folder in the fetcher: the docker configuration of secret k is the file `<k>.json`. */
+  readonly folder: string;
+  /** The secrets' names, in the order in which they are tried. One that doesn't exist has no file. */
+  readonly names: readonly string[];
+}
 
 /** One filter of the plan: a module, its configuration and its place in the chain. */
 export interface PlanFilter {
@@ -47,8 +58,12 @@ export interface PlanFilter {
   readonly config: string | null;
   /** Proxy-Wasm root id; null means the image's first one, else the empty one. */
   readonly rootId: string | null;
+  /** What becomes of the pod when the module can't be had: it doesn't start, or a module that does nothing takes its place. */
+  readonly onFailure: OnFailure;
   /** What becomes of requests when the module traps. */
   readonly runtimeFailure: RuntimeFailure;
+  /** The host functions that the module may call; null for all. */
+  readonly capabilities: readonly string[] | null;
 }
 
 export interface PlanBootstrap {

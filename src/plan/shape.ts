@@ -6,6 +6,7 @@ import {
   type PlanBootstrap,
   type PlanFilter,
   type PlanLimits,
+  type PlanPullSecrets,
   type PlanRegistry,
 } from "./plan.ts";
 
@@ -35,6 +36,7 @@ export function readPlan(document: unknown): Plan {
     registries: list(plan["registries"], "registries").map((value, index) =>
       readRegistry(value, `registries[${index}]`),
     ),
+    pullSecrets: plan["pullSecrets"] === null ? null : readPullSecrets(plan["pullSecrets"]),
   };
 }
 
@@ -49,6 +51,13 @@ function readFilter(value: unknown, path: string): PlanFilter {
     reference: text(filter["reference"], `${path}.reference`),
     config: filter["config"] === null ? null : text(filter["config"], `${path}.config`),
     rootId: filter["rootId"] === null ? null : text(filter["rootId"], `${path}.rootId`),
+    onFailure: pattern(filter["onFailure"], /^(block|open)$/, `${path}.onFailure`) as PlanFilter["onFailure"],
+    capabilities:
+      filter["capabilities"] === null
+        ? null
+        : list(filter["capabilities"], `${path}.capabilities`).map((name, index) =>
+            pattern(name, /^[a-z0-9_]{1,64}$/, `${path}.capabilities[${index}]`),
+          ),
     runtimeFailure: pattern(
       filter["runtimeFailure"],
       /^(closed|open|reload)$/,
@@ -88,6 +97,16 @@ function readLimits(value: unknown): PlanLimits {
     moduleBytes: count(limits["moduleBytes"], "limits.moduleBytes"),
     manifestBytes: count(limits["manifestBytes"], "limits.manifestBytes"),
     deadlineMs: count(limits["deadlineMs"], "limits.deadlineMs"),
+  };
+}
+
+function readPullSecrets(value: unknown): PlanPullSecrets {
+  const secrets = object(value, "pullSecrets");
+  return {
+    folder: absolute(secrets["folder"], "pullSecrets.folder"),
+    names: list(secrets["names"], "pullSecrets.names").map((name, index) =>
+      pattern(name, /^[a-z0-9][-a-z0-9.]{0,252}$/, `pullSecrets.names[${index}]`),
+    ),
   };
 }
 

@@ -51,6 +51,11 @@ const callbacks02: Readonly<Record<string, string>> = {
   proxy_on_foreign_function: "iii:",
 };
 
+/** What Envoy calls in a module while it filters, in ABIs of any version. */
+export const callbackNames: readonly string[] = [
+  ...new Set([callbacks, callbacks01, callbacks02].flatMap(functions => Object.keys(functions))),
+];
+
 /** The type of both functions that Envoy takes for allocating memory in the module. */
 const allocate = "i:i";
 

@@ -4,12 +4,12 @@ import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createSecureContext } from "node:tls";
+import type { Express } from "express";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/error.ts";
 import { messageOf } from "../error.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
-import { admissionApp, type Decide } from "./app.ts";
 import { healthApp } from "./health.ts";
 
 /** API servers keep idle connections for about 90 s: closing them first would race with their next call. */
@@ -28,7 +28,7 @@ export interface WebhookServer {
 /** Starts both servers, or neither. @throws ConfigError Unusable, naming the setting. */
 export async function startWebhook(
   config: Pick<Config, "listen" | "tls">,
-  decide: Decide,
+  app: Express,
   notReady: () => string | null,
   log: Logger,
   metrics: Metrics,
@@ -36,7 +36,7 @@ export async function startWebhook(
   let draining = false;
   let drained: Promise<void> | null = null;
   const credentials = await readCredentials(config.tls);
-  const admission = createHttpsServer({ ...credentials, minVersion: "TLSv1.2" }, admissionApp(decide, log, metrics));
+  const admission = createHttpsServer({ ...credentials, minVersion: "TLSv1.2" }, app);
   admission.keepAliveTimeout = KEEP_ALIVE_MS;
   admission.headersTimeout = 10_000;
   admission.requestTimeout = 30_000;

@@ -9,7 +9,7 @@ import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import type { Namespace } from "../../src/kube/namespace.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
 import { podPlan } from "../../src/plan/pod-plan.ts";
-import { readPlanKeys, readSigner, verifyPlan } from "../../src/plan/signature.ts";
+import { type PlanSigner, readPlanKeys, readSigner, verifyPlan } from "../../src/plan/signature.ts";
 import { planFromEnvironment } from "../../src/plan/transport.ts";
 import { digest, sampleNamespace, samplePod } from "./pods.ts";
 
@@ -22,7 +22,7 @@ registries: [{host: "127.0.0.1:5000", plainHttp: true}]
   "wasmount.yaml",
 );
 
-const config: AdmissionConfig = { ...operator, signer: null };
+const config: AdmissionConfig = { ...operator, signer: null, keys: new Map() };
 
 const unasked: ResolveTag = () => assert.fail("a registry was asked");
 
@@ -51,6 +51,14 @@ async function denied(reason: string, detail: RegExp, decision: Promise<Decision
   assert.equal(result.outcome, "Denied");
   assert.equal(result.reason, reason, result.detail);
   assert.match(result.detail, detail);
+}
+
+function newKeys(): Pick<AdmissionConfig, "signer" | "keys"> & { readonly signer: PlanSigner } {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  return {
+    signer: readSigner(privateKey.export({ type: "pkcs8", format: "pem" }).toString()),
+    keys: readPlanKeys([publicKey.export({ type: "spki", format: "pem" }).toString()]),
+  };
 }
 
 describe("admission", () => {
@@ -103,7 +111,9 @@ describe("admission", () => {
         reference: `registry.example/headers@${digest("a")}`,
         config: '{"a":"b"}',
         rootId: "r",
+        onFailure: "block",
         runtimeFailure: "closed",
+        capabilities: null,
       },
     ]);
     assert.deepEqual(plan.registries, [{ host: "127.0.0.1:5000", plainHttp: true }]);
@@ -112,10 +122,8 @@ describe("admission", () => {
   });
 
   describe("signed plans", () => {
-    const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-    const signer = readSigner(privateKey.export({ type: "pkcs8", format: "pem" }).toString());
-    const keys = readPlanKeys([publicKey.export({ type: "spki", format: "pem" }).toString()]);
-    const signing = { ...config, signer };
+    const { signer, keys } = newKeys();
+    const signing = { ...config, signer, keys };
     const owned = (uid: string): Pod => {
       const { metadata, spec } = samplePod();
       return { metadata: { ...metadata, ownerReferences: [{ uid: "other" }, { uid, controller: true }] }, spec };
@@ -198,14 +206,14 @@ describe("admission", () => {
   });
 
   describe("keeps its volumes to itself: refuses", () => {
-    const { containers, volumes = [] } = samplePod().spec;
+    const { containers } = samplePod().spec;
     const [app, envoy] = containers as [Container, Container];
     const mount = { name: "wasmount", mountPath: "/data" };
     const cases: [title: string, spec: Partial<Pod["spec"]>, detail: RegExp][] = [
       [
-        "another volume of its name",
-        { volumes: [...(volumes ?? []), { name: "wasmount", configMap: { name: "mine" } }] },
-        /a volume wasmount of its own/,
+        "a container of its name",
+        { containers: [app, envoy, { name: "wasmount-fetch" }] },
+        /spec\.containers\[2\] is called wasmount-fetch: call it otherwise/,
       ],
       [
         "a mount in the application",
@@ -241,6 +249,166 @@ describe("admission", () => {
     for (const [title, spec, detail] of cases) {
       it(title, () => denied("NameReserved", detail, decide(samplePod({ spec: { ...samplePod().spec, ...spec } }))));
     }
+  });
+
+  it("takes the place of a volume that someone else gave its name to", async () => {
+    const volumes = [{ name: "wasmount", configMap: { name: "mine" } }, ...(samplePod().spec.volumes ?? [])];
+    const pod = samplePod({ spec: { volumes } });
+    assert.deepEqual(patched(pod, await decide(pod)).spec.volumes?.[0], {
+      name: "wasmount",
+      emptyDir: { sizeLimit: "256Mi" },
+    });
+  });
+
+  describe("where filters are locked", () => {
+    const signing = { ...config, ...newKeys() };
+    const annotations = { "wasmount.dev/module.headers": `registry.example/headers@${digest("a")}` };
+    const locked = sampleNamespace({ labels: { "wasmount.dev/locked": "true" }, annotations });
+    const bare = (spec: Partial<Pod["spec"]> = {}): Pod => {
+      const { metadata, spec: own } = samplePod();
+      return { metadata: { ...metadata, annotations: {} }, spec: { ...own, ...spec } };
+    };
+
+    it("injects what the namespace says, and finds nothing to do in a second pass", async () => {
+      const once = patched(bare(), await decide(bare(), locked, unasked, signing));
+      assert.deepEqual(injected(await decide(once, locked, unasked, signing)).patch, []);
+    });
+
+    it("denies a fetcher that it did not make", async () => {
+      const once = patched(bare(), await decide(bare(), locked, unasked, signing));
+      const [fetcher] = once.spec.initContainers as [Container];
+      const forgeries: Container[] = [
+        { name: "wasmount-fetch", image: "evil" },
+        { ...fetcher, env: fetcher.env?.filter(({ name }) => name !== "WASMOUNT_PLAN_SIGNATURE") ?? [] },
+      ];
+      for (const forgery of forgeries) {
+        const pod = bare({ initContainers: [forgery] });
+        await denied(
+          "NameReserved",
+          /an init container wasmount-fetch of its own/,
+          decide(pod, locked, unasked, signing),
+        );
+      }
+      const elsewhere = { ...locked, name: "other" };
+      await denied("NameReserved", /namespace other is locked/, decide(once, elsewhere, unasked, signing));
+    });
+
+    it("denies a volume of its name", async () => {
+      for (const name of ["wasmount", "wasmount-no-token", "wasmount-pull-secrets"]) {
+        const pod = bare({ volumes: [...(bare().spec.volumes ?? []), { name, hostPath: { path: "/" } }] });
+        await denied("NameReserved", new RegExp(`a volume ${name} of its own`), decide(pod, locked, unasked, signing));
+      }
+    });
+  });
+
+  describe("pull secrets", () => {
+    it("of the pod reach the fetcher alone, and need not exist", async () => {
+      const pod = samplePod({ spec: { imagePullSecrets: [{ name: "one" }, {}, { name: "two" }, { name: "one" }] } });
+      const decision = await decide(pod);
+      const result = patched(pod, decision);
+      const volume = result.spec.volumes?.find(({ name }) => name === "wasmount-pull-secrets");
+      const source = (name: string, key: string, path: string) => ({
+        secret: { name, items: [{ key, path }], optional: true },
+      });
+      assert.deepEqual(volume?.["projected"], {
+        sources: [
+          source("one", ".dockerconfigjson", "0.json"),
+          source("one", ".dockercfg", "0.legacy.json"),
+          source("two", ".dockerconfigjson", "1.json"),
+          source("two", ".dockercfg", "1.legacy.json"),
+        ],
+        defaultMode: 0o444,
+      });
+      assert.deepEqual(injected(decision).plan.pullSecrets, {
+        folder: "/wasmount-pull-secrets",
+        names: ["one", "two"],
+      });
+      const mounting = [...result.spec.containers, ...(result.spec.initContainers ?? [])].filter(container =>
+        container.volumeMounts?.some(({ name }) => name === "wasmount-pull-secrets"),
+      );
+      assert.deepEqual(
+        mounting.map(({ name }) => name),
+        ["wasmount-fetch"],
+      );
+      assert.deepEqual(injected(await decide(result)).patch, []);
+    });
+
+    it("give way to the one that the annotation names", async () => {
+      const pod = samplePod({
+        annotations: { "wasmount.dev/pull-secret": "mine" },
+        spec: { imagePullSecrets: [{ name: "one" }] },
+      });
+      assert.deepEqual(injected(await decide(pod)).plan.pullSecrets?.names, ["mine"]);
+    });
+
+    it("that are none leave no trace", async () => {
+      const pod = samplePod();
+      const decision = await decide(pod);
+      assert.equal(injected(decision).plan.pullSecrets, null);
+      assert.ok(!JSON.stringify(patched(pod, decision)).includes("pull-secrets"));
+    });
+  });
+
+  describe("a filter that may be left out", () => {
+    const pod = samplePod({ annotations: { "wasmount.dev/on-failure.headers": "open" } });
+
+    it("is denied unless the operator allows it", () =>
+      denied("OpenFailureForbidden", /on-failure\.headers=open: "block" \(the default\) is allowed/, decide(pod)));
+
+    it("is warned of where the operator does", async () => {
+      const allowing = { ...config, failure: { allowOpen: true } };
+      const decision = injected(await decide(pod, sampleNamespace(), unasked, allowing));
+      assert.equal(decision.plan.filters[0]?.onFailure, "open");
+      assert.deepEqual(decision.warnings, [
+        "wasmount: filter headers is left out where its module can't be had (on-failure: open)",
+      ]);
+    });
+  });
+
+  describe("a proxy that is not there", () => {
+    const { containers } = samplePod().spec;
+    const [app] = containers as [Container];
+    const expecting = { ...config, proxy: { injectedBy: [{ label: "mesh.example/inject", value: "enabled" }] } };
+
+    it("is waited for where a label says that another webhook adds it", async () => {
+      const labels = { "mesh.example/inject": "enabled" };
+      const asking = samplePod({ labels, spec: { containers: [app] } });
+      const inheriting = samplePod({ spec: { containers: [app] } });
+      const namespace = sampleNamespace({ labels: { "wasmount.dev/inject": "true", ...labels } });
+      for (const [pod, where] of [
+        [asking, sampleNamespace()],
+        [inheriting, namespace],
+      ] as const) {
+        const decision = await decide(pod, where, unasked, expecting);
+        assert.equal(decision.outcome, "Deferred");
+        assert.equal(decision.reason, "ProxyExpected");
+        assert.match(decision.detail, /^label mesh\.example\/inject=enabled on /);
+      }
+    });
+
+    it("is a denial, with what was looked for, where nothing says so", async () => {
+      const pod = samplePod({ labels: { "mesh.example/inject": "disabled" }, spec: { containers: [app] } });
+      await denied("ProxyNotFound", /envoy/, decide(pod, sampleNamespace(), unasked, expecting));
+    });
+  });
+
+  it("keeps the fetcher within the namespace's LimitRanges", async () => {
+    const limit = {
+      name: "bounds",
+      type: "Container",
+      min: {},
+      max: { memory: "128Mi" },
+      maxLimitRequestRatio: {},
+    } as const;
+    const pod = samplePod();
+    const decision = await decide(pod, sampleNamespace({ limits: [limit] }));
+    assert.equal(patched(pod, decision).spec.initContainers?.[0]?.resources?.limits?.["memory"], "128Mi");
+    const small = { ...limit, max: { memory: "16Mi" } };
+    await denied(
+      "LimitRangeConflict",
+      /at most 16Mi of memory, the fetcher needs 64Mi/,
+      decide(pod, sampleNamespace({ limits: [small] })),
+    );
   });
 
   it("keeps what a LimitRange added to the fetcher since the first pass, and nothing of ours that was changed", async () => {

@@ -1,48 +1,70 @@
-import { AdmissionregistrationV1Api, type KubeConfig, type V1MutatingWebhook } from "@kubernetes/client-node";
+import { readFile } from "node:fs/promises";
+import {
+  AdmissionregistrationV1Api,
+  type KubeConfig,
+  type V1MutatingWebhookConfiguration,
+  type V1ValidatingWebhookConfiguration,
+} from "@kubernetes/client-node";
+import { parseAllDocuments } from "yaml";
 
-const NAME = "wasmount-local";
-const INJECT = "wasmount.dev/inject";
+const file = new URL("../../manifests/webhooks.yaml", import.meta.url);
+
+/** The manifest's two configurations. */
+interface Configurations {
+  readonly mutating: V1MutatingWebhookConfiguration;
+  readonly validating: V1ValidatingWebhookConfiguration;
+}
+
+export interface Registration {
+  /** Any URL of the webhook. */
+  readonly url: string;
+  /** PEM of the authority that signed its certificate. */
+  readonly ca: string;
+  /** Its configurations are named after it; those of two registrations don't meddle with each other. */
+  readonly name?: string;
+  /** The namespaces that it is called for; without it, all that its selectors match. */
+  readonly namespaces?: readonly string[];
+}
 
 /**
- * Makes the API server call a webhook of this machine for pods that are switched on, by their own label or their
- * namespace's.
+ * Makes the API server call a webhook of this machine, by the registration that ships: only its address, and the
+ * namespaces where a test shares the cluster with others, are not what a user has.
  */
-export async function registerWebhook(kubeConfig: KubeConfig, url: string, ca: string): Promise<() => Promise<void>> {
+export async function registerWebhook(
+  kubeConfig: KubeConfig,
+  { url, ca, name = "wasmount-local", namespaces }: Registration,
+): Promise<() => Promise<void>> {
   const api = kubeConfig.makeApiClient(AdmissionregistrationV1Api);
   const remove = async () => {
-    await api.deleteMutatingWebhookConfiguration({ name: NAME }).catch(error => {
+    const absent = (error: { readonly code?: number }) => {
       if (error.code !== 404) throw error;
-    });
+    };
+    await api.deleteMutatingWebhookConfiguration({ name }).catch(absent);
+    await api.deleteValidatingWebhookConfiguration({ name }).catch(absent);
   };
-  const entry = (
-    name: string,
-    selectors: Pick<V1MutatingWebhook, "namespaceSelector" | "objectSelector">,
-  ): V1MutatingWebhook => ({
-    name: `${name}.wasmount.dev`,
-    admissionReviewVersions: ["v1"],
-    clientConfig: { url, caBundle: Buffer.from(ca).toString("base64") },
-    rules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"], scope: "Namespaced" }],
-    failurePolicy: "Fail",
-    matchPolicy: "Equivalent",
-    reinvocationPolicy: "IfNeeded",
-    sideEffects: "None",
-    timeoutSeconds: 5,
-    ...selectors,
-  });
+  const { mutating } = await readConfigurations();
+  for (const configuration of [mutating]) {
+    configuration.metadata = { name };
+    for (const webhook of configuration.webhooks ?? []) {
+      const path = webhook.clientConfig.service?.path ?? "";
+      webhook.clientConfig = { url: new URL(path, url).href, caBundle: Buffer.from(ca).toString("base64") };
+      if (namespaces) {
+        webhook.namespaceSelector?.matchExpressions?.push({
+          key: "kubernetes.io/metadata.name",
+          operator: "In",
+          values: [...namespaces],
+        });
+      }
+    }
+  }
   await remove();
-  await api.createMutatingWebhookConfiguration({
-    body: {
-      metadata: { name: NAME },
-      webhooks: [
-        entry("namespace", {
-          namespaceSelector: { matchExpressions: [{ key: INJECT, operator: "In", values: ["true"] }] },
-        }),
-        entry("pod", {
-          namespaceSelector: { matchExpressions: [{ key: INJECT, operator: "NotIn", values: ["true"] }] },
-          objectSelector: { matchExpressions: [{ key: INJECT, operator: "Exists" }] },
-        }),
-      ],
-    },
-  });
+  await api.createMutatingWebhookConfiguration({ body: mutating });
   return remove;
+}
+
+async function readConfigurations(): Promise<Configurations> {
+  const documents = parseAllDocuments(await readFile(file, "utf8"), { merge: true });
+  const [mutating, validating] = documents.map(document => document.toJS());
+  // Anchors stand for the same object in each place; each webhook is to have its own.
+  return JSON.parse(JSON.stringify({ mutating, validating }));
 }

@@ -5,7 +5,10 @@ import type { ReviewResponse } from "../../src/admission/response.ts";
 import type { Pod } from "../../src/kube/pod.ts";
 import type { Operation } from "../../src/patch/operation.ts";
 
-/** Sends the creation of a pod to a webhook, as an API server does (admission.k8s.io/v1). */
+/**
+ * Sends the creation of a pod to a webhook, as an API server does (admission.k8s.io/v1).
+ * @param url any of the webhook's
+ */
 export async function reviewPod(
   url: string,
   ca: string,
@@ -30,7 +33,7 @@ export async function reviewPod(
   });
   const text = await new Promise<string>((resolve, reject) => {
     const outgoing = request(
-      url,
+      new URL("/mutate/namespace", url),
       { method: "POST", ca, agent: false, headers: { "content-type": "application/json" } },
       response => {
         let received = "";

@@ -63,7 +63,7 @@ export async function setStage(cluster: Cluster, folder: string, progress: Progr
       config: { fetcher: { image: images.wasmount, imagePullPolicy: "Never" }, registries },
     });
     undo.push(() => webhook.stop());
-    undo.push(await registerWebhook(cluster.kubeConfig, webhook.url, webhook.ca));
+    undo.push(await registerWebhook(cluster.kubeConfig, webhook));
     const kubectl = new Kubectl(cluster);
     return {
       kubectl,

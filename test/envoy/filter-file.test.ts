@@ -14,6 +14,7 @@ const FILTER: FilterFile = {
   root: "/wasmount",
   envoyVersion: "1.40",
   runtimeFailure: "closed",
+  allowedCapabilities: null,
 };
 
 function refusal(changes: Partial<FilterFile>): string {

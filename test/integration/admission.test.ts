@@ -15,6 +15,8 @@ import type { Manifest } from "../environment/stage.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const NAMESPACE = "integration-admission";
+/** Nothing is switched on here. */
+const ELSEWHERE = "default";
 
 describe("admission by a real API server", function () {
   this.timeout(15 * 60_000);
@@ -35,7 +37,7 @@ describe("admission by a real API server", function () {
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
       config: { fetcher: { image: "registry.example/wasmount:1" } },
     });
-    unregister = await registerWebhook(cluster.kubeConfig, webhook.url, webhook.ca);
+    unregister = await registerWebhook(cluster.kubeConfig, { ...webhook, name: NAMESPACE, namespaces: [NAMESPACE, ELSEWHERE] });
     const namespace = parse(await exampleManifest("namespace")) as Manifest;
     namespace.metadata.name = NAMESPACE;
     await kubectl.run(["delete", "namespace", NAMESPACE, "--ignore-not-found"]);
@@ -126,13 +128,13 @@ describe("admission by a real API server", function () {
 
   it("leaves pods alone that are not switched on, whatever their annotations", async () => {
     const elsewhere = structuredClone(pod);
-    elsewhere.metadata.namespace = "default";
+    elsewhere.metadata.namespace = ELSEWHERE;
     assert.equal((await created(elsewhere)).spec.initContainers, undefined);
   });
 
   it("injects into a pod whose own label switches it on", async () => {
     const elsewhere = structuredClone(pod);
-    elsewhere.metadata.namespace = "default";
+    elsewhere.metadata.namespace = ELSEWHERE;
     elsewhere.metadata.labels = { "wasmount.dev/inject": "true" };
     assert.equal((await created(elsewhere)).spec.initContainers?.[0]?.name, "wasmount-fetch");
   });

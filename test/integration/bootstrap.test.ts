@@ -48,6 +48,7 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
       root,
       envoyVersion: ENVOY_VERSION,
       runtimeFailure: "closed",
+      allowedCapabilities: null,
       ...changes,
     };
   }

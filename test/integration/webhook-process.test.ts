@@ -76,10 +76,10 @@ describe("wasmount webhook", () => {
     const webhook = await start();
     try {
       await assert.rejects(reviewPod(webhook.url, webhook.ca, samplePod(), "elsewhere"), /answered 500/);
-      assert.match(webhook.log(), /namespace elsewhere does not exist/);
     } finally {
       await webhook.stop();
     }
+    assert.match(webhook.log(), /namespace elsewhere does not exist/);
   });
 
   it("drains on SIGTERM: not ready first, then gone with exit code 0", async () => {

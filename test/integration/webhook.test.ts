@@ -8,7 +8,8 @@ import type { Decision } from "../../src/admission/decision.ts";
 import { createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
-import type { Decide } from "../../src/webhook/app.ts";
+import { observer } from "../../src/observe/observer.ts";
+import { admissionApp, type Decide } from "../../src/webhook/app.ts";
 import { startWebhook, type WebhookServer } from "../../src/webhook/server.ts";
 import { samplePod } from "../admission/pods.ts";
 
@@ -42,15 +43,20 @@ describe("webhook server", () => {
     decide = async () => ({ outcome: "Skipped", reason: "NoFilters", detail: "" });
     ready = null;
     agent = new Agent({ ca, keepAlive: true });
+    const log = createLogger("silent");
+    const metrics = createMetrics();
     server = await startWebhook(
       {
         listen: { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 0 },
         tls: { certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key") },
       },
-      (pod, namespace) => decide(pod, namespace),
+      admissionApp(
+        { mutate: request => decide(request) },
+        observer(log, metrics, () => {}),
+      ),
       () => ready,
-      createLogger("silent"),
-      createMetrics(),
+      log,
+      metrics,
     );
   });
 
@@ -62,7 +68,7 @@ describe("webhook server", () => {
   function send(
     body: string,
     headers: Record<string, string> = {},
-    path = "/mutate",
+    path = "/mutate/namespace",
     method = "POST",
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
@@ -125,6 +131,12 @@ describe("webhook server", () => {
       outcome: "Injected",
       reason: "Injected",
       detail: "",
+      plan: {
+        filters: [
+          { name: "auth", repository: "registry.example/auth", digest: "sha256:a" },
+          { name: "limits", repository: "registry.example/limits", digest: "sha256:b" },
+        ],
+      },
       planHash: "ab",
       patch,
       warnings: ["careful"],
@@ -134,7 +146,13 @@ describe("webhook server", () => {
     assert.equal(response.patchType, "JSONPatch");
     assert.deepEqual(JSON.parse(Buffer.from(response.patch, "base64").toString()), patch);
     assert.deepEqual(response.warnings, ["careful"]);
-    assert.equal(response.auditAnnotations.plan, "ab");
+    assert.deepEqual(response.auditAnnotations, {
+      decision: "Injected",
+      reason: "Injected",
+      plan: "ab",
+      filters: "auth=registry.example/auth@sha256:a limits=registry.example/limits@sha256:b",
+      policy: "none",
+    });
   });
 
   it("denies with the reason's code, its sentence and what was found", async () => {
@@ -154,7 +172,7 @@ describe("webhook server", () => {
     const { status, body } = await send(review());
     assert.equal(status, 500);
     assert.ok(!body.includes("secret"));
-    assert.match((await plain("/metrics")).text, /wasmount_admission_failures_total 1/);
+    assert.match((await plain("/metrics")).text, /wasmount_admission_failures_total\{side="mutate"\} 1/);
   });
 
   it("lets everything but the creation of a pod pass undecided", async () => {
@@ -220,7 +238,7 @@ describe("webhook server", () => {
   });
 
   it("answers only what it serves", async () => {
-    assert.equal((await send("", {}, "/mutate", "GET")).status, 404);
+    assert.equal((await send("", {}, "/mutate/namespace", "GET")).status, 404);
     assert.equal((await send(review(), {}, "/other")).status, 404);
   });
 
@@ -235,8 +253,8 @@ describe("webhook server", () => {
   it("counts decisions by outcome and reason", async () => {
     await send(review());
     const { text } = await plain("/metrics");
-    assert.match(text, /wasmount_admission_decisions_total\{outcome="Skipped",reason="NoFilters"\} 1/);
-    assert.match(text, /wasmount_admission_duration_seconds_count 1/);
+    assert.match(text, /wasmount_admission_decisions_total\{side="mutate",outcome="Skipped",reason="NoFilters"\} 1/);
+    assert.match(text, /wasmount_admission_duration_seconds_count\{side="mutate"\} 1/);
   });
 
   it("answers the call in flight before it ends, and tells callers to leave", async () => {

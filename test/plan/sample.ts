@@ -18,12 +18,15 @@ export function samplePlan(filter: Partial<PlanFilter> = {}): Plan {
         reference: "registry.example/filters/headers:1.0",
         config: "x-filtered-by: wasmount",
         rootId: null,
+        onFailure: "block",
         runtimeFailure: "closed",
+        capabilities: null,
         ...filter,
       },
     ],
     bootstrap: null,
     limits: { moduleBytes: 1 << 26, manifestBytes: 1 << 22, deadlineMs: 120_000 },
     registries: [],
+    pullSecrets: null,
   };
 }

@@ -40,7 +40,7 @@ function createdBy(cluster: Cluster, cleanup: Cleanup): Creation {
     title: "Create an annotated pod: the API server calls the webhook",
     namespaces: async () => ["--kubeconfig", cluster.kubeconfigPath],
     async create(pod, { url, ca }) {
-      cleanup.add("webhook registration", await registerWebhook(cluster.kubeConfig, url, ca));
+      cleanup.add("webhook registration", await registerWebhook(cluster.kubeConfig, { url, ca }));
       await makeNamespace(kubectl, cleanup);
       // A token's volume is filled by a kubelet, and there is none.
       const manifest = {

@@ -1,0 +1,74 @@
+import { STATUS_CODES } from "node:http";
+import type { Decision } from "../admission/decision.ts";
+import type { Entry, Side } from "../admission/entry.ts";
+import { messageOf } from "../error.ts";
+import type { Pod } from "../kube/pod.ts";
+import type { Logger } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** One review that was asked for. */
+export interface Reviewed {
+  readonly side: Side;
+  readonly entry: Entry;
+  readonly uid: string;
+  readonly namespace: string;
+  readonly dryRun: boolean;
+  /** From the review's arrival to its answer. */
+  readonly seconds: number;
+}
+
+export interface Decided extends Reviewed {
+  readonly decision: Decision;
+  /** Null for what is no creation of a pod. */
+  readonly pod: Pod | null;
+}
+
+/** Hears of everything that happens at the admission endpoint, after it was answered. */
+export interface Observer {
+  decided(decided: Decided): void;
+  /** A review ended in an internal error and followed the failure policy. */
+  failed(reviewed: Reviewed, error: unknown): void;
+  /** A request was no readable review. */
+  rejected(status: number, error: unknown): void;
+}
+
+/** Takes decisions to where people of the namespace see them; never called for a dry run. */
+export type Announce = (decision: Decision, pod: Pod, namespace: string) => void;
+
+/** An observer that reports to log and metrics, and announces what was no dry run. */
+export function observer(log: Logger, metrics: Metrics, announce: Announce): Observer {
+  return {
+    decided(decided) {
+      const { decision, pod, namespace, dryRun, seconds } = decided;
+      metrics.decided(decided.side, decision, seconds);
+      log[decision.outcome === "Denied" ? "warn" : "info"](
+        {
+          ...fields(decided),
+          pod: pod && (pod.metadata.name ?? `${pod.metadata.generateName ?? ""}*`),
+          dryRun,
+          outcome: decision.outcome,
+          reason: decision.reason,
+          detail: decision.detail,
+          ...("cause" in decision && { cause: decision.cause }),
+          ...("planHash" in decision && { plan: decision.planHash }),
+          ...(decision.outcome === "Injected" && { operations: decision.patch.length }),
+        },
+        "decided",
+      );
+      if (pod !== null && !dryRun) announce(decision, pod, namespace);
+    },
+    failed(reviewed, error) {
+      metrics.failed(reviewed.side, reviewed.seconds);
+      const stack = error instanceof Error ? error.stack : undefined;
+      log.error({ ...fields(reviewed), error: messageOf(error), stack }, "internal error");
+    },
+    rejected(status, error) {
+      metrics.rejected(status);
+      log.warn({ status, means: STATUS_CODES[status], error: messageOf(error) }, "rejected a request");
+    },
+  };
+}
+
+function fields({ side, entry, uid, namespace, seconds }: Reviewed) {
+  return { side, entry, uid, namespace, ms: Math.round(seconds * 1e6) / 1e3 };
+}
