@@ -10,6 +10,13 @@ export interface EnvironmentVariable {
   readonly value: string;
 }
 
+/** A plan as its fetcher gets it. */
+export interface PackedPlan {
+  readonly variables: readonly EnvironmentVariable[];
+  /** The plan's hash, 64 hex digits. */
+  readonly hash: string;
+}
+
 /**
  * Linux caps one environment string at 128 KiB; a longer one ends the start of the process with "argument list too
  * long". Base64 has no "$", which the kubelet would expand.
@@ -29,7 +36,7 @@ const HASH = "WASMOUNT_PLAN_SHA256";
  * hash in `WASMOUNT_PLAN_SHA256`.
  * @throws PlanError TooLarge where the parts would exceed 512 KiB together.
  */
-export function planToEnvironment(plan: Plan): { variables: EnvironmentVariable[]; hash: string } {
+export function planToEnvironment(plan: Plan): PackedPlan {
   const canonical = canonicalPlan(plan);
   const length = Buffer.byteLength(canonical);
   if (length > CANONICAL_BYTES) {

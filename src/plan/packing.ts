@@ -1,0 +1,39 @@
+import { type CacheBounds, remembering } from "./bounded-cache.ts";
+import type { Plan } from "./plan.ts";
+import { type PlanSigner, type SignedPlan, signPlan } from "./signature.ts";
+import { type PackedPlan, planToEnvironment } from "./transport.ts";
+
+/** Packs a plan. @throws PlanError TooLarge */
+export type PackPlan = (plan: Plan) => PackedPlan;
+
+/** Signs a plan for a namespace and an owner. @returns the signature as in signature.ts */
+export type SignPlan = (plan: SignedPlan) => string;
+
+/** Some hundred releases of ordinary size. */
+const PACKED: CacheBounds = { entries: 2_000, bytes: 8 * 1024 * 1024 };
+const SIGNED: CacheBounds = { entries: 5_000, bytes: 4 * 1024 * 1024 };
+
+/**
+ * Packing that does the work for equal plans once: the pods of one template differ in nothing that their plan says, and
+ * compressing it costs as much as an eighth of an admission.
+ */
+export function planPacking(bounds: CacheBounds = PACKED): PackPlan {
+  // Members in the order in which they were made: an equal plan made in another order is packed again, to the same.
+  const keyOf = (plan: Plan) => JSON.stringify(plan);
+  const textOf = ({ hash, variables }: PackedPlan) => [hash, ...variables.map(({ value }) => value)];
+  return remembering(bounds, keyOf, textOf, planToEnvironment);
+}
+
+/**
+ * Signing that does the work for the pods of one owner with equal plans once. The key of what is remembered is all that
+ * a signature is made over: none is ever given for another plan, namespace or owner. It belongs to one signer.
+ */
+export function planSigning(signer: PlanSigner, bounds: CacheBounds = SIGNED): SignPlan {
+  const keyOf = ({ hash, namespace, owner }: SignedPlan) => JSON.stringify([hash, namespace, owner]);
+  return remembering<string, SignedPlan>(
+    bounds,
+    keyOf,
+    signature => [signature],
+    plan => signPlan(plan, signer),
+  );
+}
