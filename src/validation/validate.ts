@@ -1,0 +1,108 @@
+import { type AdmissionConfig, conclude, type Prepared, prepare } from "../admission/admission.ts";
+import type { Decision } from "../admission/decision.ts";
+import { INJECTED } from "../admission/key.ts";
+import { type DataPlane, FETCHER_NAME } from "../dataplanes/data-plane.ts";
+import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
+import type { Namespace } from "../kube/namespace.ts";
+import { type Container, controllerOf, type Pod } from "../kube/pod.ts";
+import type { ResolvedTag } from "../oci/tag-resolver.ts";
+import type { Plan } from "../plan/plan.ts";
+import { type CarriageRules, type CarriedPlan, readCarriedPlan } from "./carried-plan.ts";
+import { refuseDifferences } from "./convergence.ts";
+import { refuseSharedProcesses } from "./processes.ts";
+
+/** What the operator decided, as far as it can be seen in a pod. Keys are for verifying only: nothing is signed here. */
+export interface ValidationConfig extends Omit<AdmissionConfig, "signer" | "keys">, CarriageRules {}
+
+/**
+ * Decides about a pod as it will be stored, after every mutating webhook: it is what wasmount made of it, or it must not
+ * be filtered at all. Nothing is asked of registries: tags stay with the digests that the signed plan pins.
+ *
+ * The measure is admission itself. With the digests of the plan that the pod carries, another pass must find nothing to
+ * change; what such a pass can't see (a forged plan, processes in sight of each other) is checked beside it. The API
+ * server has validated the pod by now, so that names of containers and volumes are unique.
+ */
+export function validatePod(pod: Pod, namespace: Namespace, dataPlane: DataPlane, config: ValidationConfig): Decision {
+  const mutation: AdmissionConfig = { ...config, signer: null, keys: config.keys ?? new Map() };
+  const prepared = prepare(pod, namespace, dataPlane, mutation);
+  if ("outcome" in prepared) return unprepared(prepared, pod, namespace, config);
+  const carried = carriedPlan(pod, namespace, config);
+  if (isRefusal(carried)) return denied(carried);
+  const digests = pinnedDigests(prepared, carried.plan);
+  if (isRefusal(digests)) return denied(digests);
+  const wanted = conclude(pod, namespace, dataPlane, mutation, prepared, digests);
+  if (wanted.outcome !== "Injected") return mountedElsewhere(wanted);
+  const refusal =
+    refuseEphemeral(pod) ?? refuseSharedProcesses(pod, prepared.proxy) ?? refuseDifferences(pod, wanted, carried);
+  if (refusal !== null) return denied(refusal);
+  return { outcome: "Verified", reason: "Verified", detail: wanted.detail, planHash: carried.hash };
+}
+
+/** Pods that mutation decided about before it came to a plan. */
+function unprepared(decision: Decision, pod: Pod, namespace: Namespace, config: ValidationConfig): Decision {
+  // There is no pass after this one.
+  if (decision.outcome === "Deferred") return denied(refuse("ProxyNeverCame", decision.detail));
+  if (decision.reason !== "NoFilters" || !claimsInjection(pod)) return decision;
+  const carried = carriedPlan(pod, namespace, config);
+  if (isRefusal(carried)) return denied(carried);
+  return denied(refuse("PlanForged", "no annotation asks for a filter: the pod is to have no fetcher"));
+}
+
+/** Whether a pod looks injected: to people, to the policies on updates, or to the kubelet. */
+function claimsInjection({ metadata, spec }: Pod): boolean {
+  if (metadata.labels?.[INJECTED] !== undefined) return true;
+  return [...(spec.initContainers ?? []), ...spec.containers].some(({ name }) => name === FETCHER_NAME);
+}
+
+function carriedPlan(pod: Pod, namespace: Namespace, rules: CarriageRules): OrRefusal<CarriedPlan> {
+  const fetcher = soleFetcher(pod);
+  if (isRefusal(fetcher)) return fetcher;
+  return readCarriedPlan(fetcher, { namespace: namespace.name, owner: controllerOf(pod.metadata) }, rules);
+}
+
+/**
+ * The fetcher, which must be the first of all init containers: one before it could redirect the traffic of its user to
+ * a proxy that isn't there yet, and a native sidecar before it could be the proxy.
+ */
+function soleFetcher({ spec }: Pod): OrRefusal<Container> {
+  const places = (spec.initContainers ?? []).flatMap(({ name }, index) => (name === FETCHER_NAME ? [index] : []));
+  const [place, another] = places;
+  if (place === undefined) {
+    return refuse(
+      "FetcherMissing",
+      `the pod has no init container ${FETCHER_NAME}: is wasmount's mutating webhook registered?`,
+    );
+  }
+  if (another !== undefined) return refuse("FetcherAltered", `spec.initContainers[${another}] is a second one`);
+  const [first] = spec.initContainers ?? [];
+  if (place === 0 && first !== undefined) return first;
+  return refuse("FetcherNotFirst", `spec.initContainers[${place}] is ${FETCHER_NAME}, after ${first?.name}`);
+}
+
+/** The digests of the references, in their order: their own, and for tags those that the plan pins. */
+function pinnedDigests({ references }: Prepared, plan: Plan): OrRefusal<readonly ResolvedTag[]> {
+  const digests: ResolvedTag[] = [];
+  for (const { filter, reference } of references) {
+    const digest = reference.digest ?? plan.filters.find(({ name }) => name === filter.name)?.digest;
+    if (digest === undefined) return refuse("PlanForged", `the fetcher's plan has no filter ${filter.name}`);
+    digests.push({ digest });
+  }
+  return digests;
+}
+
+/** To mutation, a mount of our volumes that isn't ours is a name that the author took; by now someone reaches for it. */
+function mountedElsewhere(decision: Decision): Decision {
+  return decision.reason === "NameReserved" ? { ...decision, reason: "VolumeExposed" } : decision;
+}
+
+/** The API server lets none into a new pod. */
+function refuseEphemeral({
+  spec,
+}: Pod & { readonly spec: { readonly ephemeralContainers?: unknown } }): Refusal | null {
+  if (!Array.isArray(spec.ephemeralContainers) || spec.ephemeralContainers.length === 0) return null;
+  return refuse("VolumeExposed", "a new pod has ephemeral containers");
+}
+
+function denied({ reason, detail }: Refusal): Decision {
+  return { outcome: "Denied", reason, detail };
+}
