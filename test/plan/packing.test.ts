@@ -114,6 +114,7 @@ describe("signing that remembers", () => {
       { ...plan, owner: "" },
       { ...plan, namespace: "shop\none", owner: "" },
       { ...plan, namespace: "shop,one", owner: "" },
+      { ...plan, owner: "one," },
     ];
     for (const _ of [1, 2]) for (const each of others) verifyPlan(each, sign(each), keys);
     assert.equal(new Set(others.map(sign)).size, others.length);
