@@ -2,6 +2,7 @@ import type { ApiServer } from "./api-server.ts";
 import { type Backoff, waitAfterFailures } from "./backoff.ts";
 import { jsonOf, linesOf } from "./body.ts";
 import { KubeError } from "./error.ts";
+import { HeldObjects, type Holding } from "./held-objects.ts";
 import {
   type KeepAnnotation,
   METADATA,
@@ -53,10 +54,12 @@ export const WATCH_SETTINGS: WatchSettings = {
 /** After so many failures in a row the version to go on from is under suspicion itself. */
 const FAILURES_BEFORE_RELIST = 4;
 
-export interface WatchDependencies {
+export interface WatchDependencies extends Holding {
   readonly server: ApiServer;
   /** The collection, such as `/api/v1/namespaces`. */
   readonly path: string;
+  /** Objects without these labels are left out by the API server, as if there were none. */
+  readonly labelSelector?: string;
   readonly keep: KeepAnnotation;
   readonly settings: WatchSettings;
   /** Monotonic milliseconds. */
@@ -77,7 +80,7 @@ export class MetadataWatch {
   readonly #given: WatchDependencies;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
-  #items = new Map<string, ObjectMetadata>();
+  readonly #items: HeldObjects;
   /** The version to go on from; null where only a list can tell. */
   #version: string | null = null;
   #listedAt: number | null = null;
@@ -87,6 +90,7 @@ export class MetadataWatch {
 
   constructor(given: WatchDependencies) {
     this.#given = given;
+    this.#items = new HeldObjects(given);
     this.#running = this.#run();
   }
 
@@ -110,6 +114,7 @@ export class MetadataWatch {
     return this.#last;
   }
 
+  /** @param name "namespace/name" for an object that is in one */
   get(name: string): ObjectMetadata | undefined {
     return this.#items.get(name);
   }
@@ -169,11 +174,11 @@ export class MetadataWatch {
       page = await this.#page(next);
       if (page.next !== "" && page.items.length === 0)
         throw new KubeError("Malformed", "an empty page that is not the last");
-      for (const item of page.items) items.set(item.name, item);
+      this.#items.collect(page.items, items);
       if (items.size > settings.items) throw new KubeError("TooLarge", `more than ${settings.items} objects`);
       next = page.next;
     } while (next !== "");
-    this.#items = items;
+    this.#items.replace(items);
     this.#version = page.resourceVersion;
     this.#listedAt = now();
     this.#contactAt = now();
@@ -182,6 +187,7 @@ export class MetadataWatch {
   async #page(next: string): Promise<MetadataPage> {
     const { server, path, keep, settings } = this.#given;
     const query = new URLSearchParams({
+      ...this.#selection(),
       limit: String(settings.pageItems),
       ...(next === "" ? {} : { continue: next }),
     });
@@ -194,6 +200,7 @@ export class MetadataWatch {
   async #follow(opened: () => void): Promise<void> {
     const { server, path, settings } = this.#given;
     const query = new URLSearchParams({
+      ...this.#selection(),
       watch: "true",
       allowWatchBookmarks: "true",
       resourceVersion: this.#version ?? "",
@@ -227,10 +234,15 @@ export class MetadataWatch {
 
   #apply(line: string): void {
     const event = readEvent(line, this.#given.keep);
-    if (event.type === "set") this.#items.set(event.item.name, event.item);
-    if (event.type === "deleted") this.#items.delete(event.item.name);
+    if (event.type === "set") this.#items.set(event.item);
+    if (event.type === "deleted") this.#items.delete(event.item);
     if (this.#items.size > this.#given.settings.items) throw new KubeError("TooLarge", "too many objects");
     this.#version = event.resourceVersion;
+  }
+
+  #selection(): { readonly labelSelector?: string } {
+    const { labelSelector } = this.#given;
+    return labelSelector === undefined ? {} : { labelSelector };
   }
 }
 

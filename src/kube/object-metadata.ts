@@ -5,6 +5,11 @@ import { KubeError } from "./error.ts";
 /** What is kept of an object's metadata. */
 export interface ObjectMetadata {
   readonly name: string;
+  /** "" for an object of the whole cluster. */
+  readonly namespace: string;
+  readonly resourceVersion: string;
+  /** UID of the controlling owner; "" for an object without one. */
+  readonly owner: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Only those that were asked for. */
   readonly annotations: Readonly<Record<string, string>>;
@@ -44,9 +49,13 @@ export function readPage(value: unknown, keep: KeepAnnotation): MetadataPage {
 
 /** @throws KubeError Malformed */
 export function readObject(value: unknown, keep: KeepAnnotation): ObjectMetadata {
-  const { name, labels, annotations } = members(members(value, "an object").metadata, "an object's metadata");
+  const metadata = members(members(value, "an object").metadata, "an object's metadata");
+  const { name, namespace, resourceVersion, ownerReferences, labels, annotations } = metadata;
   return {
     name: text(name, "an object's name"),
+    namespace: text(namespace ?? "", "an object's namespace"),
+    resourceVersion: text(resourceVersion ?? "", "an object's resourceVersion"),
+    owner: controller(ownerReferences),
     labels: strings(labels, () => true),
     annotations: strings(annotations, keep),
   };
@@ -79,11 +88,21 @@ export function readEvent(line: string, keep: KeepAnnotation): MetadataEvent {
 
 type Members = Readonly<Record<string, unknown>> & {
   readonly [member in "kind" | "metadata" | "items" | "continue" | "resourceVersion" | "type" | "object"]?: unknown;
-} & { readonly [member in "name" | "labels" | "annotations"]?: unknown };
+} & {
+  readonly [member in "name" | "namespace" | "labels" | "annotations"]?: unknown;
+} & { readonly [member in "ownerReferences" | "controller" | "uid"]?: unknown };
 
 function members(value: unknown, what: string): Members {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw malformed(`${what} is no object`);
   return value as Members;
+}
+
+/** The API server lets one owner at most be the controlling one. */
+function controller(owners: unknown): string {
+  if (owners === undefined || owners === null) return "";
+  if (!Array.isArray(owners)) throw malformed("an object's owners are no array");
+  const controlling = owners.map(owner => members(owner, "an owner")).find(owner => owner.controller === true);
+  return controlling === undefined ? "" : text(controlling.uid, "an owner's UID");
 }
 
 function text(value: unknown, what: string): string {
