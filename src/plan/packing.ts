@@ -7,7 +7,7 @@ import { type PackedPlan, planToEnvironment } from "./transport.ts";
 export type PackPlan = (plan: Plan) => PackedPlan;
 
 /** Signs a plan for a namespace and an owner. @returns the signature as in signature.ts */
-export type SignPlan = (plan: SignedPlan) => string;
+export type SignPlan = (plan: SignedPlan, signer: PlanSigner) => string;
 
 /** Some hundred releases of ordinary size. */
 const PACKED: CacheBounds = { entries: 2_000, bytes: 8 * 1024 * 1024 };
@@ -25,15 +25,17 @@ export function planPacking(bounds: CacheBounds = PACKED): PackPlan {
 }
 
 /**
- * Signing that does the work for the pods of one owner with equal plans once. The key of what is remembered is all that
- * a signature is made over: none is ever given for another plan, namespace or owner. It belongs to one signer.
+ * Signing that does the work for the pods of one owner with equal plans once. The key of what is remembered is the
+ * signer's and all that a signature is made over: none is ever given for another plan, namespace or owner.
  */
-export function planSigning(signer: PlanSigner, bounds: CacheBounds = SIGNED): SignPlan {
-  const keyOf = ({ hash, namespace, owner }: SignedPlan) => JSON.stringify([hash, namespace, owner]);
-  return remembering<string, SignedPlan>(
+export function planSigning(bounds: CacheBounds = SIGNED): SignPlan {
+  type Signing = SignedPlan & { readonly signer: PlanSigner };
+  const keyOf = ({ signer, hash, namespace, owner }: Signing) => JSON.stringify([signer.keyId, hash, namespace, owner]);
+  const sign = remembering<string, Signing>(
     bounds,
     keyOf,
     signature => [signature],
-    plan => signPlan(plan, signer),
+    signing => signPlan(signing, signing.signer),
   );
+  return ({ hash, namespace, owner }, signer) => sign({ hash, namespace, owner, signer });
 }
