@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { editBootstrap } from "../../src/envoy/bootstrap.ts";
 import { type FilterFile, filterFile, filterVersion, modulePath } from "../../src/envoy/filter-file.ts";
+import { allowedCapabilities } from "../../src/wasm/capabilities.ts";
+import { noopModule } from "../../src/wasm/noop-module.ts";
 import { envoyBinary } from "../environment/envoy.ts";
 import { freePorts } from "../environment/ports.ts";
 import { versions } from "../environment/versions.ts";
@@ -168,6 +170,34 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
         assert.equal((await get(url)).status, status);
       });
     }
+
+    it("lets requests pass through the module that stands in for one that can't be had", async () => {
+      const digest = sha256(noopModule);
+      await writeFile(modulePath(root, digest), noopModule);
+      const file = filter("in-last-01", { moduleSha256: digest, name: "noop" });
+      await put(file);
+      await eventually(async () => (await served()) === filterVersion(file));
+      assert.deepEqual(await get(url), { status: 200, body: "served" });
+    });
+
+    describe("whose host calls are restricted", () => {
+      const answer = async (name: string, calls: readonly string[]) => {
+        const allowed = allowedCapabilities(calls);
+        const file = filter("in-last-01", { moduleSha256: echo, config: "heard", name, allowedCapabilities: allowed });
+        await put(file);
+        await eventually(async () => (await served()) === filterVersion(file));
+        return get(url);
+      };
+
+      it("works where all that it calls are allowed: its callbacks need not be named", async () => {
+        const calls = ["proxy_get_buffer_bytes", "proxy_send_local_response"];
+        assert.deepEqual(await answer("enough", calls), { status: 200, body: "heard" });
+      });
+
+      it("gets nothing from a call that is not allowed", async () => {
+        assert.deepEqual(await answer("deaf", ["proxy_send_local_response"]), { status: 200, body: "" });
+      });
+    });
 
     const texts: Readonly<Record<string, string>> = {
       "words that YAML takes for something else": "on",

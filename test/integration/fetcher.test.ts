@@ -15,6 +15,7 @@ import { pushModule } from "../../src/oci/push-module.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import type { Plan, PlanFilter } from "../../src/plan/plan.ts";
 import { planToEnvironment } from "../../src/plan/transport.ts";
+import { noopModule } from "../../src/wasm/noop-module.ts";
 import { exampleManifest } from "../environment/example.ts";
 import { type Registry, startRegistry } from "../environment/registry/registry.ts";
 import { MAIN } from "../environment/webhook-process.ts";
@@ -226,6 +227,61 @@ describe("fetcher", () => {
       const { exitCode } = await run(plan([good, bad]));
       assert.equal(exitCode, 4);
       assert.deepEqual(await files("filters"), []);
+    });
+  });
+
+  describe("a filter that may be left out", () => {
+    const noop = createHash("sha256").update(noopModule).digest("hex");
+    const open = (filter: PlanFilter): PlanFilter => ({ ...filter, onFailure: "open" });
+
+    it("is taken by a module that does nothing where its own can't be had, loudly", async () => {
+      const filter = open(await push());
+      registry.corrupt(filter.digest, bytes => Buffer.concat([bytes, Buffer.from(" ")]));
+      const { exitCode, log, lastLine } = await run(plan([filter]));
+      assert.equal(exitCode, 0, log);
+      assert.match(log, /^wasmount-fetch: FILTER headers DOES NOTHING, on-failure is open: /m);
+      assert.match(lastLine, /^wasmount-fetch: Open: does nothing: headers \(/);
+      assert.deepEqual(await files("modules"), [`${noop}.wasm`]);
+      const { resources } = parse(await readFile(join(root, "filters/in-last-01.yaml"), "utf8"));
+      assert.equal(
+        resources[0].typed_config.config.vm_config.code.local.filename,
+        join(root, "modules", `${noop}.wasm`),
+      );
+    });
+
+    it("is its own again in the next run that can have it", async () => {
+      const filter = open(await push());
+      registry.corrupt(filter.digest, bytes => Buffer.concat([bytes, Buffer.from(" ")]));
+      await run(plan([filter]));
+      const again = await push();
+      assert.equal(again.digest, filter.digest);
+      registry.corrupt(filter.digest, bytes => bytes);
+      const { exitCode, lastLine } = await run(plan([filter]));
+      assert.equal(exitCode, 0);
+      assert.match(lastLine, /^wasmount-fetch: done: /);
+      const { resources } = parse(await readFile(join(root, "filters/in-last-01.yaml"), "utf8"));
+      const sha256 = createHash("sha256").update(MODULE).digest("hex");
+      assert.ok(resources[0].typed_config.config.vm_config.code.local.filename.includes(sha256));
+    });
+
+    it("says nothing of failures that did not happen", async () => {
+      const { exitCode, log } = await run(plan([open(await push())]));
+      assert.equal(exitCode, 0);
+      assert.doesNotMatch(log, /NOTHING|Open/);
+    });
+
+    it("takes nobody with it who must not be left out", async () => {
+      const optional = open(await push());
+      const needed = { ...(await push({ layout: "solo-oci" }, "filters/bad")), name: "bad", slot: "in-last-02" };
+      registry.corrupt(needed.digest, bytes => Buffer.concat([bytes, Buffer.from(" ")]));
+      assert.equal((await run(plan([optional, needed]))).exitCode, 4);
+    });
+
+    it("takes nobody with it who shares its module and must not be left out", async () => {
+      const optional = open(await push());
+      const shared = { ...optional, onFailure: "block", name: "block", slot: "in-last-02" } as const;
+      registry.corrupt(optional.digest, bytes => Buffer.concat([bytes, Buffer.from(" ")]));
+      assert.equal((await run(plan([optional, shared]))).exitCode, 4);
     });
   });
 
