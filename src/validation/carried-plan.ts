@@ -27,6 +27,11 @@ export interface CarriageRules {
   readonly allowedEnvironment: readonly string[];
 }
 
+interface Variable {
+  readonly name: string;
+  readonly value: string | undefined;
+}
+
 const PART = /^WASMOUNT_PLAN_(0|[1-9]\d{0,2})$/;
 const HASH = "WASMOUNT_PLAN_SHA256";
 /** Base64, hex and base64url. Without "$", of which the kubelet would make something else than was checked here. */
@@ -44,12 +49,12 @@ export function readCarriedPlan(
   rules: CarriageRules,
 ): OrRefusal<CarriedPlan> {
   const environment = new Map<string, string>();
-  for (const [index, variable] of (fetcher.env ?? []).entries()) {
+  for (const [index, variable] of variablesOf(fetcher).entries()) {
     const { name, value } = variable;
     if (environment.has(name)) return altered(`env[${index}] sets ${name} again`);
     if (rules.allowedEnvironment.includes(name) && !NEVER.test(name)) continue;
     if (!isOurs(name, rules.keys)) return altered(`env[${index}] sets ${name}`);
-    if (variable.valueFrom !== undefined || value === undefined || !VALUE.test(value)) {
+    if (Object.keys(variable).length > 2 || value === undefined || !VALUE.test(value)) {
       return altered(`the value of ${name} in env[${index}] is none that wasmount writes`);
     }
     environment.set(name, value);
@@ -59,6 +64,15 @@ export function readCarriedPlan(
   const stray = parts.find(name => Number(PART.exec(name)?.[1]) >= parts.length);
   if (stray !== undefined) return altered(`env sets ${stray}, and not all parts before it`);
   return verified(Object.fromEntries(environment), subject, rules.keys);
+}
+
+/** Nothing has checked their types yet. */
+function variablesOf({ env }: Container): readonly Variable[] {
+  const variables: readonly unknown[] = Array.isArray(env) ? env : [];
+  return variables.map(variable => {
+    const { name, value, ...rest } = (variable ?? {}) as Readonly<Record<string, unknown>>;
+    return { ...rest, name: String(name), value: typeof value === "string" ? value : undefined };
+  });
 }
 
 function verified(
