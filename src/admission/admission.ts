@@ -7,13 +7,13 @@ import type { Reference } from "../oci/reference.ts";
 import type { ResolvedTag } from "../oci/tag-resolver.ts";
 import { podPatch } from "../patch/pod-patch.ts";
 import { PlanError } from "../plan/error.ts";
+import type { PackPlan } from "../plan/packing.ts";
 import { PLAN_SCHEMA, type Plan, type PlanFilter } from "../plan/plan.ts";
-import { type PlanKeys, type PlanSigner, signPlan } from "../plan/signature.ts";
-import { planToEnvironment, SIGNATURE } from "../plan/transport.ts";
+import type { PlanKeys, SignedPlan } from "../plan/signature.ts";
+import { type PackedPlan, SIGNATURE } from "../plan/transport.ts";
 import type { Decision } from "./decision.ts";
 import { readEligibility } from "./eligibility.ts";
 import { fetcherContainer, podVolumes } from "./fetcher-container.ts";
-import { fetcherResources } from "./fetcher-resources.ts";
 import { type FilterReference, planFilters, readReferences } from "./filter-references.ts";
 import type { FilterSettings } from "./filter-settings.ts";
 import { INJECTED, PLAN, PREFIX, STATUS } from "./key.ts";
@@ -21,12 +21,14 @@ import { pullSecrets } from "./pull-secrets.ts";
 import { refuseForeign, refuseMounts } from "./reserved.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { isLocked } from "./switch.ts";
+import { type Terms, termsOf } from "./terms.ts";
 
 /** What the operator decided, as far as admission depends on it. */
 export interface AdmissionConfig
   extends Pick<Config, "fetcher" | "volume" | "envoy" | "reference" | "registries" | "failure" | "proxy" | "limits"> {
+  readonly pack: PackPlan;
   /** Signs plans; null leaves them unsigned. */
-  readonly signer: PlanSigner | null;
+  readonly sign: ((plan: SignedPlan) => string) | null;
   /** Whose signatures count. */
   readonly keys: PlanKeys;
 }
@@ -52,7 +54,9 @@ export async function admit(
       reference.digest === null ? resolveTag(reference) : { digest: reference.digest },
     ),
   );
-  return conclude(pod, namespace, dataPlane, config, prepared, digests);
+  const terms = termsOf(config, prepared.settings, namespace);
+  if (isRefusal(terms)) return denied(terms);
+  return conclude(pod, namespace, dataPlane, config, prepared, digests, terms);
 }
 
 /** A pod that wants filters, and all that can be known before any registry is asked. */
@@ -92,17 +96,16 @@ export function conclude(
   config: AdmissionConfig,
   { settings, references, proxy }: Prepared,
   digests: readonly ResolvedTag[],
+  terms: Terms,
 ): Decision {
-  const root = config.volume.mountPath;
+  const { root } = terms;
   const filters = planFilters(references, digests);
   if (isRefusal(filters)) return denied(filters);
   const attachment = dataPlane.attach(pod, proxy, settings, root);
   if (isRefusal(attachment)) return denied(attachment);
-  const resources = fetcherResources(config.fetcher, settings.resources, namespace.limits ?? []);
-  if (isRefusal(resources)) return denied(resources);
   const mounts = [{ name: VOLUME_NAME, mountPath: root, readOnly: true }, ...attachment.proxy.mounts];
   const secrets = pullSecrets(pod, settings.pullSecret, root);
-  const volumes = [...podVolumes(config.volume.sizeLimit), ...(secrets ? [secrets.volume] : [])];
+  const volumes = [...podVolumes(terms.fetcher.volumeSize), ...(secrets ? [secrets.volume] : [])];
   const reserved =
     refuseMounts(pod, { container: proxy.container, mounts }) ??
     (isLocked(namespace) ? refuseForeign(pod, namespace, config.keys) : null);
@@ -111,27 +114,24 @@ export function conclude(
     schema: PLAN_SCHEMA,
     namespace: namespace.name,
     dataPlane: dataPlane.name,
-    envoyVersion: proxy.envoyVersion ?? config.envoy.version,
+    envoyVersion: proxy.envoyVersion ?? terms.envoyVersion,
     root,
     filters,
     bootstrap: attachment.bootstrap,
-    limits: {
-      moduleBytes: config.limits.moduleBytes,
-      manifestBytes: config.limits.manifestBytes,
-      deadlineMs: config.limits.fetchSeconds * 1000,
-    },
-    registries: config.registries,
+    limits: terms.limits,
+    registries: terms.registries,
     pullSecrets: secrets?.plan ?? null,
+    fetcher: terms.fetcher,
   };
-  const packed = pack(plan);
+  const packed = pack(plan, config.pack);
   if (isRefusal(packed)) return denied(packed);
   const { hash } = packed;
   const signed = { hash, namespace: namespace.name, owner: controllerOf(pod.metadata) };
-  const environment = config.signer
-    ? [...packed.variables, { name: SIGNATURE, value: signPlan(signed, config.signer) }]
+  const environment = config.sign
+    ? [...packed.variables, { name: SIGNATURE, value: config.sign(signed) }]
     : packed.variables;
   const fetcher = fetcherContainer(
-    { ...config.fetcher, resources },
+    terms.fetcher,
     proxy,
     root,
     environment,
@@ -202,9 +202,9 @@ function earlierFetcher(pod: Pod): Container | null {
   return pod.spec.initContainers?.find(({ name }) => name === FETCHER_NAME) ?? null;
 }
 
-function pack(plan: Plan): OrRefusal<ReturnType<typeof planToEnvironment>> {
+function pack(plan: Plan, packPlan: PackPlan): OrRefusal<PackedPlan> {
   try {
-    return planToEnvironment(plan);
+    return packPlan(plan);
   } catch (error) {
     if (error instanceof PlanError) return refuse("PlanTooLarge", error.message);
     throw error;

@@ -1,6 +1,6 @@
-import type { Config } from "../config/config.ts";
 import { FETCHER_NAME, type ProxyContainer, TOKEN_VOLUME_NAME, VOLUME_NAME } from "../dataplanes/data-plane.ts";
 import type { Container, ResourceRequirements, Volume, VolumeMount } from "../kube/pod.ts";
+import type { PlanFetcher } from "../plan/plan.ts";
 import type { EnvironmentVariable } from "../plan/transport.ts";
 
 /** Where the API server mounts a ServiceAccount's token into every container that has no mount there. */
@@ -12,7 +12,7 @@ const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
  * @param earlier the fetcher of an earlier pass, whose resources a LimitRange may have added to since
  */
 export function fetcherContainer(
-  settings: Pick<Config["fetcher"], "image" | "imagePullPolicy" | "resources">,
+  settings: PlanFetcher,
   proxy: ProxyContainer,
   root: string,
   plan: readonly EnvironmentVariable[],

@@ -27,6 +27,10 @@ export interface Config {
     /** PEM files of further keys whose signatures count, while keys are rotated. */
     readonly verificationKeyFiles: readonly string[];
   };
+  readonly pins: {
+    /** Where records of the digests that tags were pinned to are kept: the operator's own namespace. */
+    readonly namespace: string;
+  };
   readonly reference: { readonly requireDigest: boolean };
   readonly registries: readonly { readonly host: string; readonly plainHttp: boolean }[];
   readonly failure: {

@@ -84,6 +84,14 @@ export const configSchema = {
         ["host"],
       ),
     },
+    pins: section({
+      namespace: {
+        type: "string",
+        pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        default: "wasmount-system",
+        description: "namespace of the records of what tags were pinned to: the operator's own",
+      },
+    }),
     failure: section({
       allowOpen: {
         type: "boolean",

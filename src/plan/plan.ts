@@ -1,5 +1,6 @@
 import type { Phase } from "../envoy/discovered-filter.ts";
 import type { RuntimeFailure } from "../envoy/filter-file.ts";
+import type { ResourceRequirements } from "../kube/pod.ts";
 
 /**
  * The plan: what the webhook decided for one pod and the fetcher executes. It carries everything the fetcher
@@ -26,6 +27,7 @@ export interface Plan {
   readonly registries: readonly PlanRegistry[];
   /** Where the pod's pull secrets are mounted; null where it has none. */
   readonly pullSecrets: PlanPullSecrets | null;
+  readonly fetcher: PlanFetcher;
 }
 
 export const PLAN_SCHEMA = 1;
@@ -33,6 +35,18 @@ export const PLAN_SCHEMA = 1;
 export type DataPlaneName = "envoy";
 
 export type OnFailure = "block" | "open";
+
+/**
+ * What the fetcher was given to run with. It reads none of this: with the plan it is signed, so that a replica of
+ * another release or configuration can tell, while one takes over from the other, that the fetcher is as it was made.
+ */
+export interface PlanFetcher {
+  readonly image: string;
+  readonly imagePullPolicy: "Always" | "IfNotPresent" | "Never";
+  readonly resources: ResourceRequirements;
+  /** The sizeLimit of the shared volume, a quantity. */
+  readonly volumeSize: string;
+}
 
 export interface PlanPullSecrets {
   /** Absolute path of the folder in the fetcher: the docker configuration of secret k is the file `<k>.json`. */

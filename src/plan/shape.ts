@@ -4,6 +4,7 @@ import {
   PLAN_SCHEMA,
   type Plan,
   type PlanBootstrap,
+  type PlanFetcher,
   type PlanFilter,
   type PlanLimits,
   type PlanPullSecrets,
@@ -37,6 +38,7 @@ export function readPlan(document: unknown): Plan {
       readRegistry(value, `registries[${index}]`),
     ),
     pullSecrets: plan["pullSecrets"] === null ? null : readPullSecrets(plan["pullSecrets"]),
+    fetcher: readFetcher(plan["fetcher"]),
   };
 }
 
@@ -63,6 +65,27 @@ function readFilter(value: unknown, path: string): PlanFilter {
       /^(closed|open|reload)$/,
       `${path}.runtimeFailure`,
     ) as PlanFilter["runtimeFailure"],
+  };
+}
+
+function readFetcher(value: unknown): PlanFetcher {
+  const fetcher = object(value, "fetcher");
+  const resources = object(fetcher["resources"], "fetcher.resources");
+  const amounts = (list: "requests" | "limits") => {
+    if (resources[list] === undefined) return {};
+    const entries = Object.entries(object(resources[list], `fetcher.resources.${list}`));
+    const read = entries.map(([name, amount]) => [name, text(amount, `fetcher.resources.${list}`)] as const);
+    return { [list]: Object.fromEntries(read) };
+  };
+  return {
+    image: text(fetcher["image"], "fetcher.image"),
+    imagePullPolicy: pattern(
+      fetcher["imagePullPolicy"],
+      /^(Always|IfNotPresent|Never)$/,
+      "fetcher.imagePullPolicy",
+    ) as PlanFetcher["imagePullPolicy"],
+    resources: { ...amounts("requests"), ...amounts("limits") },
+    volumeSize: text(fetcher["volumeSize"], "fetcher.volumeSize"),
   };
 }
 

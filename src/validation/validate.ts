@@ -1,6 +1,7 @@
 import { type AdmissionConfig, conclude, type Prepared, prepare } from "../admission/admission.ts";
 import type { Decision } from "../admission/decision.ts";
 import { INJECTED } from "../admission/key.ts";
+import { termsOf } from "../admission/terms.ts";
 import { type DataPlane, FETCHER_NAME } from "../dataplanes/data-plane.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
@@ -12,25 +13,28 @@ import { refuseDifferences } from "./convergence.ts";
 import { refuseSharedProcesses } from "./processes.ts";
 
 /** What the operator decided, as far as it can be seen in a pod. Keys are for verifying only: nothing is signed here. */
-export interface ValidationConfig extends Omit<AdmissionConfig, "signer" | "keys">, CarriageRules {}
+export interface ValidationConfig extends Omit<AdmissionConfig, "sign" | "keys">, CarriageRules {}
 
 /**
  * Decides about a pod as it will be stored, after every mutating webhook: it is what wasmount made of it, or it must not
  * be filtered at all. Nothing is asked of registries: tags stay with the digests that the signed plan pins.
  *
- * The measure is admission itself. With the digests of the plan that the pod carries, another pass must find nothing to
+ * The measure is admission itself, on the terms of the plan where that is signed: another replica, of another release
+ * or configuration, may have made it a moment ago. With the digests of the plan that the pod carries, another pass must find nothing to
  * change; what such a pass can't see (a forged plan, processes in sight of each other) is checked beside it. The API
  * server has validated the pod by now, so that names of containers and volumes are unique.
  */
 export function validatePod(pod: Pod, namespace: Namespace, dataPlane: DataPlane, config: ValidationConfig): Decision {
-  const mutation: AdmissionConfig = { ...config, signer: null, keys: config.keys ?? new Map() };
+  const mutation: AdmissionConfig = { ...config, sign: null, keys: config.keys ?? new Map() };
   const prepared = prepare(pod, namespace, dataPlane, mutation);
   if ("outcome" in prepared) return unprepared(prepared, pod, namespace, config);
   const carried = carriedPlan(pod, namespace, config);
   if (isRefusal(carried)) return denied(carried);
   const digests = pinnedDigests(prepared, carried.plan);
   if (isRefusal(digests)) return denied(digests);
-  const wanted = conclude(pod, namespace, dataPlane, mutation, prepared, digests);
+  const terms = config.keys === null ? termsOf(config, prepared.settings, namespace) : carried.plan;
+  if (isRefusal(terms)) return denied(terms);
+  const wanted = conclude(pod, namespace, dataPlane, mutation, prepared, digests, terms);
   if (wanted.outcome !== "Injected") return mountedElsewhere(wanted);
   const refusal =
     refuseEphemeral(pod) ?? refuseSharedProcesses(pod, prepared.proxy) ?? refuseDifferences(pod, wanted, carried);

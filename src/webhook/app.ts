@@ -8,33 +8,20 @@ import { ReviewError } from "../admission/review-error.ts";
 import { messageOf } from "../error.ts";
 import type { Pod } from "../kube/pod.ts";
 import type { Observer } from "../observe/observer.ts";
+import type { Decide } from "./decide.ts";
 
 /** The API server sends old and new object of up to 3 MB each, and the review around them. */
 const BODY_LIMIT = "7mb";
 
-/** A pod that is being created. */
-export interface PodRequest {
-  readonly pod: Pod;
-  readonly namespace: string;
-  /** The webhook entry that was called. */
-  readonly entry: Entry;
-  readonly dryRun: boolean;
-}
-
-/** Decides about a pod. A rejection is an internal error. */
-export type Decide = (request: PodRequest) => Promise<Decision>;
-
 /** The admission endpoint: speaks HTTP and knows nothing of filters. */
-export function admissionApp(decides: Readonly<Partial<Record<Side, Decide>>>, observer: Observer): Express {
+export function admissionApp(decides: Readonly<Record<Side, Decide>>, observer: Observer): Express {
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
   const body = express.text({ type: "application/json", limit: BODY_LIMIT });
   for (const side of sides) {
-    const decide = decides[side];
-    if (decide === undefined) continue;
     for (const entry of entries) {
-      app.post(`/${side}/${entry}`, requireJson, body, review(side, entry, decide, observer));
+      app.post(`/${side}/${entry}`, requireJson, body, review(side, entry, decides[side], observer));
     }
   }
   app.use((_request, response) => {

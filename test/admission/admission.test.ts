@@ -9,8 +9,8 @@ import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import type { Namespace } from "../../src/kube/namespace.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
 import { podPlan } from "../../src/plan/pod-plan.ts";
-import { type PlanSigner, readPlanKeys, readSigner, verifyPlan } from "../../src/plan/signature.ts";
-import { planFromEnvironment } from "../../src/plan/transport.ts";
+import { type PlanSigner, readPlanKeys, readSigner, signPlan, verifyPlan } from "../../src/plan/signature.ts";
+import { planFromEnvironment, planToEnvironment } from "../../src/plan/transport.ts";
 import { digest, sampleNamespace, samplePod } from "./pods.ts";
 
 const operator: Config = parseConfig(
@@ -22,7 +22,7 @@ registries: [{host: "127.0.0.1:5000", plainHttp: true}]
   "wasmount.yaml",
 );
 
-const config: AdmissionConfig = { ...operator, signer: null, keys: new Map() };
+const config: AdmissionConfig = { ...operator, pack: planToEnvironment, sign: null, keys: new Map() };
 
 const unasked: ResolveTag = () => assert.fail("a registry was asked");
 
@@ -53,10 +53,12 @@ async function denied(reason: string, detail: RegExp, decision: Promise<Decision
   assert.match(result.detail, detail);
 }
 
-function newKeys(): Pick<AdmissionConfig, "signer" | "keys"> & { readonly signer: PlanSigner } {
+function newKeys(): { readonly signer: PlanSigner } & Pick<AdmissionConfig, "sign" | "keys"> {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const signer = readSigner(privateKey.export({ type: "pkcs8", format: "pem" }).toString());
   return {
-    signer: readSigner(privateKey.export({ type: "pkcs8", format: "pem" }).toString()),
+    signer,
+    sign: plan => signPlan(plan, signer),
     keys: readPlanKeys([publicKey.export({ type: "spki", format: "pem" }).toString()]),
   };
 }
@@ -122,8 +124,8 @@ describe("admission", () => {
   });
 
   describe("signed plans", () => {
-    const { signer, keys } = newKeys();
-    const signing = { ...config, signer, keys };
+    const { sign, keys } = newKeys();
+    const signing = { ...config, sign, keys };
     const owned = (uid: string): Pod => {
       const { metadata, spec } = samplePod();
       return { metadata: { ...metadata, ownerReferences: [{ uid: "other" }, { uid, controller: true }] }, spec };

@@ -42,8 +42,8 @@ export async function registerWebhook(
     await api.deleteMutatingWebhookConfiguration({ name }).catch(absent);
     await api.deleteValidatingWebhookConfiguration({ name }).catch(absent);
   };
-  const { mutating } = await readConfigurations();
-  for (const configuration of [mutating]) {
+  const { mutating, validating } = await readConfigurations();
+  for (const configuration of [mutating, validating]) {
     configuration.metadata = { name };
     for (const webhook of configuration.webhooks ?? []) {
       const path = webhook.clientConfig.service?.path ?? "";
@@ -59,6 +59,7 @@ export async function registerWebhook(
   }
   await remove();
   await api.createMutatingWebhookConfiguration({ body: mutating });
+  await api.createValidatingWebhookConfiguration({ body: validating });
   return remove;
 }
 

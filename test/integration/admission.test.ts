@@ -37,7 +37,11 @@ describe("admission by a real API server", function () {
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
       config: { fetcher: { image: "registry.example/wasmount:1" } },
     });
-    unregister = await registerWebhook(cluster.kubeConfig, { ...webhook, name: NAMESPACE, namespaces: [NAMESPACE, ELSEWHERE] });
+    unregister = await registerWebhook(cluster.kubeConfig, {
+      ...webhook,
+      name: NAMESPACE,
+      namespaces: [NAMESPACE, ELSEWHERE],
+    });
     const namespace = parse(await exampleManifest("namespace")) as Manifest;
     namespace.metadata.name = NAMESPACE;
     await kubectl.run(["delete", "namespace", NAMESPACE, "--ignore-not-found"]);

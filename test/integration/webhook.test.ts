@@ -9,7 +9,8 @@ import { createAuthority, issueServerCertificate } from "../../src/certs/authori
 import { createLogger } from "../../src/observe/log.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { observer } from "../../src/observe/observer.ts";
-import { admissionApp, type Decide } from "../../src/webhook/app.ts";
+import { admissionApp } from "../../src/webhook/app.ts";
+import type { Decide } from "../../src/webhook/decide.ts";
 import { startWebhook, type WebhookServer } from "../../src/webhook/server.ts";
 import { samplePod } from "../admission/pods.ts";
 
@@ -51,7 +52,7 @@ describe("webhook server", () => {
         tls: { certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key") },
       },
       admissionApp(
-        { mutate: request => decide(request) },
+        { mutate: request => decide(request), validate: request => decide(request) },
         observer(log, metrics, () => {}),
       ),
       () => ready,

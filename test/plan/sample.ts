@@ -28,5 +28,11 @@ export function samplePlan(filter: Partial<PlanFilter> = {}): Plan {
     limits: { moduleBytes: 1 << 26, manifestBytes: 1 << 22, deadlineMs: 120_000 },
     registries: [],
     pullSecrets: null,
+    fetcher: {
+      image: "registry.example/wasmount:1",
+      imagePullPolicy: "IfNotPresent",
+      resources: { requests: { cpu: "10m" }, limits: { memory: "256Mi" } },
+      volumeSize: "256Mi",
+    },
   };
 }

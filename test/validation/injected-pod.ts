@@ -6,7 +6,8 @@ import { parseConfig } from "../../src/config/load.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import type { Namespace } from "../../src/kube/namespace.ts";
 import type { Pod } from "../../src/kube/pod.ts";
-import { type PlanSigner, readPlanKeys, readSigner } from "../../src/plan/signature.ts";
+import { type PlanSigner, readPlanKeys, readSigner, signPlan } from "../../src/plan/signature.ts";
+import { planToEnvironment } from "../../src/plan/transport.ts";
 import type { ValidationConfig } from "../../src/validation/validate.ts";
 import { digest, sampleNamespace } from "../admission/pods.ts";
 
@@ -33,9 +34,19 @@ export function newKey(): { readonly signer: PlanSigner; readonly pem: string } 
 
 const key = newKey();
 
-export const signing: AdmissionConfig = { ...operator, signer: key.signer, keys: readPlanKeys([key.pem]) };
-export const unsigned: AdmissionConfig = { ...operator, signer: null, keys: new Map() };
-export const verifying: ValidationConfig = { ...operator, keys: signing.keys, allowedEnvironment: [] };
+export const signing: AdmissionConfig = {
+  ...operator,
+  pack: planToEnvironment,
+  sign: plan => signPlan(plan, key.signer),
+  keys: readPlanKeys([key.pem]),
+};
+export const unsigned: AdmissionConfig = { ...signing, sign: null, keys: new Map() };
+export const verifying: ValidationConfig = {
+  ...operator,
+  pack: planToEnvironment,
+  keys: signing.keys,
+  allowedEnvironment: [],
+};
 
 const toDigest: ResolveTag = async () => ({ digest: digest("d") });
 

@@ -1,0 +1,96 @@
+import { KubeConfig } from "@kubernetes/client-node";
+import { INJECTED, PREFIX } from "../admission/key.ts";
+import { messageOf } from "../error.ts";
+import { apiServer } from "../kube/api-server.ts";
+import { KubeError } from "../kube/error.ts";
+import { limitRangeCache } from "../kube/limit-range-cache.ts";
+import type { Namespace, NamespaceSource } from "../kube/namespace.ts";
+import { namespaceCache } from "../kube/namespace-cache.ts";
+import { podCache } from "../kube/pod-cache.ts";
+import type { Logger } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import type { TagResolver } from "../oci/tag-resolver.ts";
+import { collectRepeatedly } from "../pins/collecting.ts";
+import { PinCollector } from "../pins/pin-collector.ts";
+import { PinStore } from "../pins/pin-store.ts";
+import { PinnedTags } from "../pins/pinned-tags.ts";
+import type { ResolveFor } from "./decide.ts";
+
+/** What a webhook asks of the cluster that it serves. */
+export interface Cluster {
+  readonly namespaces: NamespaceSource;
+  readonly resolve: ResolveFor;
+}
+
+/** @throws KubeError BadKubeconfig */
+export function readKubeConfig(path: string | undefined): KubeConfig {
+  const kubeConfig = new KubeConfig();
+  try {
+    if (path) kubeConfig.loadFromFile(path);
+    else kubeConfig.loadFromDefault();
+  } catch (error) {
+    const which = path ? `--kubeconfig ${path}` : "the default kubeconfig";
+    throw new KubeError("BadKubeconfig", `can't use ${which}: ${messageOf(error)}`, { cause: error });
+  }
+  return kubeConfig;
+}
+
+/**
+ * Opens the caches, and begins to forget pins of owners that are gone.
+ * @param ownNamespace where the pins are kept
+ */
+export function openCluster(
+  kubeConfig: KubeConfig,
+  resolver: TagResolver,
+  ownNamespace: string,
+  log: Logger,
+  metrics: Metrics,
+): Cluster {
+  const namespaces = namespaceCache(kubeConfig, {
+    keep: key => key.startsWith(PREFIX),
+    interrupted: reason => metrics.interrupted("namespaces", reason),
+  });
+  const limits = limitRangeCache(kubeConfig, reason => metrics.interrupted("limitranges", reason));
+  const pods = podCache(kubeConfig, {
+    labelSelector: `${INJECTED}=true`,
+    interrupted: reason => metrics.interrupted("pods", reason),
+  });
+  metrics.watch("namespaces", namespaces);
+  metrics.watch("limitranges", limits);
+  metrics.watch("pods", pods);
+  const server = apiServer(kubeConfig);
+  const pins = new PinnedTags({ store: new PinStore(server, ownNamespace), resolver });
+  const collector = new PinCollector({
+    server,
+    namespace: ownNamespace,
+    isOwnerLive: pods.isOwnerLive,
+    now: () => Date.now(),
+  });
+  const ending = new AbortController();
+  const collecting = collectRepeatedly(
+    collector,
+    {
+      collected({ deleted, strange }) {
+        if (deleted > 0) log.info({ deleted }, "forgot the pinned tags of owners that are gone");
+        if (strange.length > 0) log.warn({ strange }, "labelled as pinned tags, but not ours");
+      },
+      failed: error => log.warn({ error: messageOf(error) }, "can't clear pinned tags away"),
+    },
+    Math.random,
+    ending.signal,
+  );
+  const withLimits = async (namespace: Namespace | null) =>
+    namespace && { ...namespace, limits: await limits.limitsOf(namespace.name) };
+  return {
+    namespaces: {
+      get: async name => withLimits(await namespaces.get(name)),
+      getNow: async name => withLimits(await namespaces.getNow(name)),
+      notReady: () => namespaces.notReady() ?? (limits.synced() ? null : "LimitRanges are not listed yet"),
+      async close() {
+        ending.abort();
+        await Promise.all([namespaces.close(), limits.close(), pods.close(), collecting]);
+      },
+    },
+    resolve: (reference, request) => pins.resolve(reference, request),
+  };
+}
