@@ -12,7 +12,10 @@ export interface CollectorSettings {
   readonly keptMs: number;
   readonly pageItems: number;
   readonly pageBytes: number;
-  /** What one run does at most; the next one goes on from there. A list's next page can be had for five minutes. */
+  /**
+   * What one run does at most; the next one goes on from there, or from the beginning where it comes later than the five
+   * minutes for which API servers can continue a list.
+   */
   readonly pagesPerRun: number;
   readonly deletionsPerRun: number;
   /** How long one call may take. */
@@ -23,8 +26,8 @@ export const COLLECTOR_SETTINGS: CollectorSettings = {
   keptMs: 3_600_000,
   pageItems: 100,
   pageBytes: 16 * 1024 * 1024,
-  pagesPerRun: 100,
-  deletionsPerRun: 1_000,
+  pagesPerRun: 1_000,
+  deletionsPerRun: 2_000,
   answerMs: 10_000,
 };
 
@@ -135,8 +138,9 @@ export class PinCollector {
         return readPage(await jsonOf(body, pageBytes), key => Object.values<string>(PIN_ANNOTATIONS).includes(key));
       });
     } catch (error) {
-      // Too late for the next page, or never a good place to go on from: the next run starts over.
+      const continued = this.#next !== "";
       this.#next = "";
+      if (continued && error instanceof KubeError && error.code === "Gone") return this.#page(signal);
       throw error;
     }
   }

@@ -1,10 +1,11 @@
-import type { ApiServer } from "../kube/api-server.ts";
+import type { ApiServer, Write } from "../kube/api-server.ts";
 import { jsonOf } from "../kube/body.ts";
 import { KubeError } from "../kube/error.ts";
 import { METADATA_LIST, readPage } from "../kube/object-metadata.ts";
 import { recordFromConfigMap, recordToConfigMap } from "./config-map.ts";
 import { PinError } from "./error.ts";
 import { PIN_LABELS, type PinOwner, type PinRecord, recordName, shardOf } from "./record.ts";
+import { Turns } from "./turns.ts";
 
 /** 64 pins of at most a KiB each, and their managed fields. */
 const RECORD_BYTES = 256 * 1024;
@@ -22,6 +23,8 @@ export class PinStore {
   readonly #server: ApiServer;
   readonly #namespace: string;
   readonly #perShard: number;
+  /** A shard is counted and added to by one at a time, or a burst of made-up owners would be counted as none. */
+  readonly #shards = new Turns();
 
   constructor(server: ApiServer, namespace: string, recordsPerShard: number = RECORDS_PER_SHARD) {
     this.#server = server;
@@ -51,18 +54,31 @@ export class PinStore {
    * @throws KubeError, PinError TooMany
    */
   async write(record: PinRecord, signal: AbortSignal): Promise<boolean> {
-    const create = record.version === null;
-    if (create) await this.#refuseTooMany(record.owner, signal);
-    const path = create ? this.#path : `${this.#path}/${recordName(record.owner)}`;
+    if (record.version !== null) return this.#replace(record, signal);
+    const { owner } = record;
+    return this.#shards.take(`${owner.namespace} ${shardOf(owner)}`, async () => {
+      await this.#refuseTooMany(owner, signal);
+      return this.#send({ method: "POST", path: this.#path, body: recordToConfigMap(record, this.#namespace) }, signal);
+    });
+  }
+
+  async #replace(record: PinRecord, signal: AbortSignal): Promise<boolean> {
+    const path = `${this.#path}/${recordName(record.owner)}`;
     try {
-      const body = recordToConfigMap(record, this.#namespace);
-      const method = create ? "POST" : "PUT";
-      await this.#server.write({ method, path: `${path}?fieldManager=wasmount`, body }, signal);
+      return await this.#send({ method: "PUT", path, body: recordToConfigMap(record, this.#namespace) }, signal);
+    } catch (error) {
+      // It was collected meanwhile.
+      if (error instanceof KubeError && error.code === "NotFound") return false;
+      throw error;
+    }
+  }
+
+  async #send(write: Write, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#server.write({ ...write, path: `${write.path}?fieldManager=wasmount` }, signal);
       return true;
     } catch (error) {
-      const code = error instanceof KubeError ? error.code : null;
-      // A record that is replaced may have been collected meanwhile. For one that is created, the namespace is missing.
-      if (code === "Conflict" || (code === "NotFound" && !create)) return false;
+      if (error instanceof KubeError && error.code === "Conflict") return false;
       throw error;
     }
   }
