@@ -27,5 +27,3 @@ export type Decision =
       /** What the operator's log may know and the pod's author may not. */
       readonly cause?: string;
     };
-
-export type Outcome = Decision["outcome"];

@@ -57,7 +57,7 @@ function audit(decision: Decision): Readonly<Record<string, string>> {
 
 /** A decision in words: the code, the reason's sentence, and what was found, fit for a terminal. */
 export function sentence({ reason, detail }: Pick<Decision, "reason" | "detail">): string {
-  return `wasmount: ${reason}: ${reasons[reason]}${detail === "" ? "" : ` ${capital(printable(detail))}.`}`;
+  return `wasmount: ${reason}: ${reasons[reason].sentence}${detail === "" ? "" : ` ${capital(printable(detail))}.`}`;
 }
 
 function capital(text: string): string {

@@ -1,0 +1,34 @@
+import { writeFile } from "node:fs/promises";
+import { type Outcome, type Reason, reasons } from "../src/decision/reason.ts";
+
+const outcomes: Readonly<Record<Outcome, string>> = {
+  Injected: "The pod gets the fetcher, and its proxy the filters.",
+  Deferred: "The pod is left as it is for now; another webhook changes it, and then wasmount is asked again.",
+  Verified: "The pod, as all webhooks have left it, is as wasmount made it.",
+  Skipped: "The pod is left as it is.",
+  Denied: "The pod is not created. The message says what was found, where, and what would be right.",
+};
+
+/** The page about reasons, from the list that the code uses. */
+export function reasonsPage(): string {
+  const sections = Object.entries(outcomes).map(([outcome, meaning]) => {
+    const rows = (Object.entries(reasons) as [Reason, (typeof reasons)[Reason]][])
+      .filter(([, reason]) => (reason.outcomes as readonly string[]).includes(outcome))
+      .map(([code, { sentence, remedy }]) => `| \`${code}\` | ${sentence} | ${remedy} |`);
+    return `## ${outcome}\n\n${meaning}\n\n| reason | means | what to do |\n|---|---|---|\n${rows.join("\n")}\n`;
+  });
+  return `<!-- Written by \`npm run docs\` from src/decision/reason.ts. -->
+# Reasons
+
+Every decision about a pod has an outcome and one reason of this list. They stand in the API server's answer (the message
+of a denial), in its audit log (\`decision\` and \`reason\` below the webhook's name), in the webhook's log
+(\`outcome\`, \`reason\`, and \`detail\` for what was found), in the metric
+\`wasmount_admission_decisions_total\`, and in the Event on the pod's controller, or its namespace where it has none.
+
+An internal error is no decision: the webhook answers HTTP 500, the API server follows \`failurePolicy\`, and
+\`wasmount_admission_failures_total\` counts it.
+
+${sections.join("\n")}`;
+}
+
+if (import.meta.main) await writeFile(new URL("reasons.md", import.meta.url), reasonsPage());
