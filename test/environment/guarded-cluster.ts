@@ -23,14 +23,24 @@ export interface GuardedCluster {
  * Makes the namespaces anew, then applies the guards.
  * @param run a DNS label that no other suite uses
  * @param namespaces made by {@link namespaceOf}; the first one has no switch
+ * @param images that the guards are told to be wasmount's
  */
-export async function openGuarded(run: string, namespaces: readonly Manifest[]): Promise<GuardedCluster> {
+export async function openGuarded(
+  run: string,
+  namespaces: readonly Manifest[],
+  images: readonly string[] = [],
+): Promise<GuardedCluster> {
   const kubectl = new Kubectl(await openCluster({ node: false, progress: line => console.log(`      ${line}`) }));
   const names: string[] = namespaces.map(({ metadata }) => metadata.name);
   await kubectl.run(["delete", "namespace", ...names, "--ignore-not-found"]);
   await kubectl.apply(...namespaces);
   for (const name of names) await serviceAccount(kubectl, name);
-  const { policies, remove } = await applyGuards(kubectl, { label: LABEL, value: run, namespace: names[0] ?? run });
+  const { policies, remove } = await applyGuards(kubectl, {
+    label: LABEL,
+    value: run,
+    namespace: names[0] ?? run,
+    images,
+  });
   return {
     kubectl,
     policies,

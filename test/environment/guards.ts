@@ -13,18 +13,22 @@ export interface GuardedPlace {
   readonly label: string;
   readonly value: string;
   readonly namespace: string;
+  /** The images that the policies are told to be wasmount's; none leaves it open, as the manifests do. */
+  readonly images?: readonly string[];
 }
 
 /**
  * The guards as they ship, but under names of their own and only for namespaces with the label: a cluster's other users
  * notice nothing.
  */
-async function guards({ label, value }: GuardedPlace): Promise<Manifest[]> {
+async function guards({ label, value, images }: GuardedPlace): Promise<Manifest[]> {
   const files = (await readdir(folder)).filter(name => name.endsWith(".yaml")).sort();
   const texts = await Promise.all(files.map(name => readFile(new URL(name, folder), "utf8")));
   const manifests = texts.flatMap(text => parseAllDocuments(text).map(document => document.toJS() as Manifest));
   for (const manifest of manifests) {
     manifest.metadata.name = `${value}-${manifest.metadata.name}`;
+    const known = manifest.spec.variables?.find(({ name }: Manifest) => name === "images");
+    if (known) known.expression = JSON.stringify(images ?? []);
     if (manifest.kind !== BINDING) continue;
     manifest.spec.policyName = `${value}-${manifest.spec.policyName}`;
     manifest.spec.matchResources = { namespaceSelector: { matchLabels: { [label]: value } } };
