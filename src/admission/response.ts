@@ -57,9 +57,10 @@ function audit(decision: Decision): Readonly<Record<string, string>> {
 
 /** A decision in words: the code, the reason's sentence, and what was found, fit for a terminal. */
 export function sentence({ reason, detail }: Pick<Decision, "reason" | "detail">): string {
-  return `wasmount: ${reason}: ${reasons[reason].sentence}${detail === "" ? "" : ` ${capital(printable(detail))}.`}`;
+  return `wasmount: ${reason}: ${reasons[reason].sentence}${detail === "" ? "" : ` ${asSentence(printable(detail))}`}`;
 }
 
-function capital(text: string): string {
-  return (text.charAt(0).toUpperCase() + text.slice(1)).replace(/[.?]$/, match => (match === "?" ? "?" : ""));
+function asSentence(text: string): string {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.?]$/.test(capital) ? capital : `${capital}.`;
 }

@@ -7,7 +7,7 @@ describe("answer to a review", () => {
       sentence({ reason: "BadValue", detail: "annotation a is b." }),
       "wasmount: BadValue: An annotation's value is not one that its key allows. Annotation a is b.",
     );
-    assert.match(sentence({ reason: "UnknownKey", detail: "did you mean x?" }), /Did you mean x\?\.$/);
+    assert.match(sentence({ reason: "UnknownKey", detail: "did you mean x?" }), /Did you mean x\?$/);
     assert.match(sentence({ reason: "OptedOut", detail: "" }), /inject=false\.$/);
   });
 

@@ -1,0 +1,79 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { applyPatch } from "rfc6902";
+import { parse } from "yaml";
+import { type AdmissionConfig, admit } from "../../src/admission/admission.ts";
+import type { Decision } from "../../src/admission/decision.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
+import type { Namespace } from "../../src/kube/namespace.ts";
+import type { Pod } from "../../src/kube/pod.ts";
+import { planFromEnvironment, planToEnvironment } from "../../src/plan/transport.ts";
+
+const folder = new URL("../fixtures/admission/", import.meta.url);
+
+/** A pod and its namespace, with what its operator says beside the defaults. */
+export interface AdmissionFixture {
+  readonly name: string;
+  readonly pod: Pod;
+  readonly namespace: Namespace;
+  readonly operator: Readonly<Record<string, unknown>>;
+  readonly config: AdmissionConfig;
+}
+
+/** All fixtures, in test/fixtures/admission. */
+export function admissionFixtures(): AdmissionFixture[] {
+  const files = readdirSync(folder).filter(file => file.endsWith(".yaml"));
+  return files.sort().map(file => {
+    const text = readFileSync(new URL(file, folder), "utf8");
+    const { pod, namespace, config = {} } = parse(text, { merge: true });
+    return {
+      name: file.replace(/\.yaml$/, ""),
+      // Anchors stand for one object in several places, where a pod from an API server has several.
+      pod: JSON.parse(JSON.stringify(pod)),
+      namespace: { labels: {}, annotations: {}, ...namespace },
+      operator: config,
+      config: configOf(config),
+    };
+  });
+}
+
+function configOf(operator: object): AdmissionConfig {
+  const needed = {
+    tls: { certFile: "tls.crt", keyFile: "tls.key" },
+    fetcher: { image: "registry.example/wasmount:1" },
+  };
+  const config = parseConfig(JSON.stringify({ ...needed, ...operator }), "the fixture's config");
+  return { ...config, pack: planToEnvironment, sign: null, keys: new Map() };
+}
+
+/** Decides about a pod whose references are all by digest. */
+export function decideFixture(
+  { pod, namespace, config }: Pick<AdmissionFixture, "pod" | "namespace" | "config">,
+  instead: Pod = pod,
+): Promise<Decision> {
+  return admit(instead, namespace, envoyDataPlane, config, () => Promise.reject(new Error("a registry was asked")));
+}
+
+/** A pod as the API server has it once it has applied a decision's patch. @throws where an operation does not apply */
+export function patchedBy(pod: Pod, decision: Decision): Pod {
+  const copy = structuredClone(pod);
+  if (decision.outcome !== "Injected") return copy;
+  for (const problem of applyPatch(copy, structuredClone(decision.patch) as never)) if (problem !== null) throw problem;
+  return copy;
+}
+
+/** The same with the plan in words: how its bytes are compressed is not what a golden file is about. */
+export function readable(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(readable);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key, key === "env" ? readableEnv(member) : readable(member)]),
+  );
+}
+
+function readableEnv(env: readonly { readonly name: string; readonly value: string }[]): unknown {
+  const environment = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+  if (environment["WASMOUNT_PLAN_0"] === undefined) return env;
+  const { plan } = planFromEnvironment(environment);
+  return env.map(({ name, value }) => ({ name, value: name === "WASMOUNT_PLAN_0" ? plan : value }));
+}
