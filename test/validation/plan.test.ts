@@ -3,7 +3,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { planHash } from "../../src/plan/canonical.ts";
 import { signPlan } from "../../src/plan/signature.ts";
 import { digest, sampleNamespace, samplePod } from "../admission/pods.ts";
-import { assertDenied, owned, validate, variable } from "./attacks.ts";
+import { assertDenied, assertVerified, owned, validate, variable } from "./attacks.ts";
 import { injected, newKey, type RawPod, signing, unsigned, verifying } from "./injected-pod.ts";
 
 describe("validation of the plan", () => {
@@ -70,6 +70,7 @@ describe("validation of the plan", () => {
       assertDenied(validate(stolen), "PlanForged", /not one of key .* for owner uid-2 in namespace shop/);
       const elsewhere = await injected(samplePod(), sampleNamespace({ name: "other" }));
       assertDenied(validate(elsewhere), "PlanForged", /in namespace shop/);
+      assertVerified(validate(elsewhere, sampleNamespace({ name: "other" })));
     });
 
     it("of the same owner that this pod doesn't ask for", async () => {
@@ -129,6 +130,9 @@ describe("validation of the plan", () => {
       const claimed = structuredClone(pod);
       claimed.spec.initContainers = [];
       assertDenied(validate(claimed), "FetcherMissing", /no init container/);
+      const unmarked = structuredClone(pod);
+      unmarked.metadata.labels = {};
+      assertDenied(validate(unmarked), "PlanForged", /no annotation asks for a filter/);
       const bare = structuredClone(claimed);
       bare.metadata.labels = {};
       assert.equal(validate(bare).outcome, "Skipped");

@@ -90,6 +90,22 @@ describe("validation of the fetcher's surroundings", () => {
         "ProxyAltered",
         /spec\.containers\[1\]\.args/,
       ],
+      [
+        "reads a copy that the plan doesn't make",
+        pod => {
+          proxy(pod).args[1] = "/wasmount/bootstrap/etc/envoy/mine.yaml";
+        },
+        "PlanForged",
+        /about bootstrap\./,
+      ],
+      [
+        "reads another configuration through a copy of its own",
+        pod => {
+          proxy(pod).args[1] = "/wasmount/bootstrap/etc/envoy/other/../mine.yaml";
+        },
+        "ProxyAltered",
+        /spec\.containers\[1\]\.args/,
+      ],
       ["reads no configuration", pod => (proxy(pod).args = ["--version"]), "ProxyConfigUnknown", /without -c/],
       [
         "has a mount in the way",
