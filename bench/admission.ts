@@ -23,6 +23,7 @@ interface Options {
   readonly replicas: number;
   readonly path: string;
   readonly program?: string;
+  readonly profile?: string;
   readonly soak?: number | true;
   readonly json?: true;
 }
@@ -43,6 +44,7 @@ const program = new Command("bench:admission")
   .addOption(number("--replicas <n>", "pods of one controlling owner", 1, 1, MILLION))
   .addOption(new Option("--path <path>", "the admission endpoint").default("/mutate/namespace"))
   .addOption(new Option("--program <file>", "a bundle of wasmount to measure in place of this checkout's"))
+  .addOption(new Option("--profile <folder>", "write a CPU profile of each server there (it slows them)"))
   .addOption(
     new Option("--soak [count]", "send this many reviews (default 1000000) and show the memory after each 100000")
       .argParser(integer(1, 100 * MILLION))
@@ -82,8 +84,16 @@ async function main(options: Options): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "wasmount-bench-"));
   try {
     progress("starting both servers");
-    const measured = options.program === undefined ? null : resolve(options.program);
-    const servers = await startServers({ folder, core: cores?.server, program: measured, path, variety });
+    const [program, profile] = [options.program, options.profile].map(given => (given ? resolve(given) : null));
+    const core = cores?.server;
+    const servers = await startServers({
+      folder,
+      core,
+      program: program ?? null,
+      profile: profile ?? null,
+      path,
+      variety,
+    });
     try {
       const bench = new Bench({ vegeta, core: cores?.load, caFile: servers.caFile, folder, variety });
       if (options.soak !== undefined) await runSoak(bench, servers, options);

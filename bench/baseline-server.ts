@@ -40,3 +40,5 @@ server.listen(0, "127.0.0.1", () => {
     process.stdout.write(`${JSON.stringify({ port, plainPort })}\n`);
   });
 });
+// An orderly end: only then Node writes a profile.
+process.once("SIGTERM", () => process.exit());

@@ -16,6 +16,8 @@ export interface ServersOptions {
   readonly core: number | undefined;
   /** A bundle of wasmount; null bundles this checkout. */
   readonly program: string | null;
+  /** Folder for CPU profiles; null takes none. */
+  readonly profile: string | null;
   /** Path of the entry that is called. */
   readonly path: string;
   readonly variety: Variety;
@@ -30,7 +32,16 @@ export interface Servers {
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Starts `wasmount webhook` with signed plans and its default log level, and the baseline, both as bundles. */
-export async function startServers({ folder, core, program, path, variety }: ServersOptions): Promise<Servers> {
+export async function startServers({
+  folder,
+  core,
+  program,
+  profile,
+  path,
+  variety,
+}: ServersOptions): Promise<Servers> {
+  const profiling = (name: string) =>
+    profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${name}.cpuprofile`];
   const files = await writeFiles(folder);
   const wasmountFile = program ?? join(folder, "wasmount.mjs");
   const baselineFile = join(folder, "baseline.mjs");
@@ -38,7 +49,15 @@ export async function startServers({ folder, core, program, path, variety }: Ser
   await bundle(source("baseline-server.ts"), baselineFile);
   const wasmount = await startServer({
     name: "wasmount",
-    args: [wasmountFile, "webhook", "--config", files.config, "--namespace-file", files.namespaces],
+    args: [
+      ...profiling("wasmount"),
+      wasmountFile,
+      "webhook",
+      "--config",
+      files.config,
+      "--namespace-file",
+      files.namespaces,
+    ],
     path,
     logFile: join(folder, "wasmount.log"),
     core,
@@ -48,7 +67,7 @@ export async function startServers({ folder, core, program, path, variety }: Ser
     await writeFile(answerFile, await injection(wasmount.url, files.ca, variety));
     const baseline = await startServer({
       name: "bare express",
-      args: [baselineFile, files.certificate, files.key, answerFile],
+      args: [...profiling("baseline"), baselineFile, files.certificate, files.key, answerFile],
       path: "/mutate",
       logFile: join(folder, "baseline.log"),
       core,
