@@ -19,10 +19,11 @@ export interface ValidationConfig extends Omit<AdmissionConfig, "sign" | "keys">
  * Decides about a pod as it will be stored, after every mutating webhook: it is what wasmount made of it, or it must not
  * be filtered at all. Nothing is asked of registries: tags stay with the digests that the signed plan pins.
  *
- * The measure is admission itself, on the terms of the plan where that is signed: another replica, of another release
- * or configuration, may have made it a moment ago. With the digests of the plan that the pod carries, another pass must find nothing to
- * change; what such a pass can't see (a forged plan, processes in sight of each other) is checked beside it. The API
- * server has validated the pod by now, so that names of containers and volumes are unique.
+ * The measure is admission itself: with the digests of the plan that the pod carries, another pass must find nothing to
+ * change. It goes by the terms of that plan where it is signed, since another replica, of another release or
+ * configuration, may have made it a moment ago. What such a pass can't see (a forged plan, processes in sight of each
+ * other) is checked beside it. The API server has validated the pod by now, so that names of containers and volumes are
+ * unique.
  */
 export function validatePod(pod: Pod, namespace: Namespace, dataPlane: DataPlane, config: ValidationConfig): Decision {
   const mutation: AdmissionConfig = { ...config, sign: null, keys: config.keys ?? new Map() };
