@@ -44,19 +44,16 @@ export function recordToConfigMap({ owner, used, pins, version }: PinRecord, nam
  */
 export function recordFromConfigMap(value: unknown, owner: PinOwner, where: string): PinRecord {
   const { metadata, data } = membersOf(value, where, "it");
-  const { resourceVersion, labels, annotations } = membersOf(metadata, where, "its metadata");
-  const marks = { ...membersOf(labels ?? {}, where, "labels"), ...membersOf(annotations ?? {}, where, "annotations") };
-  const expected = {
-    [PIN_LABELS.record]: "true",
-    [PIN_LABELS.namespace]: owner.namespace,
-    [PIN_ANNOTATIONS.owner]: owner.id,
-  };
-  for (const [key, wanted] of Object.entries(expected)) {
-    if (marks[key] !== wanted)
-      throw new PinError("Foreign", `${where} is not the record of this owner: ${key} differs`);
-  }
+  const { resourceVersion, ...marks } = membersOf(metadata, where, "its metadata");
+  const labels = membersOf(marks.labels ?? {}, where, "labels");
+  const annotations = membersOf(marks.annotations ?? {}, where, "annotations");
+  const foreign =
+    (labels[PIN_LABELS.record] !== "true" && PIN_LABELS.record) ||
+    (labels[PIN_LABELS.namespace] !== owner.namespace && PIN_LABELS.namespace) ||
+    (annotations[PIN_ANNOTATIONS.owner] !== owner.id && PIN_ANNOTATIONS.owner);
+  if (foreign) throw new PinError("Foreign", `${where} is not the record of this owner: ${foreign} differs`);
   if (typeof resourceVersion !== "string" || resourceVersion === "") throw corrupt(where, "it has no resourceVersion");
-  const used = timeOf(marks[PIN_ANNOTATIONS.used]);
+  const used = timeOf(annotations[PIN_ANNOTATIONS.used]);
   if (used === null) throw corrupt(where, `${PIN_ANNOTATIONS.used} is no time`);
   const entries = Object.entries(membersOf(data ?? {}, where, "its data"));
   if (entries.length > PINS_PER_OWNER) throw corrupt(where, `it has more than ${PINS_PER_OWNER} pins`);

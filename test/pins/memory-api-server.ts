@@ -37,12 +37,11 @@ export class MemoryApiServer implements ApiServer {
   async write({ method, path, body }: Write, signal: AbortSignal): Promise<unknown> {
     await this.#called(`${method} ${path}`, signal);
     const name = new URL(path, "http://api").pathname.slice(COLLECTION.length + 1);
-    if (method === "DELETE") return this.#delete(name, body as { preconditions: { resourceVersion: string } });
+    if (method === "DELETE") return this.#delete(name, body as { preconditions?: { resourceVersion?: string } });
     const object = structuredClone(body) as ConfigMap;
     const before = this.objects.get(object.metadata.name);
     if (method === "POST" && before) throw new KubeError("Conflict", "HTTP 409: it exists");
-    if (method === "PUT" && object.metadata.resourceVersion !== this.existing(name).metadata.resourceVersion)
-      throw new KubeError("Conflict", "HTTP 409: another version");
+    if (method === "PUT") matched(this.existing(name), object.metadata.resourceVersion);
     this.put(object);
     return object;
   }
@@ -72,9 +71,8 @@ export class MemoryApiServer implements ApiServer {
     if (signal.aborted) throw new KubeError("Unreachable", String(signal.reason));
   }
 
-  #delete(name: string, { preconditions }: { preconditions: { resourceVersion: string } }): object {
-    if (this.existing(name).metadata.resourceVersion !== preconditions.resourceVersion)
-      throw new KubeError("Conflict", "HTTP 409: another version");
+  #delete(name: string, { preconditions }: { preconditions?: { resourceVersion?: string } }): object {
+    matched(this.existing(name), preconditions?.resourceVersion);
     this.objects.delete(name);
     return { kind: "Status" };
   }
@@ -91,4 +89,10 @@ export class MemoryApiServer implements ApiServer {
     const list = { kind: "PartialObjectMetadataList", metadata: { resourceVersion: "1", continue: next } };
     return { ...list, items: items.map(({ metadata }) => ({ metadata })) };
   }
+}
+
+/** Without a version a write means whichever there is. @throws KubeError Conflict */
+function matched({ metadata }: ConfigMap, version: string | undefined): void {
+  if (version !== undefined && version !== metadata.resourceVersion)
+    throw new KubeError("Conflict", "HTTP 409: another version");
 }

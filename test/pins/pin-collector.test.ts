@@ -158,6 +158,36 @@ describe("collection of pins", () => {
     assert.ok(Math.max(...counted) <= 5, counted.join());
   });
 
+  it("looks again at a page of which it could not delete all", async () => {
+    for (const owner of ["u1", "u2", "u3", "u4"]) await use(owner);
+    const collecting = collector({ deletionsPerRun: 3 });
+    await collecting.run(never);
+    now += HOUR + 1;
+    assert.deepEqual(await collecting.run(never), { seen: 4, deleted: 3, strange: [], complete: false });
+    assert.deepEqual(await collecting.run(never), { seen: 1, deleted: 1, strange: [], complete: true });
+  });
+
+  it("gives a new hour to an owner that was seen with pods, however a pass goes", async () => {
+    await use("u1");
+    await use("u2");
+    const [first, second] = ["u1", "u2"].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1)) as [string, string];
+    const collecting = collector({ pageItems: 1, pagesPerRun: 1 });
+    live.add(`shop/${second}`);
+    await collecting.run(never);
+    await collecting.run(never);
+    now += 2 * HOUR;
+    live.add(`shop/${first}`);
+    await collecting.run(never);
+    live.delete(`shop/${first}`);
+    api.disturb = call => {
+      if (!call.includes("continue=")) return;
+      api.disturb = () => {};
+      throw new KubeError("Gone", "HTTP 410");
+    };
+    assert.deepEqual(await collecting.run(never), { seen: 1, deleted: 0, strange: [], complete: false });
+    assert.equal(api.objects.size, 2);
+  });
+
   it("starts over where a list can't be continued any more", async () => {
     for (const owner of ["u1", "u2", "u3"]) await use(owner);
     const collecting = collector({ pageItems: 1, pagesPerRun: 2 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { KubeError } from "../../src/kube/error.ts";
 import { ownerIdOf } from "../../src/kube/owner-id.ts";
-import { parseReference } from "../../src/oci/reference.ts";
+import { parseReference, type Reference } from "../../src/oci/reference.ts";
 import { PIN_ANNOTATIONS, recordName } from "../../src/pins/record.ts";
 import { COLLECTION, type MemoryApiServer } from "./memory-api-server.ts";
 import { A, B, HOUR, pod, problemOf, Registry, Replicas, record, reference } from "./replicas.ts";
@@ -52,6 +52,38 @@ describe("pinned tags", () => {
     };
     assert.deepEqual(await slow.resolve(reference, pod), B);
     assert.deepEqual(await slow.resolve(reference, pod), B);
+  });
+
+  it("are what another replica pinned meanwhile, also where its clock is behind", async () => {
+    let raced = false;
+    api.disturb = async call => {
+      if (raced || !call.startsWith("POST ")) return;
+      raced = true;
+      const behind = new Replicas(api);
+      behind.now -= HOUR;
+      await behind.start(new Registry(B)).resolve(reference, pod);
+    };
+    assert.deepEqual(await replicas.start(new Registry(A)).resolve(reference, pod), B);
+    assert.deepEqual(await replicas.start(new Registry(A)).resolve(reference, pod), B);
+  });
+
+  it("are all kept where replicas pin different tags of one owner at once", async () => {
+    const [one, two, three] = ["1", "2", "3"].map(tag => parseReference(`registry.example/a:${tag}`)) as [
+      Reference,
+      Reference,
+      Reference,
+    ];
+    await replicas.start(new Registry(A)).resolve(one, pod);
+    let raced = false;
+    api.disturb = async call => {
+      if (raced || !call.startsWith("PUT ")) return;
+      raced = true;
+      await replicas.start(new Registry(A)).resolve(two, pod);
+    };
+    await replicas.start(new Registry(A)).resolve(three, pod);
+    for (const each of [one, two, three]) {
+      assert.deepEqual(await replicas.start(new Registry(B)).resolve(each, pod), A);
+    }
   });
 
   it("are another owner's own, and another namespace's own", async () => {

@@ -4,7 +4,7 @@ import { parseReference } from "../../src/oci/reference.ts";
 import type { ResolvedTag } from "../../src/oci/tag-resolver.ts";
 import { PIN_ANNOTATIONS, pinKey } from "../../src/pins/record.ts";
 import type { ConfigMap, MemoryApiServer } from "./memory-api-server.ts";
-import { A, B, NAME, pod, problemOf, Registry, Replicas, record, reference, START } from "./replicas.ts";
+import { A, B, HOUR, NAME, pod, problemOf, Registry, Replicas, record, reference, START } from "./replicas.ts";
 
 describe("pinned tags that can't be had", () => {
   let replicas: Replicas;
@@ -153,6 +153,10 @@ describe("pinned tags that can't be had", () => {
     assert.equal(registry.asked.length, 64);
     assert.deepEqual(await replicas.start(new Registry(B)).resolve(parseReference("registry.example/a:63"), pod), A);
     assert.deepEqual(await pins.resolve(reference, { ...pod, owner: "u2" }), A);
+    const { data } = api.existing(record);
+    replicas.now += HOUR;
+    assert.deepEqual(await replicas.start(new Registry(B)).resolve(parseReference("registry.example/a:0"), pod), A);
+    assert.deepEqual(api.existing(record).data, data);
   });
 
   it("are kept for so many owners of a namespace, and for other namespaces all the same", async () => {

@@ -34,9 +34,13 @@ export class Registry {
 
 /** Replicas of the webhook beside one API server. */
 export class Replicas {
-  readonly api = new MemoryApiServer();
+  readonly api: MemoryApiServer;
   /** What every clock shows. */
   now = START;
+
+  constructor(api = new MemoryApiServer()) {
+    this.api = api;
+  }
 
   /** A replica that has just started. */
   start(registry: Registry, settings: Partial<PinSettings> = {}, perShard?: number): PinnedTags {
