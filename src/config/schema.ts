@@ -23,7 +23,12 @@ export const configSchema = {
   properties: {
     listen: section({
       address: { ...text("address that both servers listen on"), default: "0.0.0.0" },
-      port: integer(0, 65535, 8443, "port of the HTTPS server that the API server calls; 0 picks a free one"),
+      port: integer(
+        0,
+        65535,
+        10250,
+        "port of the HTTPS server that the API server calls (private clusters let it call this one); 0 picks a free one",
+      ),
       plainPort: integer(0, 65535, 8080, "port of /livez, /readyz and /metrics; 0 picks a free one"),
       drainSeconds: integer(0, 300, 5, "seconds between turning not ready and closing, on SIGTERM"),
     }),

@@ -20,7 +20,7 @@ function refusal(text: string): string {
 describe("operator configuration", () => {
   it("fills every default in", () => {
     const config = parseConfig(minimal, "wasmount.yaml");
-    assert.equal(config.listen.port, 8443);
+    assert.equal(config.listen.port, 10250);
     assert.equal(config.volume.mountPath, "/wasmount");
     assert.equal(config.limits.configBytes, 64 * 1024);
     assert.deepEqual(config.registries, []);

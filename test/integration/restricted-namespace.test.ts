@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readLimitRange } from "../../src/kube/limit-range.ts";
+import type { Namespace } from "../../src/kube/namespace.ts";
+import type { Pod } from "../../src/kube/pod.ts";
+import { type AdmissionFixture, admissionFixtures, decideFixture, patchedBy } from "../admission/fixtures.ts";
+import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
+import { Kubectl } from "../environment/kubectl.ts";
+import { makeNamespace } from "../environment/namespace.ts";
+import { registerWebhook } from "../environment/registration.ts";
+import { unavailable } from "../environment/requirement.ts";
+import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
+
+const PREFIX = "integration-restricted";
+/** Not another namespace for each: what they say is the same. */
+const SHARED = `${PREFIX}-shared`;
+
+const LIMIT_RANGE = {
+  apiVersion: "v1",
+  kind: "LimitRange",
+  metadata: { name: "bounds" },
+  spec: {
+    limits: [
+      {
+        type: "Container",
+        min: { cpu: "10m", memory: "16Mi" },
+        max: { cpu: "500m", memory: "128Mi" },
+        default: { cpu: "100m", memory: "64Mi" },
+        defaultRequest: { cpu: "10m", memory: "16Mi" },
+      },
+    ],
+  },
+};
+
+/** Pods whose containers don't all say what they take are refused, and pods that take more than this. */
+const QUOTA = {
+  apiVersion: "v1",
+  kind: "ResourceQuota",
+  metadata: { name: "quota" },
+  spec: {
+    hard: { "requests.cpu": "100m", "limits.cpu": "600m", "requests.memory": "256Mi", "limits.memory": "256Mi" },
+  },
+};
+
+describe("in a namespace with restricted Pod Security, a LimitRange and a ResourceQuota, the API server takes", function () {
+  this.timeout(15 * 60_000);
+  let folder: string;
+  let kubectl: Kubectl;
+  let webhook: WebhookProcess;
+  let unregister: () => Promise<void>;
+  const fixtures = admissionFixtures();
+  const names = new Set(fixtures.map(namespaceOf));
+
+  before(async function () {
+    const reason = await clusterUnavailable({ node: false });
+    if (reason !== null) unavailable(this, reason);
+    const cluster = await openCluster({ node: false, progress: line => console.log(`      ${line}`) });
+    kubectl = new Kubectl(cluster);
+    folder = await mkdtemp(join(tmpdir(), "wasmount-restricted-"));
+    for (const fixture of fixtures) {
+      const name = namespaceOf(fixture);
+      if (!names.delete(name)) continue;
+      const { labels, annotations } = fixture.namespace;
+      await makeNamespace(kubectl, name, {
+        labels: { ...labels, "pod-security.kubernetes.io/enforce": "restricted" },
+        annotations,
+      });
+      for (const limit of [LIMIT_RANGE, QUOTA]) {
+        await kubectl.apply({ ...limit, metadata: { ...limit.metadata, namespace: name } });
+      }
+    }
+    webhook = await startWebhookProcess({
+      folder,
+      namespaces: ["--kubeconfig", cluster.kubeconfigPath],
+      config: {
+        fetcher: { image: "registry.example/wasmount:1" },
+        ...Object.assign({}, ...fixtures.map(({ operator }) => operator)),
+      },
+    });
+    const namespaces = fixtures.map(namespaceOf);
+    unregister = await registerWebhook(cluster.kubeConfig, { ...webhook, name: PREFIX, namespaces });
+  });
+
+  after(async () => {
+    await unregister?.();
+    await webhook?.stop();
+    const namespaces = [...new Set(fixtures.map(namespaceOf))];
+    await kubectl?.run(["delete", "namespace", ...namespaces, "--ignore-not-found", "--wait=false"]);
+    if (folder) await rm(folder, { recursive: true, force: true });
+  });
+
+  for (const fixture of fixtures) {
+    it(`${fixture.name} as admission decides`, async () => {
+      const limits = readLimitRange(LIMIT_RANGE);
+      const namespace: Namespace = { ...fixture.namespace, name: namespaceOf(fixture), limits };
+      const decision = await decideFixture({ ...fixture, namespace });
+      const created = create(fixture, namespace.name);
+      if (decision.outcome === "Denied") {
+        await assert.rejects(created, new RegExp(`wasmount: ${decision.reason}: `));
+      } else if (decision.outcome === "Deferred") {
+        await assert.rejects(created, /wasmount: ProxyNeverCame: /);
+      } else {
+        assertHolds(await created, patchedBy(fixture.pod, decision), "pod");
+      }
+    });
+  }
+
+  async function create({ pod }: AdmissionFixture, namespace: string): Promise<Pod> {
+    const manifest = { apiVersion: "v1", kind: "Pod", ...pod, metadata: { ...pod.metadata, namespace } };
+    const text = await kubectl.run(["create", "--dry-run=server", "-f", "-", "-o", "json"], JSON.stringify(manifest));
+    return JSON.parse(text) as Pod;
+  }
+});
+
+function namespaceOf({ name, namespace }: AdmissionFixture): string {
+  const plain = JSON.stringify([namespace.labels, namespace.annotations]) === '[{"wasmount.dev/inject":"true"},{}]';
+  return plain ? SHARED : `${PREFIX}-${name}`;
+}
+
+/** The stored object has all that is expected, beside defaults and what the API server keeps for itself. */
+function assertHolds(stored: unknown, expected: unknown, path: string): void {
+  if (path === "pod.metadata.managedFields" || expected === null) return;
+  if (Array.isArray(expected) && Array.isArray(stored)) {
+    const kept = stored.filter(member => !String(member?.name).startsWith("kube-api-access-"));
+    assert.equal(kept.length, expected.length, path);
+    for (const [index, member] of expected.entries()) assertHolds(kept[index], member, `${path}[${index}]`);
+  } else if (Array.isArray(expected) && expected.length === 0) {
+    assert.equal(stored, undefined, path);
+  } else if (typeof expected === "object") {
+    for (const [key, member] of Object.entries(expected)) {
+      assertHolds((stored as Record<string, unknown> | undefined)?.[key], member, `${path}.${key}`);
+    }
+  } else {
+    assert.deepEqual(stored, expected, path);
+  }
+}
