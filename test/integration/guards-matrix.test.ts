@@ -40,6 +40,9 @@ const kinds: Readonly<Record<string, Change>> = {
   "windows by selector": pod => {
     pod.spec.nodeSelector = { "kubernetes.io/os": "windows" };
   },
+  "that names its proxy": pod => {
+    pod.metadata.annotations["wasmount.dev/proxy-container"] = "envoy";
+  },
   "linux by name, windows by selector": pod => {
     Object.assign(pod.spec, { os: { name: "linux" }, nodeSelector: { "kubernetes.io/os": "windows" } });
   },
