@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { type Outcome, type Reason, reasons } from "../src/decision/reason.ts";
+import { dashboard } from "./dashboard.ts";
 
 const outcomes: Readonly<Record<Outcome, string>> = {
   Injected: "The pod gets the fetcher, and its proxy the filters.",
@@ -10,7 +11,7 @@ const outcomes: Readonly<Record<Outcome, string>> = {
 };
 
 /** The page about reasons, from the list that the code uses. */
-export function reasonsPage(): string {
+function reasonsPage(): string {
   const sections = Object.entries(outcomes).map(([outcome, meaning]) => {
     const rows = (Object.entries(reasons) as [Reason, (typeof reasons)[Reason]][])
       .filter(([, reason]) => (reason.outcomes as readonly string[]).includes(outcome))
@@ -31,4 +32,12 @@ An internal error is no decision: the webhook answers HTTP 500, the API server f
 ${sections.join("\n")}`;
 }
 
-if (import.meta.main) await writeFile(new URL("reasons.md", import.meta.url), reasonsPage());
+/** What is written from the code, by path from the root of the repository. */
+export const generated: Readonly<Record<string, () => string>> = {
+  "docs/reasons.md": reasonsPage,
+  "manifests/grafana/webhook.json": () => `${JSON.stringify(dashboard(), null, 2)}\n`,
+};
+
+if (import.meta.main) {
+  for (const [path, text] of Object.entries(generated)) await writeFile(new URL(`../${path}`, import.meta.url), text());
+}

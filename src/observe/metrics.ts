@@ -22,6 +22,10 @@ export interface Metrics {
   watch(cache: CacheName, state: CacheState): void;
   /** A list or watch ended, for whatever reason, and is made anew. */
   interrupted(cache: CacheName, reason: Interruption): void;
+  /** Shows until when a certificate serves from now on. */
+  watchCertificate(expiry: () => Date): void;
+  /** An Event was not written. */
+  eventDropped(reason: string): void;
   /** The Prometheus text exposition, and its content type. */
   expose(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -82,6 +86,21 @@ export function createMetrics(): Metrics {
     labelNames: ["cache", "reason"] as const,
     registers: [registry],
   });
+  let certificateExpiry: (() => Date) | null = null;
+  new Gauge({
+    name: "wasmount_certificate_expiry_timestamp_seconds",
+    help: "When the serving certificate ends, in seconds since 1970.",
+    registers: [registry],
+    collect() {
+      if (certificateExpiry !== null) this.set(certificateExpiry().getTime() / 1000);
+    },
+  });
+  const droppedEvents = new Counter({
+    name: "wasmount_events_dropped_total",
+    help: "Events that were not written, by reason.",
+    labelNames: ["reason"] as const,
+    registers: [registry],
+  });
   return {
     decided(side, { outcome, reason }, seconds) {
       decisions.inc({ side, outcome, reason });
@@ -99,6 +118,12 @@ export function createMetrics(): Metrics {
     },
     interrupted(cache, reason) {
       interruptions.inc({ cache, reason });
+    },
+    watchCertificate(expiry) {
+      certificateExpiry = expiry;
+    },
+    eventDropped(reason) {
+      droppedEvents.inc({ reason });
     },
     async expose() {
       return { contentType: registry.contentType, text: await registry.metrics() };
