@@ -23,7 +23,10 @@ export function outputText(injected: readonly InjectedManifest[], output: Output
   if (output === "json" && !isWhole("json")) return { text: jsonDocument(oneObject(injected)), anew: [] };
   const texts = injected.map(({ manifest, values }) =>
     output === "yaml" && manifest.format === "json"
-      ? { text: values.map(value => documentText(value, { lineEnd: "\n", listIndent: 2 })).join("\n---\n"), anew: [] }
+      ? {
+          text: values.map(value => documentText(value, { lineEnd: "\n", listIndent: 2, json: false })).join("\n---\n"),
+          anew: [],
+        }
       : rewrite(manifest, values, origins),
   );
   const text = texts.length === 1 ? texts[0]?.text : joined(texts.map(file => file.text));

@@ -7,6 +7,8 @@ export interface Style {
   readonly lineEnd: string;
   /** How many columns the "-" of a list stands to the right of the list's key. */
   readonly listIndent: number;
+  /** The file is JSON, and has to stay it. */
+  readonly json: boolean;
 }
 
 /** Whether a value has lines of its own in YAML's block style. */
@@ -50,7 +52,8 @@ export interface FlowStyle {
 }
 
 /** A value in flow style: JSON, which YAML contains. */
-export function flowText(value: unknown, { indent, unit }: FlowStyle, lineEnd: string): string {
+export function flowText(value: unknown, { indent, unit }: FlowStyle, { lineEnd, json }: Style): string {
+  if (!json && !isBlock(value)) return scalarText(value);
   // JSON's strings hold no line breaks: all there are come from the indentation.
   if (unit !== null) return jsonText(value, unit).replaceAll("\n", lineEnd + indent);
   return jsonText(value, " ").replace(/\n */g, " ");

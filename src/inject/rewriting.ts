@@ -36,20 +36,20 @@ export function rewrite(manifest: Manifest, values: readonly unknown[], origins:
 
 /** Changes that keep the document's text, null where they don't give the value: anchors may stand in their way. */
 function editsOf(
-  { text }: Manifest,
+  manifest: Manifest,
   document: ManifestDocument,
   after: unknown,
   origins: Origins,
 ): readonly Splice[] | null {
   const contents = document.tree.contents as Tree | null;
   if (contents === null) return null;
-  const edits = textEdits(new SourceText(text, contents), contents, document.value, after, origins);
-  return isWritten(text, document, edits, after) ? edits : null;
+  const edits = textEdits(new SourceText(manifest, contents), contents, document.value, after, origins);
+  return isWritten(manifest.text, document, edits, after) ? edits : null;
 }
 
 function replacement(manifest: Manifest, document: ManifestDocument, after: unknown): readonly Splice[] {
   const contents = document.tree.contents as Tree | null;
-  const source = new SourceText(manifest.text, contents);
+  const source = new SourceText(manifest, contents);
   if (contents !== null) {
     const start = contents.range[0];
     const end = endOf(contents);

@@ -10,9 +10,10 @@ export class SourceText {
   readonly text: string;
   readonly style: Style;
 
-  constructor(text: string, tree: Node | null) {
+  constructor({ text, format }: { readonly text: string; readonly format: "yaml" | "json" }, tree: Node | null) {
     this.text = text;
-    this.style = { lineEnd: text.includes("\r\n") ? "\r\n" : "\n", listIndent: listIndentOf(tree, this) };
+    const lineEnd = text.includes("\r\n") ? "\r\n" : "\n";
+    this.style = { lineEnd, listIndent: listIndentOf(tree, this), json: format === "json" };
   }
 
   /** Offset at which the line begins that `offset` lies on. */

@@ -108,7 +108,7 @@ class Edits {
     if (first === undefined) return;
     if (list.flow) {
       const flow = this.#source.flowStyle(list, startOf(first));
-      const text = flowText(value, flow, this.#source.style.lineEnd);
+      const text = flowText(value, flow, this.#source.style);
       const comma = this.#comma(flow);
       if (before) this.#insert(endOf(before), comma + text);
       else this.#insert(startOf(first), text + comma);
@@ -138,9 +138,9 @@ class Edits {
     end: number | undefined,
     added: readonly (readonly [string, unknown])[],
   ): void {
-    const { lineEnd } = this.#source.style;
+    const { style } = this.#source;
     const flow = first ? this.#source.flowStyle(map, startOf(first)) : { indent: "", unit: null };
-    const members = added.map(([key, value]) => `${flowText(key, flow, lineEnd)}: ${flowText(value, flow, lineEnd)}`);
+    const members = added.map(([key, value]) => `${flowText(key, flow, style)}: ${flowText(value, flow, style)}`);
     if (end !== undefined) for (const member of members) this.#insert(end, this.#comma(flow) + member);
     else this.#replace(map.range[0], map.range[1], `{ ${members.join(", ")} }`);
   }
@@ -150,7 +150,7 @@ class Edits {
   }
 
   #replaceInFlow(node: Tree | null, behind: number | null, flow: FlowStyle, value: unknown): void {
-    const text = flowText(value, flow, this.#source.style.lineEnd);
+    const text = flowText(value, flow, this.#source.style);
     if (node && !isEmpty(node)) this.#replace(node.range[0], node.range[1], text);
     else if (behind !== null) this.#insert(behind, ` ${text}`);
   }
