@@ -6,7 +6,8 @@ import { PIN_ANNOTATIONS, recordName } from "../../src/pins/record.ts";
 import { COLLECTION, type MemoryApiServer } from "./memory-api-server.ts";
 import { A, B, HOUR, pod, problemOf, Registry, Replicas, record, reference } from "./replicas.ts";
 
-describe("pinned tags", () => {
+describe("pinned tags", function () {
+  this.timeout(60_000);
   let replicas: Replicas;
   let api: MemoryApiServer;
 

@@ -6,7 +6,8 @@ import { PIN_ANNOTATIONS, pinKey } from "../../src/pins/record.ts";
 import type { ConfigMap, MemoryApiServer } from "./memory-api-server.ts";
 import { A, B, HOUR, NAME, pod, problemOf, Registry, Replicas, record, reference, START } from "./replicas.ts";
 
-describe("pinned tags that can't be had", () => {
+describe("pinned tags that can't be had", function () {
+  this.timeout(60_000);
   let replicas: Replicas;
   let api: MemoryApiServer;
 

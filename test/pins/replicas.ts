@@ -42,11 +42,12 @@ export class Replicas {
     this.api = api;
   }
 
-  /** A replica that has just started. */
+  /** A replica that has just started. It may take its time, unless a test wants otherwise: machines are busy. */
   start(registry: Registry, settings: Partial<PinSettings> = {}, perShard?: number): PinnedTags {
     const store = new PinStore(this.api, "wasmount-system", perShard);
     const clock = { wall: () => this.now, monotonic: () => this.now };
-    return new PinnedTags({ store, resolver: registry, settings: { ...PIN_SETTINGS, ...settings }, clock });
+    const patient = { ...PIN_SETTINGS, deadlineMs: 60_000 };
+    return new PinnedTags({ store, resolver: registry, settings: { ...patient, ...settings }, clock });
   }
 }
 
