@@ -32,6 +32,7 @@ export function parseManifest({ name, text }: Input): Manifest {
   const documents = trees.map((tree, index) => {
     const place = trees.length === 1 ? name : `${name}, document ${index + 1}`;
     const problem = tree.errors[0];
+    if (problem?.code === "RESOURCE_EXHAUSTION") throw tooDeep(place);
     if (problem) throw new InjectError("NotYaml", `${place} is neither YAML nor JSON: ${oneLine(problem.message)}`);
     return { place, tree, value: readValue(tree, place) };
   });

@@ -53,7 +53,8 @@ export interface FlowStyle {
 
 /** A value in flow style: JSON, which YAML contains. */
 export function flowText(value: unknown, { indent, unit }: FlowStyle, { lineEnd, json }: Style): string {
-  if (!json && !isBlock(value)) return scalarText(value);
+  // Between brackets, older readers stop at the colon of an image.
+  if (!json && !isBlock(value) && !String(value).includes(":")) return scalarText(value);
   // JSON's strings hold no line breaks: all there are come from the indentation.
   if (unit !== null) return jsonText(value, unit).replaceAll("\n", lineEnd + indent);
   return jsonText(value, " ").replace(/\n */g, " ");

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { parseAllDocuments } from "yaml";
 import { applySplices, type Splice } from "../envoy/splice.ts";
+import { expandedAliases } from "./alias-expansion.ts";
 import type { Origins } from "./applied.ts";
 import { InjectError } from "./error.ts";
 import { jsonText, kubernetesYaml } from "./kubernetes-yaml.ts";
@@ -34,7 +35,7 @@ export function rewrite(manifest: Manifest, values: readonly unknown[], origins:
   return { text: applySplices(manifest.text, splices), anew };
 }
 
-/** Changes that keep the document's text, null where they don't give the value: anchors may stand in their way. */
+/** Changes that keep the document's text, null where they don't give the value. */
 function editsOf(
   manifest: Manifest,
   document: ManifestDocument,
@@ -43,8 +44,11 @@ function editsOf(
 ): readonly Splice[] | null {
   const contents = document.tree.contents as Tree | null;
   if (contents === null) return null;
-  const edits = textEdits(new SourceText(manifest, contents), contents, document.value, after, origins);
-  return isWritten(manifest.text, document, edits, after) ? edits : null;
+  const source = new SourceText(manifest, contents);
+  const edits = textEdits(source, contents, document.value, after, origins);
+  if (isWritten(manifest.text, document, edits, after)) return edits;
+  const expanding = [...edits, ...expandedAliases(document.tree, edits, source.style)];
+  return isWritten(manifest.text, document, expanding, after) ? expanding : null;
 }
 
 function replacement(manifest: Manifest, document: ManifestDocument, after: unknown): readonly Splice[] {
@@ -74,6 +78,8 @@ function isWritten(text: string, { tree }: ManifestDocument, splices: readonly S
   const documents = parseAllDocuments(applySplices(text.slice(start, end), moved), kubernetesYaml);
   const [document] = documents;
   if (document === undefined || documents.length !== 1 || document.errors.length > 0) return false;
+  // A tag that no longer fits its value is one more warning.
+  if (document.warnings.length > tree.warnings.length) return false;
   try {
     return isDeepStrictEqual(document.toJS(), value);
   } catch (error) {

@@ -158,16 +158,25 @@ describe("the text of manifests", () => {
     });
   }
 
-  it("writes a document anew, and says so, where an anchor stands on what changes", async () => {
-    const before = `# kept\nkind: X\n---\n${deployment()
-      .replace("labels: # the labels", "labels: &labels")
-      .replace(/^ {4}spec:/m, "    spec:\n      nodeSelector: *labels")}`;
+  it("writes out what aliases name whose anchor stands on what changes", async () => {
+    const before = deployment()
+      .replace("labels: # the labels", "labels: &labels # the labels")
+      .replace(/^ {4}spec:/m, "    spec:\n      nodeSelector: *labels # as labelled");
+    const { text, messages } = await inject(before);
+    assert.deepEqual(messages, []);
+    assert.match(text, /nodeSelector: \{ "app": "web", "wasmount\.dev\/inject": "true" \} # as labelled\n/);
+    assert.match(text, /labels: &labels # the labels\n/);
+  });
+
+  it("writes a document anew, and says so, where its text can't be changed to the result", async () => {
+    const tagged = deployment().replace("      volumes:", "      initContainers: !!null # none\n      volumes:");
+    const before = `# kept\nkind: X\n---\n${tagged}`;
     const { text, messages } = await inject(before);
     assert.match(messages.join(), /^Warning: standard input, document 2 was written anew, without its comments/);
-    const [other, { spec }] = documents(text) as [object, { spec: { template: { spec: Record<string, unknown> } } }];
-    assert.deepEqual(other, { kind: "X" });
-    assert.deepEqual(spec.template.spec["nodeSelector"], { app: "web", "wasmount.dev/inject": "true" });
     assert.ok(text.startsWith("# kept\nkind: X\n---\n"));
+    assert.doesNotMatch(text, /# the app/);
+    assert.deepEqual(documents(text)[1], documents((await inject(deployment())).text)[0]);
+    assert.equal((await inject(text)).text, text);
   });
 
   it("writes JSON into JSON, in its own indentation", async () => {
