@@ -22,7 +22,8 @@ export function fetcherContainer(
   return {
     name: FETCHER_NAME,
     image: settings.image,
-    imagePullPolicy: settings.imagePullPolicy,
+    // What the admission plugin AlwaysPullImages wrote in between, it would refuse to see undone.
+    imagePullPolicy: earlier?.imagePullPolicy === "Always" ? "Always" : settings.imagePullPolicy,
     args: ["fetch"],
     env: plan,
     resources: withAdded(settings.resources, earlier?.resources),

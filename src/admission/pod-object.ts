@@ -63,9 +63,18 @@ function readContainers(value: unknown, path: string): void {
     for (const words of ["command", "args"] as const) {
       for (const word of optionalList(container[words], `${place}.${words}`)) string(word, `${place}.${words}`);
     }
+    readEnvironment(container["env"], `${place}.env`);
     if (container["restartPolicy"] !== undefined) string(container["restartPolicy"], `${place}.restartPolicy`);
     readUser(container["securityContext"], `${place}.securityContext`);
     readMounts(container["volumeMounts"], `${place}.volumeMounts`);
+  }
+}
+
+function readEnvironment(value: unknown, path: string): void {
+  for (const [index, variable] of optionalList(value, path).entries()) {
+    if (!isObject(variable)) throw wrong(`${path}[${index}]`, "an object");
+    string(variable["name"], `${path}[${index}].name`);
+    if (variable["value"] !== undefined) string(variable["value"], `${path}[${index}].value`);
   }
 }
 

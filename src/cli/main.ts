@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { messageOf } from "../error.ts";
 import { checkCommand } from "./check.ts";
 import { fetchCommand } from "./fetch.ts";
+import { injectCommand } from "./inject.ts";
 import { planCommand } from "./plan.ts";
 import { version } from "./version.ts";
 import { webhookCommand } from "./webhook.ts";
@@ -17,6 +18,7 @@ const program = new Command("wasmount")
 Examples:
   $ wasmount check filter.wasm                        can Envoy load this module?
   $ wasmount webhook --config wasmount.yaml           serve admission
+  $ wasmount inject -f deployment.yaml --explain      what would the webhook make of it?
   $ kubectl get pod shop -o yaml | wasmount plan show  what was decided for a pod?
   $ wasmount fetch                                    execute the plan in the environment (the init container)
 `,
@@ -24,6 +26,7 @@ Examples:
   .addCommand(webhookCommand())
   .addCommand(fetchCommand())
   .addCommand(checkCommand())
+  .addCommand(injectCommand())
   .addCommand(planCommand());
 
 for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {

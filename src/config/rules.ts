@@ -12,6 +12,7 @@ export function configProblems(config: Config): string[] {
     ...wrongVersion(config),
     ...exceededLimits(config.fetcher.resources),
     ...smallVolume(config),
+    ...keysWithoutSigner(config),
   ];
 }
 
@@ -57,6 +58,12 @@ function wrongVersion({ envoy }: Config): string[] {
   } catch (error) {
     return [`envoy.version: ${messageOf(error)}`];
   }
+}
+
+/** Only signatures that somebody makes can be verified: every pod would be denied. */
+function keysWithoutSigner({ plan }: Config): string[] {
+  if (plan.signingKeyFile !== null || plan.verificationKeyFiles.length === 0) return [];
+  return ["plan.verificationKeyFiles names keys, but there is no plan.signingKeyFile: name the key that signs"];
 }
 
 function exceededLimits({ requests = {}, limits = {} }: ResourceRequirements): string[] {

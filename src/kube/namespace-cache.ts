@@ -40,6 +40,7 @@ export interface NamespaceCache extends NamespaceSource {
   readonly synced: () => boolean;
   /** Seconds since the API server last confirmed what is held; null where it never did. */
   readonly contactSeconds: () => number | null;
+  close(): Promise<void>;
 }
 
 /**

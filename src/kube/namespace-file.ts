@@ -25,7 +25,6 @@ export async function namespacesFromFile(path: string): Promise<NamespaceSource>
     get: async name => namespaces.get(name) ?? null,
     getNow: async name => namespaces.get(name) ?? null,
     notReady: () => null,
-    close: async () => {},
   };
 }
 

@@ -16,5 +16,4 @@ export interface NamespaceSource {
   getNow(name: string): Promise<Namespace | null>;
   /** Why namespaces can't be read now, or null while they can: the replica's readiness. */
   notReady(): string | null;
-  close(): Promise<void>;
 }

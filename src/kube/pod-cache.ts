@@ -3,7 +3,7 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { apiServer } from "./api-server.ts";
 import { type Interruption, MetadataWatch, WATCH_SETTINGS, type WatchSettings } from "./metadata-watch.ts";
 import type { ObjectMetadata } from "./object-metadata.ts";
-import { ownerIdOf } from "./owner-id.ts";
+import { ownerIdOf, rolloutOf } from "./owner-id.ts";
 
 const NOTHING: Readonly<Record<string, string>> = Object.freeze({});
 
@@ -32,7 +32,7 @@ export interface PodCache {
   /**
    * Whether a controlling owner has a pod. True, too, while that can't be told: what is cleared away because of a "no"
    * must not be cleared away because the API server is out of reach.
-   * @param ownerId the owner's UID, as `ownerIdOf` writes it
+   * @param ownerId the owner's UID, with its revision where there is one (`rolloutOf`), as `ownerIdOf` writes it
    */
   readonly isOwnerLive: (namespace: string, ownerId: string) => boolean;
   /** Whether pods were listed, and confirmed recently enough for a "no" to count. */
@@ -85,8 +85,8 @@ export function podCache(
 }
 
 /** Its author chose the UID: short it is in any case. */
-function reducedPod({ name, namespace, owner }: ObjectMetadata): ObjectMetadata {
-  const id = owner === "" ? "" : ownerIdOf(owner);
+function reducedPod({ name, namespace, owner, labels }: ObjectMetadata): ObjectMetadata {
+  const id = owner === "" ? "" : ownerIdOf(rolloutOf(owner, labels));
   return { name, namespace, owner: id, resourceVersion: "", labels: NOTHING, annotations: NOTHING };
 }
 

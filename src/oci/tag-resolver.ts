@@ -1,11 +1,6 @@
-import { LRUCache } from "lru-cache";
 import type { RegistryClient } from "./client.ts";
 import { RegistryError, type RegistryErrorCode } from "./error.ts";
 import { formatReference, type Reference } from "./reference.ts";
-
-/** Outcomes are as fresh as a person's expectation of a tag that was just pushed. */
-const KEPT_MS = 5_000;
-const KEPT = 4_096;
 
 /** A tag's digest, or why there is none. */
 export type ResolvedTag =
@@ -22,24 +17,20 @@ const SAID_BY_REGISTRY = new Set<RegistryErrorCode>(["NotFound", "Unauthorized",
 
 /**
  * Resolves tags to digests inside a budget of milliseconds, one question at a time for each reference: the pods of one
- * rollout arrive together. Only success is remembered, and briefly.
+ * rollout arrive together. Nothing is remembered: who moves a tag and then rolls out expects what it means now.
  */
 export class TagResolver {
   readonly #client: Pick<RegistryClient, "resolve">;
   readonly #budgetMs: number;
-  readonly #known: LRUCache<string, string>;
   readonly #asking = new Map<string, Promise<ResolvedTag>>();
 
-  constructor(client: Pick<RegistryClient, "resolve">, budgetMs: number, now: () => number = () => performance.now()) {
+  constructor(client: Pick<RegistryClient, "resolve">, budgetMs: number) {
     this.#client = client;
     this.#budgetMs = budgetMs;
-    this.#known = new LRUCache({ max: KEPT, ttl: KEPT_MS, ttlResolution: 0, perf: { now } });
   }
 
   async resolve(reference: Reference): Promise<ResolvedTag> {
     const name = formatReference(reference);
-    const digest = this.#known.get(name);
-    if (digest !== undefined) return { digest };
     let answer = this.#asking.get(name);
     if (answer === undefined) {
       answer = this.#ask(name, reference).finally(() => this.#asking.delete(name));
@@ -51,7 +42,6 @@ export class TagResolver {
   async #ask(name: string, reference: Reference): Promise<ResolvedTag> {
     try {
       const { digest } = await this.#client.resolve(reference, AbortSignal.timeout(this.#budgetMs));
-      this.#known.set(name, digest);
       return { digest };
     } catch (error) {
       if (error instanceof RegistryError) return problemOf(error, name);

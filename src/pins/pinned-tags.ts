@@ -49,7 +49,7 @@ export interface PinDependencies {
 /** The pod that asks. */
 export interface PinRequest {
   readonly namespace: string;
-  /** UID of its controlling owner, which is its author's text; "" for a pod without one. */
+  /** UID of its controlling owner and its revision (`rolloutOf`), which are its author's text; "" for a pod without one. */
   readonly owner: string;
   /** Reads pins and sets none. */
   readonly dryRun: boolean;

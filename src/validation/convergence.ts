@@ -48,9 +48,7 @@ function refusalOf(pod: Pod, operation: Operation): Refusal | null {
 }
 
 function refuseFetcher(found: Container | undefined, wanted: Container): Refusal | null {
-  // The admission plugin AlwaysPullImages says "Always" of every container, and nothing is lost by it.
-  const imagePullPolicy = found?.imagePullPolicy === "Always" ? wanted.imagePullPolicy : found?.imagePullPolicy;
-  const place = difference({ ...found, imagePullPolicy, env: null }, { ...wanted, env: null });
+  const place = difference({ ...found, env: null }, { ...wanted, env: null });
   return place === null ? null : refuse("FetcherAltered", `its ${place} is not as it was set`);
 }
 

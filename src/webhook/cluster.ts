@@ -1,25 +1,35 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
 import { INJECTED, PREFIX } from "../admission/key.ts";
+import type { Config } from "../config/config.ts";
 import { messageOf } from "../error.ts";
-import { apiServer } from "../kube/api-server.ts";
+import { type ApiServer, apiServer } from "../kube/api-server.ts";
 import { KubeError } from "../kube/error.ts";
+import { EventRecorder } from "../kube/event-recorder.ts";
 import { limitRangeCache } from "../kube/limit-range-cache.ts";
 import type { Namespace, NamespaceSource } from "../kube/namespace.ts";
 import { namespaceCache } from "../kube/namespace-cache.ts";
 import { podCache } from "../kube/pod-cache.ts";
+import { eventOf } from "../observe/decision-events.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import type { Announce } from "../observe/observer.ts";
 import type { TagResolver } from "../oci/tag-resolver.ts";
 import { collectRepeatedly } from "../pins/collecting.ts";
 import { PinCollector } from "../pins/pin-collector.ts";
 import { PinStore } from "../pins/pin-store.ts";
-import { PinnedTags } from "../pins/pinned-tags.ts";
+import { PIN_SETTINGS, PinnedTags } from "../pins/pinned-tags.ts";
 import type { ResolveFor } from "./decide.ts";
 
 /** What a webhook asks of the cluster that it serves. */
 export interface Cluster {
   readonly namespaces: NamespaceSource;
   readonly resolve: ResolveFor;
+  readonly announce: Announce;
+  /** Ends it all; Events that wait are written, for a bounded time. */
+  close(): Promise<void>;
 }
 
 /** @throws KubeError BadKubeconfig */
@@ -35,14 +45,11 @@ export function readKubeConfig(path: string | undefined): KubeConfig {
   return kubeConfig;
 }
 
-/**
- * Opens the caches, and begins to forget pins of owners that are gone.
- * @param ownNamespace where the pins are kept
- */
+/** Opens the caches, and begins to forget pins of owners that are gone. */
 export function openCluster(
   kubeConfig: KubeConfig,
+  config: Pick<Config, "pins" | "events" | "limits">,
   resolver: TagResolver,
-  ownNamespace: string,
   log: Logger,
   metrics: Metrics,
 ): Cluster {
@@ -59,10 +66,14 @@ export function openCluster(
   metrics.watch("limitranges", limits);
   metrics.watch("pods", pods);
   const server = apiServer(kubeConfig);
-  const pins = new PinnedTags({ store: new PinStore(server, ownNamespace), resolver });
+  const pins = new PinnedTags({
+    store: new PinStore(server, config.pins.namespace),
+    resolver,
+    settings: { ...PIN_SETTINGS, deadlineMs: config.limits.resolveSeconds * 1000 },
+  });
   const collector = new PinCollector({
     server,
-    namespace: ownNamespace,
+    namespace: config.pins.namespace,
     isOwnerLive: pods.isOwnerLive,
     now: () => Date.now(),
   });
@@ -81,16 +92,34 @@ export function openCluster(
   );
   const withLimits = async (namespace: Namespace | null) =>
     namespace && { ...namespace, limits: await limits.limitsOf(namespace.name) };
+  const events = config.events.enabled ? eventRecorder(server, metrics) : null;
   return {
     namespaces: {
       get: async name => withLimits(await namespaces.get(name)),
       getNow: async name => withLimits(await namespaces.getNow(name)),
       notReady: () => namespaces.notReady() ?? (limits.synced() ? null : "LimitRanges are not listed yet"),
-      async close() {
-        ending.abort();
-        await Promise.all([namespaces.close(), limits.close(), pods.close(), collecting]);
-      },
     },
     resolve: (reference, request) => pins.resolve(reference, request),
+    announce(decision, pod, namespace) {
+      const event = events && eventOf(decision, pod, namespace);
+      if (event) events.record(event);
+    },
+    async close() {
+      ending.abort();
+      await Promise.all([events?.close(), namespaces.close(), limits.close(), pods.close(), collecting]);
+    },
   };
+}
+
+function eventRecorder(server: ApiServer, metrics: Metrics): EventRecorder {
+  return new EventRecorder({
+    server,
+    reporter: { controller: "wasmount.dev/webhook", instance: hostname() },
+    dropped: reason => metrics.eventDropped(reason),
+    monotonic: () => performance.now(),
+    wall: () => Date.now(),
+    random: Math.random,
+    uniqueSuffix: () => randomBytes(8).toString("hex"),
+    sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
+  });
 }

@@ -4,6 +4,7 @@ import { type Entry, entryOf } from "../admission/entry.ts";
 import type { DataPlane } from "../dataplanes/data-plane.ts";
 import { KubeError } from "../kube/error.ts";
 import type { Namespace, NamespaceSource } from "../kube/namespace.ts";
+import { rolloutOf } from "../kube/owner-id.ts";
 import { controllerOf, type Pod } from "../kube/pod.ts";
 import type { Reference } from "../oci/reference.ts";
 import type { ResolvedTag } from "../oci/tag-resolver.ts";
@@ -36,7 +37,7 @@ export function mutation(
 ): Decide {
   return async ({ pod, namespace: name, entry, dryRun }) => {
     const { namespace } = await namespaceOf(name, entry, namespaces);
-    const owner = controllerOf(pod.metadata);
+    const owner = rolloutOf(controllerOf(pod.metadata), pod.metadata.labels);
     return admit(pod, namespace, dataPlane, config, reference =>
       resolve(reference, { namespace: name, owner, dryRun }),
     );

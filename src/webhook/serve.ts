@@ -1,6 +1,7 @@
 import type { AdmissionConfig } from "../admission/admission.ts";
 import { loadConfig } from "../config/load.ts";
 import { envoyDataPlane } from "../dataplanes/envoy.ts";
+import type { NamespaceSource } from "../kube/namespace.ts";
 import { namespacesFromFile } from "../kube/namespace-file.ts";
 import { createLogger } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
@@ -54,9 +55,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     keys,
   };
   // Opened last: an open watch would keep a process alive that failed to start.
-  const { namespaces, resolve }: Cluster = options.namespaceFile
-    ? { namespaces: await namespacesFromFile(options.namespaceFile), resolve: tag => resolver.resolve(tag) }
-    : openCluster(readKubeConfig(options.kubeconfig), resolver, config.pins.namespace, log, metrics);
+  const cluster = options.namespaceFile
+    ? withoutCluster(await namespacesFromFile(options.namespaceFile), resolver)
+    : openCluster(readKubeConfig(options.kubeconfig), config, resolver, log, metrics);
+  const { namespaces, resolve, announce } = cluster;
   const app = admissionApp(
     {
       mutate: mutation(admission, envoyDataPlane, namespaces, resolve),
@@ -66,10 +68,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
         namespaces,
       ),
     },
-    observer(log, metrics, () => {}),
+    observer(log, metrics, announce),
   );
   const server = await startWebhook(config, app, namespaces.notReady, log, metrics).catch(async error => {
-    await namespaces.close();
+    await cluster.close();
     throw error;
   });
   return {
@@ -78,7 +80,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     async stop() {
       await server.drain();
       registry.close();
-      await namespaces.close();
+      await cluster.close();
     },
   };
+}
+
+/** Without a cluster nothing is pinned, and nobody told. */
+function withoutCluster(namespaces: NamespaceSource, resolver: TagResolver): Cluster {
+  return { namespaces, resolve: tag => resolver.resolve(tag), announce: () => {}, close: async () => {} };
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ownerIdOf } from "../../src/kube/owner-id.ts";
+import { ownerIdOf, rolloutOf } from "../../src/kube/owner-id.ts";
 import { POD_CACHE_SETTINGS, type PodCache, type PodCacheSettings, podCache } from "../../src/kube/pod-cache.ts";
 import { event, hold, list, type Script, ScriptedApi, status, until } from "./scripted-api.ts";
 
@@ -107,6 +107,14 @@ describe("pods watched", function () {
     assert.equal(pods.isOwnerLive("a", ""), false);
   });
 
+  it("count for the revision that they are of", async () => {
+    const one = pod("a", "p", 7, "u1");
+    const labelled = { ...one, metadata: { ...one.metadata, labels: { "controller-revision-hash": "web-1" } } };
+    const pods = await start({ lists: [list(7, [labelled])], watches: [hold()] });
+    await eventually(pods.current);
+    assert.deepEqual([pods.isOwnerLive("a", "u1"), pods.isOwnerLive("a", "u1/web-1")], [false, true]);
+  });
+
   it("are held by a short form of whatever their author called their owner", async () => {
     const uid = `${"x".repeat(100_000)}\n`;
     const pods = await start({ lists: [list(7, [pod("a", "p", 7, uid)])], watches: [hold()] });
@@ -131,6 +139,15 @@ describe("pods watched", function () {
     const stale = await start({ lists: [list(7, []), status(500)], watches: [status(500)] }, { ...quick, staleMs: 50 });
     await eventually(() => stale.synced() && !stale.current());
     assert.equal(stale.isOwnerLive("a", "u1"), true);
+  });
+});
+
+describe("rollouts", () => {
+  it("are their owner's, and its revision's where it has several", () => {
+    assert.equal(rolloutOf("u", undefined), "u");
+    assert.equal(rolloutOf("u", { "pod-template-hash": "x" }), "u");
+    assert.equal(rolloutOf("u", { "controller-revision-hash": "web-1" }), "u/web-1");
+    assert.equal(rolloutOf("", { "controller-revision-hash": "web-1" }), "", "nobody's pod is in no rollout");
   });
 });
 

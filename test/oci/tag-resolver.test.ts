@@ -29,15 +29,10 @@ describe("tag resolver", () => {
     assert.equal(registry.asked.length, 1);
   });
 
-  it("remembers a digest for five seconds", async () => {
-    let now = 1_000;
+  it("asks again for a pod that comes later: the tag may have moved", async () => {
     const registry = client(async () => descriptor);
-    const resolver = new TagResolver(registry, 1_000, () => now);
+    const resolver = new TagResolver(registry, 1_000);
     await resolver.resolve(reference);
-    now += 4_900;
-    await resolver.resolve(reference);
-    assert.equal(registry.asked.length, 1);
-    now += 200;
     await resolver.resolve(reference);
     assert.equal(registry.asked.length, 2);
   });
