@@ -1,10 +1,9 @@
-import type { Config } from "../config/config.ts";
 import { defaultConfig, loadConfig } from "../config/load.ts";
 import type { DataPlane } from "../dataplanes/data-plane.ts";
 import { namespacesFromFile } from "../kube/namespace-file.ts";
 import { printable } from "../printable.ts";
 import type { Origins } from "./applied.ts";
-import { type AdmissionCore, admissionCore } from "./core.ts";
+import { admissionCore } from "./core.ts";
 import { InjectError } from "./error.ts";
 import { type Decide, type InjectedManifest, injectManifests } from "./injection.ts";
 import { type Input, readInput } from "./input.ts";
@@ -44,7 +43,7 @@ export interface InjectResult {
 /**
  * Decides about manifests as the webhook would about the pods that come of them, and writes them out injected. Where
  * one is denied there is no output but an AdmissionReview, whose place it is to say so.
- * @throws InjectError, ReviewError, ConfigError, KubeError
+ * @throws InjectError, ConfigError, KubeError
  */
 export async function runInject(options: InjectOptions): Promise<InjectResult> {
   if (options.files.filter(file => file === "-").length > 1) {
@@ -53,7 +52,7 @@ export async function runInject(options: InjectOptions): Promise<InjectResult> {
   const inputs: Input[] = [];
   for (const file of options.files) inputs.push(await readInput(file, options.stdin));
   const config = options.config === null ? defaultConfig(options.fetcherImage) : await loadConfig(options.config);
-  const core: AdmissionCore = await admissionCore(config satisfies Config, options.dataPlane, options.userAgent);
+  const core = await admissionCore(config, options.dataPlane, options.userAgent);
   try {
     return await (options.review ? reviewed : manifests)(inputs, options, core.decide);
   } finally {

@@ -32,7 +32,10 @@ type Slot =
  */
 export function textEdits(source: SourceText, tree: Tree, before: unknown, after: unknown, origins: Origins): Splice[] {
   const edits = new Edits(source, origins);
-  edits.value(tree, { kind: "member", behind: null, column: -2 }, before, after);
+  const slot: Slot = source.style.json
+    ? { kind: "flow", behind: null, flow: { indent: "", unit: null } }
+    : { kind: "member", behind: null, column: 0 };
+  edits.value(tree, slot, before, after);
   return edits.splices;
 }
 

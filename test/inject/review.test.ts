@@ -56,8 +56,8 @@ describe("injection of an AdmissionReview", () => {
 
   it("refuses what is no review, or holds no pod", async () => {
     const refused = (text: string, message: RegExp) =>
-      assert.rejects(inject(text, { review: true }), { name: "ReviewError", message });
-    await refused("kind: Pod", /not JSON/);
+      assert.rejects(inject(text, { review: true }), { name: "InjectError", code: "BadObject", message });
+    await refused("kind: Pod", /^standard input: the body is not JSON$/);
     await refused("{}", /not an AdmissionReview/);
     await refused(review({ spec: { containers: "x" } }), /object\.spec\.containers must be a list/);
   });
