@@ -1,15 +1,14 @@
-import { readFile } from "node:fs/promises";
 import { createServer as createHttpServer, type Server, type ServerResponse } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import { createServer as createHttpsServer, type ServerOptions } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createSecureContext } from "node:tls";
 import type { Express } from "express";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/error.ts";
-import { messageOf } from "../error.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import { reloadCertificate } from "./certificate-reload.ts";
+import { type Credentials, readCredentials } from "./credentials.ts";
 import { healthApp } from "./health.ts";
 
 /** API servers keep idle connections for about 90 s: closing them first would race with their next call. */
@@ -35,8 +34,8 @@ export async function startWebhook(
 ): Promise<WebhookServer> {
   let draining = false;
   let drained: Promise<void> | null = null;
-  const credentials = await readCredentials(config.tls);
-  const admission = createHttpsServer({ ...credentials, minVersion: "TLSv1.2" }, app);
+  const credentials = await readCredentials(config.tls, new Date());
+  const admission = createHttpsServer(tlsOptions(credentials), app);
   admission.keepAliveTimeout = KEEP_ALIVE_MS;
   admission.headersTimeout = 10_000;
   admission.requestTimeout = 30_000;
@@ -55,8 +54,16 @@ export async function startWebhook(
     await Promise.all([closeServer(admission), closeServer(plain)]);
     throw error;
   }
+  const certificate = reloadCertificate(
+    config.tls,
+    credentials,
+    found => admission.setSecureContext(tlsOptions(found)),
+    log,
+  );
+  metrics.watchCertificate(() => certificate.current().notAfter);
   const server = { port: portOf(admission), plainPort: portOf(plain) };
-  log.info({ ...server, address: config.listen.address }, "listening");
+  const { fingerprint, notAfter } = credentials;
+  log.info({ ...server, address: config.listen.address, fingerprint, notAfter }, "listening");
   return {
     ...server,
     drain() {
@@ -71,9 +78,14 @@ export async function startWebhook(
     log.info({ seconds: config.listen.drainSeconds }, "draining");
     await sleep(config.listen.drainSeconds * 1000);
     await closeServer(admission);
+    await certificate.stop();
     await closeServer(plain);
     log.info("stopped");
   }
+}
+
+function tlsOptions({ cert, key }: Credentials): ServerOptions {
+  return { cert, key, minVersion: "TLSv1.2" };
 }
 
 function listen(server: Server, address: string, port: number, setting: string): Promise<void> {
@@ -86,22 +98,6 @@ function listen(server: Server, address: string, port: number, setting: string):
       resolve();
     });
   });
-}
-
-/** @throws ConfigError Unusable, naming the setting. */
-async function readCredentials({ certFile, keyFile }: Config["tls"]): Promise<{ cert: Buffer; key: Buffer }> {
-  const read = (path: string, setting: string) =>
-    readFile(path).catch(error => {
-      throw new ConfigError("Unusable", `can't read ${setting}: ${messageOf(error)}`, { cause: error });
-    });
-  const [cert, key] = await Promise.all([read(certFile, "tls.certFile"), read(keyFile, "tls.keyFile")]);
-  try {
-    createSecureContext({ cert, key });
-    return { cert, key };
-  } catch (error) {
-    const pair = `tls.certFile ${certFile} and tls.keyFile ${keyFile}`;
-    throw new ConfigError("Unusable", `${pair} are no certificate with its key: ${messageOf(error)}`, { cause: error });
-  }
 }
 
 async function closeServer(server: Server): Promise<void> {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
-import { createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
+import { type Credentials, createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
 
 /** The command line's entry, run from source. */
 export const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
@@ -18,13 +18,20 @@ export interface WebhookProcess {
   readonly ca: string;
   /** All that it logged. */
   readonly log: () => string;
+  /** Where it reads its certificate and its key. */
+  readonly files: { readonly certFile: string; readonly keyFile: string };
+  readonly authority: Credentials;
   /** SIGTERM, and the exit code after it drained. */
   readonly stop: () => Promise<number>;
+  /** SIGKILL. */
+  readonly kill: () => Promise<void>;
 }
 
 export interface WebhookProcessOptions {
   /** A folder of its own, for certificate and configuration. */
   readonly folder: string;
+  /** Signs its certificate; without it, one of its own. */
+  readonly authority?: Credentials;
   /** Members of the operator's configuration beside listen and tls. */
   readonly config: Readonly<Record<string, unknown>>;
   /** `--namespace-file FILE` or `--kubeconfig FILE`. */
@@ -34,12 +41,13 @@ export interface WebhookProcessOptions {
 /** Starts `wasmount webhook` with a certificate for loopback and waits until it serves. */
 export async function startWebhookProcess({
   folder,
+  authority: given,
   config,
   namespaces,
 }: WebhookProcessOptions): Promise<WebhookProcess> {
   await mkdir(folder, { recursive: true });
   const now = new Date();
-  const authority = await createAuthority("wasmount local CA", 7, now);
+  const authority = given ?? (await createAuthority("wasmount local CA", 7, now));
   const server = await issueServerCertificate(authority, ["localhost", "127.0.0.1"], 7, now);
   const files = {
     certFile: join(folder, "tls.crt"),
@@ -69,6 +77,12 @@ export async function startWebhookProcess({
     plainUrl: `http://127.0.0.1:${plainPort}`,
     ca: authority.certificate,
     log: () => log,
+    files: { certFile, keyFile },
+    authority,
+    async kill() {
+      child.kill("SIGKILL");
+      await exited;
+    },
     async stop() {
       child.kill("SIGTERM");
       const [code] = await exited;
