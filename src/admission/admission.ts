@@ -77,7 +77,9 @@ export function prepare(
   if (eligibility.kind === "skipped") return { ...eligibility, outcome: "Skipped" };
   const settings = readSettings(pod, namespace, config.limits);
   if (isRefusal(settings)) return denied(settings);
-  if (settings.filters.length === 0) return { outcome: "Skipped", reason: "NoFilters", detail: "" };
+  if (settings.filters.length === 0) {
+    return { outcome: "Skipped", reason: "NoFilters", detail: settings.removedInVain.map(inVain).join("; ") };
+  }
   const forbidden = refuseFilters(settings.filters, dataPlane, config);
   if (forbidden) return denied(forbidden);
   const references = readReferences(settings.filters, config.reference);
@@ -136,7 +138,7 @@ export function conclude(
     root,
     environment,
     [...attachment.fetcherMounts, ...(secrets ? [secrets.mount] : [])],
-    earlierFetcher(pod),
+    { fetcher: earlierFetcher(pod), allowedEnvironment: config.fetcher.allowedEnvironment },
   );
   const patch = podPatch(pod, {
     labels: { [INJECTED]: "true", [PLAN]: hash.slice(0, 12) },
@@ -152,7 +154,7 @@ export function conclude(
     plan,
     planHash: hash,
     patch,
-    warnings: warningsOf(filters),
+    warnings: [...settings.removedInVain.map(name => `wasmount: ${inVain(name)}`), ...warningsOf(filters)],
   };
 }
 
@@ -184,6 +186,10 @@ function expectedBy(pod: Pod, namespace: Namespace, { injectedBy }: Config["prox
     if (namespace.labels[label] === value) return `label ${label}=${value} on namespace ${namespace.name}`;
   }
   return null;
+}
+
+function inVain(name: string): string {
+  return `${PREFIX}module.${name}=none removes nothing: the namespace has no filter ${name}`;
 }
 
 /** `kubectl` shows them; the API server cuts what is longer than 256 characters. */

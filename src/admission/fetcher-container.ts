@@ -1,3 +1,4 @@
+import { mayBeAdded } from "../config/added-environment.ts";
 import { FETCHER_NAME, type ProxyContainer, TOKEN_VOLUME_NAME, VOLUME_NAME } from "../dataplanes/data-plane.ts";
 import type { Container, ResourceRequirements, Volume, VolumeMount } from "../kube/pod.ts";
 import type { PlanFetcher } from "../plan/plan.ts";
@@ -6,10 +7,17 @@ import type { EnvironmentVariable } from "../plan/transport.ts";
 /** Where the API server mounts a ServiceAccount's token into every container that has no mount there. */
 const TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
 
+/** What an earlier pass left, and what is kept of it. */
+export interface Earlier {
+  readonly fetcher: Container | null;
+  readonly allowedEnvironment: readonly string[];
+}
+
 /**
  * The init container that executes the plan. It meets Pod Security "restricted", and every field that the API server
  * would default is written out: a second admission pass must find exactly what the first one wrote.
- * @param earlier the fetcher of an earlier pass, whose resources a LimitRange may have added to since
+ * @param earlier the fetcher of an earlier pass, to which others may have added since: a LimitRange resources, webhooks
+ *   the environment variables that the operator lets them
  */
 export function fetcherContainer(
   settings: PlanFetcher,
@@ -17,15 +25,16 @@ export function fetcherContainer(
   root: string,
   plan: readonly EnvironmentVariable[],
   mounts: readonly VolumeMount[],
-  earlier: Container | null,
+  { fetcher: earlier, allowedEnvironment }: Earlier,
 ): Container {
+  const added = (earlier?.env ?? []).filter(({ name }) => mayBeAdded(name, allowedEnvironment));
   return {
     name: FETCHER_NAME,
     image: settings.image,
     // What the admission plugin AlwaysPullImages wrote in between, it would refuse to see undone.
     imagePullPolicy: earlier?.imagePullPolicy === "Always" ? "Always" : settings.imagePullPolicy,
     args: ["fetch"],
-    env: plan,
+    env: [...plan, ...added],
     resources: withAdded(settings.resources, earlier?.resources),
     securityContext: {
       runAsUser: proxy.uid,

@@ -36,6 +36,9 @@ export interface SettingsLimits {
   readonly configBytes: number;
 }
 
+/** The value of `module.<f>` on a pod that removes its namespace's filter. */
+export const NONE = "none";
+
 /** The annotations of one filter, as written. */
 export type FilterOptions = Partial<Record<FilterKey, Written>>;
 
@@ -54,7 +57,7 @@ export function readFilters(options: Map<string, FilterOptions>, limits: Setting
 
 /** Counts before anything is parsed: what is too much must cost little. */
 function refuseExcess(options: Map<string, FilterOptions>, limits: SettingsLimits): Refusal | null {
-  const used = [...options].filter(([, { module }]) => module !== undefined && module.value !== "none");
+  const used = [...options].filter(([, { module }]) => module !== undefined && module.value !== NONE);
   if (used.length > limits.filters) {
     return refuse("TooManyFilters", `${used.length} filters, at most ${limits.filters} are allowed`);
   }
@@ -97,7 +100,7 @@ function readFilter(name: string, written: FilterOptions, limits: SettingsLimits
   const rootId = readRootId(name, written["root-id"]);
   if (isRefusal(rootId)) return rootId;
   // Only now: a bad option is refused even beside a filter that is removed.
-  if (module.value === "none") return null;
+  if (module.value === NONE) return null;
   return {
     name,
     module: module.value,

@@ -74,7 +74,8 @@ function readEnvironment(value: unknown, path: string): void {
   for (const [index, variable] of optionalList(value, path).entries()) {
     if (!isObject(variable)) throw wrong(`${path}[${index}]`, "an object");
     string(variable["name"], `${path}[${index}].name`);
-    if (variable["value"] !== undefined) string(variable["value"], `${path}[${index}].value`);
+    if (variable["value"] !== undefined && variable["value"] !== null)
+      string(variable["value"], `${path}[${index}].value`);
   }
 }
 

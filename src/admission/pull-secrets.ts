@@ -1,4 +1,5 @@
 import { PULL_SECRETS_VOLUME_NAME } from "../dataplanes/data-plane.ts";
+import { isDnsSubdomain } from "../kube/dns-label.ts";
 import type { Pod, Volume, VolumeMount } from "../kube/pod.ts";
 import type { PlanPullSecrets } from "../plan/plan.ts";
 
@@ -11,12 +12,13 @@ export interface PullSecrets {
 
 /**
  * The pull secrets for the fetcher: the one that an annotation names, else the pod's own (to which the API server has
- * already added its ServiceAccount's). The kubelet's own use of them doesn't reach our process.
+ * already added its ServiceAccount's). The kubelet's own use of them doesn't reach our process. The API server lets any
+ * text pass for a name here; what no Secret can be called is left out, as the kubelet passes over what isn't there.
  * @param root path of the shared volume, beside which they are mounted
  * @returns null where there are none
  */
 export function pullSecrets(pod: Pod, chosen: string | null, root: string): PullSecrets | null {
-  const own = (pod.spec.imagePullSecrets ?? []).flatMap(({ name }) => (name ? [name] : []));
+  const own = (pod.spec.imagePullSecrets ?? []).flatMap(({ name }) => (name && isDnsSubdomain(name) ? [name] : []));
   const names = chosen === null ? [...new Set(own)] : [chosen];
   if (names.length === 0) return null;
   const folder = `${root}-pull-secrets`;

@@ -3,7 +3,7 @@ import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/ref
 import { DNS_LABEL, isDnsSubdomain } from "../kube/dns-label.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import type { Pod, ResourceRequirements } from "../kube/pod.ts";
-import { type FilterOptions, type FilterSettings, readFilters, type SettingsLimits } from "./filter-settings.ts";
+import { type FilterOptions, type FilterSettings, NONE, readFilters, type SettingsLimits } from "./filter-settings.ts";
 import { INJECT, INJECTED, LOCKED, PLAN, type PodKey, PREFIX, parseKey, STATUS } from "./key.ts";
 import { readResources } from "./resource-wishes.ts";
 import { isLocked } from "./switch.ts";
@@ -19,6 +19,8 @@ export interface Settings {
   readonly pullSecret: string | null;
   /** What the fetcher is to have in place of what the operator configured, as far as it is named. */
   readonly resources: ResourceRequirements | null;
+  /** Filters that the pod removes and its namespace doesn't have: a name that may be misspelt. */
+  readonly removedInVain: readonly string[];
 }
 
 /**
@@ -30,16 +32,19 @@ export function readSettings(pod: Pod, namespace: Namespace, limits: SettingsLim
   const whole: Partial<Record<PodKey, Written>> = {};
   const unwanted = refuseLabels(pod, namespace) ?? refuseLocked(pod, namespace);
   if (unwanted) return unwanted;
-  const sources = [
-    { annotations: namespace.annotations, where: `namespace ${namespace.name}` },
-    { annotations: pod.metadata.annotations ?? {}, where: "the pod" },
-  ];
-  for (const { annotations, where } of sources) {
+  const collectAll = (annotations: Readonly<Record<string, string>>, where: string) => {
     for (const [annotation, value] of Object.entries(annotations)) {
       const problem = collect(annotation, { value, where }, filters, whole);
       if (problem) return problem;
     }
-  }
+    return null;
+  };
+  const refused = collectAll(namespace.annotations, `namespace ${namespace.name}`) ?? refuseNone(filters);
+  if (refused) return refused;
+  const inherited = new Set([...filters].flatMap(([name, { module }]) => (module ? [name] : [])));
+  const problem = collectAll(pod.metadata.annotations ?? {}, "the pod");
+  if (problem) return problem;
+  const removed = [...filters].filter(([, { module }]) => module?.value === NONE).map(([name]) => name);
   const wanted = readFilters(filters, limits);
   if (isRefusal(wanted)) return wanted;
   const resources = whole.resources === undefined ? null : readResources(whole.resources);
@@ -50,7 +55,18 @@ export function readSettings(pod: Pod, namespace: Namespace, limits: SettingsLim
     proxyConfig: whole["proxy-config"]?.value ?? null,
     pullSecret: whole["pull-secret"]?.value ?? null,
     resources,
+    removedInVain: removed.filter(name => !inherited.has(name)),
   };
+}
+
+/** A namespace inherits from nobody: there, "none" would drop its own filter. */
+function refuseNone(filters: ReadonlyMap<string, FilterOptions>): Refusal | null {
+  for (const [name, { module }] of filters) {
+    if (module?.value !== NONE) continue;
+    const annotation = `annotation ${PREFIX}module.${name}=none on ${module.where}`;
+    return refuse("BadValue", `${annotation}: "none" is for pods, to remove a namespace's filter; leave it out here`);
+  }
+  return null;
 }
 
 /** A label that is misspelled switches nothing, which nobody would notice. */

@@ -18,6 +18,8 @@ export interface Config {
     readonly resources: ResourceRequirements;
     /** What pods may ask for at most, by annotation, of each resource that is named here; of others nothing. */
     readonly maxResources: Readonly<Record<string, string>>;
+    /** Names of environment variables that other webhooks may add to the fetcher. */
+    readonly allowedEnvironment: readonly string[];
   };
   readonly volume: { readonly mountPath: string; readonly sizeLimit: string };
   readonly envoy: { readonly version: string };

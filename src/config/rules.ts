@@ -3,6 +3,7 @@ import type { ResourceRequirements } from "../kube/pod.ts";
 import { canonicalQuantity, milliUnits } from "../kube/quantity.ts";
 import { parseReference } from "../oci/reference.ts";
 import { formatEnvoyVersion, parseEnvoyVersion } from "../wasm/envoy-version.ts";
+import { NEVER_ADDED } from "./added-environment.ts";
 import type { Config } from "./config.ts";
 
 /** What a schema can't say of a configuration: each problem names the place and what would be right. */
@@ -13,6 +14,7 @@ export function configProblems(config: Config): string[] {
     ...exceededLimits(config.fetcher.resources),
     ...smallVolume(config),
     ...keysWithoutSigner(config),
+    ...dangerousEnvironment(config),
   ];
 }
 
@@ -64,6 +66,12 @@ function wrongVersion({ envoy }: Config): string[] {
 function keysWithoutSigner({ plan }: Config): string[] {
   if (plan.signingKeyFile !== null || plan.verificationKeyFiles.length === 0) return [];
   return ["plan.verificationKeyFiles names keys, but there is no plan.signingKeyFile: name the key that signs"];
+}
+
+function dangerousEnvironment({ fetcher }: Config): string[] {
+  return fetcher.allowedEnvironment
+    .filter(name => NEVER_ADDED.test(name))
+    .map(name => `fetcher.allowedEnvironment has ${name}, by which other code or another plan would run: leave it out`);
 }
 
 function exceededLimits({ requests = {}, limits = {} }: ResourceRequirements): string[] {

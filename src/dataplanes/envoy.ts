@@ -48,7 +48,7 @@ function attach(pod: Pod, proxy: ProxyContainer, wishes: ProxyWishes, root: stri
   if (isRefusal(origin)) return origin;
   const target = `${root}/bootstrap${location.path}`;
   const fetcherMount = sourceMount(origin, location.path, root);
-  const change = location.rewrite ? location.rewrite(target) : swapMount(proxy.container, origin);
+  const change = location.rewrite ? location.rewrite(target) : swapMount(proxy.container, origin, root);
   if (isRefusal(change)) return change;
   return {
     bootstrap: {
@@ -156,14 +156,21 @@ function sourceMount(origin: VolumeMount, path: string, root: string): { mount: 
   };
 }
 
-function swapMount(container: Container, origin: VolumeMount): OrRefusal<ProxyChanges> {
+function swapMount(container: Container, origin: VolumeMount, root: string): OrRefusal<ProxyChanges> {
+  const advice = "name the configuration with -c in args, so that its mount can stay";
+  if (isWithin(root, origin.mountPath)) {
+    return refuse(
+      "ProxyConfigUnsupported",
+      `the mount at ${origin.mountPath} must be swapped, and ${root} lies below it: ${advice}`,
+    );
+  }
   const nested = container.volumeMounts?.find(
     mount => mount.mountPath !== origin.mountPath && isWithin(mount.mountPath, origin.mountPath),
   );
   if (nested) {
     return refuse(
       "ProxyConfigUnsupported",
-      `the mount at ${nested.mountPath} lies below the one at ${origin.mountPath} that must be swapped: name the configuration with -c in args, so that its mount can stay`,
+      `the mount at ${nested.mountPath} lies below the one at ${origin.mountPath} that must be swapped: ${advice}`,
     );
   }
   const mount = { name: VOLUME_NAME, mountPath: origin.mountPath, readOnly: true, subPath: swappedPath(origin) };

@@ -27,7 +27,7 @@ export const reasons = {
   },
   Verified: {
     outcomes: ["Verified"],
-    sentence: "The pod has the fetcher, the plan and the proxy that wasmount gave it.",
+    sentence: "The pod has the fetcher and the plan that wasmount gave it, and its proxy is pointed at them.",
     remedy: "",
   },
   NotSwitchedOn: {

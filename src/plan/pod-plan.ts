@@ -47,13 +47,18 @@ export function podPlan(manifest: string, name: string): PodPlan {
   if (problem) throw new PlanError("Corrupt", `${name} is neither YAML nor JSON: ${problem.message}`);
   const pod = document.toJS({ maxAliasCount: MAX_ALIASES }) as StoredPod | null;
   if (pod?.kind !== "Pod") throw new PlanError("Missing", `${name} is not the manifest of a Pod`);
-  const fetcher = pod.spec?.initContainers?.find(container => container.name === "wasmount-fetch");
-  if (fetcher === undefined) throw new PlanError("Missing", `the pod in ${name} has no init container wasmount-fetch`);
-  const environment = Object.fromEntries((fetcher.env ?? []).map(variable => [variable.name, variable.value]));
+  const fetcher = listed(pod.spec?.initContainers).find(container => container?.name === "wasmount-fetch");
+  if (!fetcher) throw new PlanError("Missing", `the pod in ${name} has no init container wasmount-fetch`);
+  const environment = Object.fromEntries(listed(fetcher.env).map(variable => [variable?.name, variable?.value]));
   return {
     ...planFromEnvironment(environment),
     signature: environment[SIGNATURE] ?? "",
     namespace: pod.metadata?.namespace ?? "default",
     owner: controllerOf(pod.metadata ?? {}),
   };
+}
+
+/** Nothing has checked a manifest's types: what is no list has nothing in it. */
+function listed<Element>(value: readonly Element[] | undefined): readonly (Element | null)[] {
+  return Array.isArray(value) ? value : [];
 }

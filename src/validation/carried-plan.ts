@@ -1,3 +1,5 @@
+import { mayBeAdded } from "../config/added-environment.ts";
+import type { Config } from "../config/config.ts";
 import { type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Container } from "../kube/pod.ts";
 import { PlanError } from "../plan/error.ts";
@@ -23,8 +25,7 @@ export interface PlanSubject {
 export interface CarriageRules {
   /** null where this operator's plans are not signed. */
   readonly keys: PlanKeys | null;
-  /** Names of variables that other webhooks may add, such as HTTPS_PROXY. */
-  readonly allowedEnvironment: readonly string[];
+  readonly fetcher: Pick<Config["fetcher"], "allowedEnvironment">;
 }
 
 interface Variable {
@@ -36,8 +37,6 @@ const PART = /^WASMOUNT_PLAN_(0|[1-9]\d{0,2})$/;
 const HASH = "WASMOUNT_PLAN_SHA256";
 /** Base64, hex and base64url. Without "$", of which the kubelet would make something else than was checked here. */
 const VALUE = /^[A-Za-z0-9+/=._-]+$/;
-/** By these, other code runs in the fetcher or another plan: nobody may add them, whatever is allowed. */
-const NEVER = /^(NODE_OPTIONS|NODE_PATH|OPENSSL_.*|LD_.*|WASMOUNT_.*)$/;
 
 /**
  * Reads the plan out of a fetcher's environment, and checks that wasmount signed it for such a pod, and that nothing
@@ -52,7 +51,7 @@ export function readCarriedPlan(
   for (const [index, variable] of variablesOf(fetcher).entries()) {
     const { name, value } = variable;
     if (environment.has(name)) return altered(`env[${index}] sets ${name} again`);
-    if (rules.allowedEnvironment.includes(name) && !NEVER.test(name)) continue;
+    if (mayBeAdded(name, rules.fetcher.allowedEnvironment)) continue;
     if (!isOurs(name, rules.keys)) return altered(`env[${index}] sets ${name}`);
     if (Object.keys(variable).length > 2 || value === undefined || !VALUE.test(value)) {
       return altered(`the value of ${name} in env[${index}] is none that wasmount writes`);

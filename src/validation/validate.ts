@@ -3,6 +3,7 @@ import type { Decision } from "../admission/decision.ts";
 import { INJECTED } from "../admission/key.ts";
 import { termsOf } from "../admission/terms.ts";
 import { type DataPlane, FETCHER_NAME } from "../dataplanes/data-plane.ts";
+import { reasons } from "../decision/reason.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import { type Container, controllerOf, type Pod } from "../kube/pod.ts";
@@ -13,7 +14,7 @@ import { refuseDifferences } from "./convergence.ts";
 import { refuseSharedProcesses } from "./processes.ts";
 
 /** What the operator decided, as far as it can be seen in a pod. Keys are for verifying only: nothing is signed here. */
-export interface ValidationConfig extends Omit<AdmissionConfig, "sign" | "keys">, CarriageRules {}
+export interface ValidationConfig extends Omit<AdmissionConfig, "sign" | "keys">, Pick<CarriageRules, "keys"> {}
 
 /**
  * Decides about a pod as it will be stored, after every mutating webhook: it is what wasmount made of it, or it must not
@@ -47,10 +48,12 @@ export function validatePod(pod: Pod, namespace: Namespace, dataPlane: DataPlane
 function unprepared(decision: Decision, pod: Pod, namespace: Namespace, config: ValidationConfig): Decision {
   // There is no pass after this one.
   if (decision.outcome === "Deferred") return denied(refuse("ProxyNeverCame", decision.detail));
-  if (decision.reason !== "NoFilters" || !claimsInjection(pod)) return decision;
+  // A mirror pod is a copy of what its kubelet runs already.
+  if (decision.outcome !== "Skipped" || decision.reason === "MirrorPod" || !claimsInjection(pod)) return decision;
   const carried = carriedPlan(pod, namespace, config);
   if (isRefusal(carried)) return denied(carried);
-  return denied(refuse("PlanForged", "no annotation asks for a filter: the pod is to have no fetcher"));
+  const { sentence } = reasons[decision.reason];
+  return denied(refuse("PlanForged", `the pod is to have no fetcher, since it is not injected into: ${sentence}`));
 }
 
 /** Whether a pod looks injected: to people, to the policies on updates, or to the kubelet. */

@@ -18,7 +18,7 @@ export function admissionApp(decides: Readonly<Record<Side, Decide>>, observer: 
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
-  const body = express.text({ type: "application/json", limit: BODY_LIMIT });
+  const body = express.raw({ type: "application/json", limit: BODY_LIMIT });
   for (const side of sides) {
     for (const entry of entries) {
       app.post(`/${side}/${entry}`, requireJson, body, review(side, entry, decides[side], observer));
@@ -40,7 +40,7 @@ const requireJson: RequestHandler = (request, response, next) => {
 function review(side: Side, entry: Entry, decide: Decide, observer: Observer): RequestHandler {
   return async (request, response) => {
     const started = process.hrtime.bigint();
-    const asked = readReview(typeof request.body === "string" ? request.body : "");
+    const asked = readReview(Buffer.isBuffer(request.body) ? request.body.toString("utf8") : "");
     const { uid, namespace, dryRun } = asked;
     const reviewed = () => ({ side, entry, uid, namespace, dryRun, seconds: secondsSince(started) });
     const pod = readCreation(asked);
@@ -62,7 +62,9 @@ function review(side: Side, entry: Entry, decide: Decide, observer: Observer): R
 
 /** Observers hear of an answer when it is on its way, and also where its caller has gone. */
 function send(response: Response, body: string, observe: () => void): void {
-  response.end(body);
+  const bytes = Buffer.from(body);
+  response.setHeader("content-length", bytes.length);
+  response.end(bytes);
   observe();
 }
 

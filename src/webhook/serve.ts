@@ -62,11 +62,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const app = admissionApp(
     {
       mutate: mutation(admission, envoyDataPlane, namespaces, resolve),
-      validate: validation(
-        { ...admission, keys: keys.size > 0 ? keys : null, allowedEnvironment: [] },
-        envoyDataPlane,
-        namespaces,
-      ),
+      validate: validation({ ...admission, keys: keys.size > 0 ? keys : null }, envoyDataPlane, namespaces),
     },
     observer(log, metrics, announce),
   );

@@ -335,6 +335,13 @@ describe("admission", () => {
       assert.deepEqual(injected(await decide(result)).patch, []);
     });
 
+    it("that no Secret can be called are left out, as the kubelet passes over them", async () => {
+      const pod = samplePod({ spec: { imagePullSecrets: [{ name: "My_Secret" }, { name: "../x" }, { name: "one" }] } });
+      assert.deepEqual(injected(await decide(pod)).plan.pullSecrets?.names, ["one"]);
+      const none = samplePod({ spec: { imagePullSecrets: [{ name: "My_Secret" }] } });
+      assert.equal(injected(await decide(none)).plan.pullSecrets, null);
+    });
+
     it("give way to the one that the annotation names", async () => {
       const pod = samplePod({
         annotations: { "wasmount.dev/pull-secret": "mine" },

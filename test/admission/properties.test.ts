@@ -167,7 +167,6 @@ describe("admission, whatever the pod,", () => {
         const verdict = validatePod(result, namespace, envoyDataPlane, {
           ...config,
           keys: null,
-          allowedEnvironment: [],
         });
         assert.equal(verdict.outcome, "Verified", `${verdict.reason}: ${verdict.detail}`);
       }));

@@ -185,6 +185,21 @@ describe("settings", () => {
     assert.deepEqual(settings({ "module.auth": "none" }, { "module.auth": "x/a:1", "config.auth": "c" }).filters, []);
   });
 
+  it("tells of a filter that the pod removes and its namespace doesn't have", () => {
+    const { filters, removedInVain } = settings({ "module.atuh": "none" }, { "module.auth": "x/a:1" });
+    assert.deepEqual(
+      filters.map(({ name }) => name),
+      ["auth"],
+    );
+    assert.deepEqual(removedInVain, ["atuh"]);
+    assert.deepEqual(settings({ "module.auth": "none" }, { "module.auth": "x/a:1" }).removedInVain, []);
+  });
+
+  it("lets no namespace remove what it would give itself", () => {
+    refused("BadValue", /module\.auth=none on namespace shop: "none" is for pods/, {}, { "module.auth": "none" });
+    refused("BadValue", /is for pods/, { "module.auth": "x/a:1" }, { "module.auth": "none" });
+  });
+
   it("ignores other prefixes and the status that we write", () => {
     assert.deepEqual(settings({ status: "forged", "module.a": "x/a:1" }).filters.length, 1);
   });

@@ -6,6 +6,7 @@ import type { Decision } from "../../src/admission/decision.ts";
 import { readPod } from "../../src/admission/pod-object.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
+import { discoveredFilter } from "../../src/envoy/discovered-filter.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { type AdmissionFixture, admissionFixtures, decideFixture, patchedBy } from "./fixtures.ts";
@@ -100,6 +101,20 @@ describe("traps that other injectors fell into", () => {
       container.name === "envoy" ? { ...container, args: ["-c", "/etc/envoy/envoy.yaml"] } : container,
     );
     assert.deepEqual(await injected({ ...once, spec: { ...once.spec, containers } }), once);
+  });
+
+  it("5: Envoy runs without a filter that it can't read", async () => {
+    const decision = await decide(samplePod());
+    if (decision.outcome !== "Injected") return assert.fail(decision.detail);
+    const [filter] = decision.plan.filters;
+    assert.deepEqual([filter?.onFailure, filter?.runtimeFailure], ["block", "closed"]);
+    const pod = patchedBy(samplePod(), decision);
+    const proxy = pod.spec.containers.find(({ name }) => name === "envoy");
+    const mount = proxy?.volumeMounts?.find(({ name }) => name === "wasmount");
+    assert.deepEqual(mount, { name: "wasmount", mountPath: "/wasmount", readOnly: true });
+    // Deny-all until the file is good, modes and read-back: test/integration/bootstrap.test.ts and fetcher.test.ts.
+    const entry = JSON.stringify(discoveredFilter("in-last-01", "/wasmount"));
+    assert.match(entry, /"default_config":\{"@type":"[^"]+rbac\.v3\.RBAC","rules":\{\}\}/);
   });
 
   it("6: an internal error is taken for a denial", async () => {
@@ -247,6 +262,12 @@ describe("traps that other injectors fell into", () => {
     assert.match(text, /wasmount_admission_decisions_total\{side="mutate",outcome="Injected",reason="Injected"\} 1/);
     assert.match(text, /wasmount_admission_failures_total\{side="validate"\} 1/);
     assert.match(text, /wasmount_admission_duration_seconds_bucket\{le="0.005",side="mutate"\} 2/, "in seconds");
+  });
+
+  it("and: a list of service accounts in the injector decides about pods", async () => {
+    const injectedFor = async (serviceAccountName: string) =>
+      fetcherOf(await injected(samplePod({ spec: { serviceAccountName } as Partial<Pod["spec"]> })));
+    assert.deepEqual(await injectedFor("kube-controller-manager"), await injectedFor("default"));
   });
 
   it("and: a status that the author wrote keeps the pod from being injected", async () => {

@@ -56,6 +56,17 @@ describe("operator configuration", () => {
     assert.match(message, /limits\.filters must be >= 1, and is 0/);
   });
 
+  it("lets nobody add environment by which other code would run in the fetcher", () => {
+    const allowing = (name: string) => `${minimal.replace(/\}\n$/, `, allowedEnvironment: [${name}]}\n`)}`;
+    assert.deepEqual(parseConfig(allowing("HTTPS_PROXY"), "f").fetcher.allowedEnvironment, ["HTTPS_PROXY"]);
+    for (const name of ["NODE_OPTIONS", "NODE_EXTRA_CA_CERTS", "LD_PRELOAD", "OPENSSL_CONF", "WASMOUNT_PLAN_0"]) {
+      assert.match(
+        refusal(allowing(name)),
+        new RegExp(`fetcher\\.allowedEnvironment has ${name}, by which other code`),
+      );
+    }
+  });
+
   it("names what is missing", () => {
     assert.match(refusal("fetcher: {image: a}"), /tls needs the key certFile; tls needs the key keyFile/);
     assert.match(refusal(""), /tls needs the key certFile.*fetcher needs the key image/);

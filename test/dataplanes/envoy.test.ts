@@ -275,6 +275,15 @@ describe("plain Envoy: attaching", () => {
     );
   });
 
+  it("refuses to swap a mount that our own volume lies in", () => {
+    const volumeMounts = [{ ...config, mountPath: "/" }];
+    refused(
+      attach(samplePod({ proxy: { volumeMounts, args: null } })),
+      "ProxyConfigUnsupported",
+      /^the mount at \/ must be swapped, and \/wasmount lies below it: name the configuration with -c/,
+    );
+  });
+
   it("finds in a second pass what it found in the first", () => {
     for (const proxy of [{}, { args: null }] as Partial<Container>[]) {
       const pod = samplePod({ proxy });

@@ -103,6 +103,13 @@ describe("wasmount plan", () => {
       /no init container wasmount-fetch/,
     ],
     [
+      "a pod whose init containers are no list",
+      text => text.replace(/initContainers:[\s\S]*/, "initContainers: x\n"),
+      "plan.pub",
+      2,
+      /no init container wasmount-fetch/,
+    ],
+    [
       "a plan without a signature",
       text => text.replace("WASMOUNT_PLAN_SIGNATURE", "OTHER"),
       "plan.pub",

@@ -45,7 +45,6 @@ export const verifying: ValidationConfig = {
   ...operator,
   pack: planToEnvironment,
   keys: signing.keys,
-  allowedEnvironment: [],
 };
 
 const toDigest: ResolveTag = async () => ({ digest: digest("d") });

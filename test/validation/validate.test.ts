@@ -72,7 +72,8 @@ describe("validation", () => {
     });
 
     it("variables that the operator allows, and never those by which other code runs", async () => {
-      const config = { ...verifying, allowedEnvironment: ["HTTPS_PROXY", "NODE_OPTIONS", "LD_PRELOAD"] };
+      const allowedEnvironment = ["HTTPS_PROXY", "NODE_OPTIONS", "LD_PRELOAD"];
+      const config = { ...verifying, fetcher: { ...verifying.fetcher, allowedEnvironment } };
       const pod = await injected(samplePod());
       fetcherOf(pod).env.push({ name: "HTTPS_PROXY", value: "http://proxy.example:3128" });
       assertVerified(validate(pod, undefined, config));
@@ -82,6 +83,8 @@ describe("validation", () => {
         fetcherOf(worse).env.push({ name, value: "x" });
         assertDenied(validate(worse, undefined, config), "FetcherAltered", new RegExp(`sets ${name}$`));
       }
+      const before = { ...signing, fetcher: { ...signing.fetcher, allowedEnvironment } };
+      assert.deepEqual(await injected(pod, sampleNamespace(), before), pod, "another pass of ours leaves it there");
     });
 
     it("what others may add to a pod", async () => {
@@ -122,6 +125,18 @@ describe("validation", () => {
         assert.equal(`${outcome} ${given}`, `Skipped ${reason}`);
       }
     });
+  });
+
+  it("denies a pod that is not injected into and looks as if it were", async () => {
+    const host = (pod: Pod) => ({ ...pod, spec: { ...pod.spec, hostNetwork: true } });
+    const out = (pod: Pod) => ({ ...pod, metadata: { ...pod.metadata, labels: { "wasmount.dev/inject": "false" } } });
+    const forged = samplePod({ spec: { ...samplePod().spec, initContainers: [{ name: "wasmount-fetch" }] } });
+    for (const change of [host, out])
+      assertDenied(validate(change(forged)), "PlanForged", /no plan in the environment/);
+    const labelled = samplePod({ labels: { "wasmount.dev/injected": "true" } });
+    assertDenied(validate(host(labelled)), "FetcherMissing", /no init container/);
+    const copied = host(await injected(samplePod()));
+    assertDenied(validate(copied), "PlanForged", /is to have no fetcher, since it is not injected into/);
   });
 
   it("denies what admission would deny", () => {
