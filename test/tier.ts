@@ -1,6 +1,7 @@
 import { globSync } from "node:fs";
 import { parseArgs } from "node:util";
 import Mocha from "mocha";
+import { provision } from "./environment/provision.ts";
 
 /** One tier of tests, run in a process of its own: `node test/tier.ts unit|integration|e2e [--grep TEXT] [FILE…]`. */
 const tiers = {
@@ -25,6 +26,10 @@ if (name === undefined || !(name in tiers)) {
 }
 const tier = tiers[name as TierName];
 const files = given.length > 0 ? given : globSync(tier.files, { exclude: [...tier.exclude] }).sort();
+
+if (name !== "unit" && given.length === 0) {
+  await provision(name as Exclude<TierName, "unit">, line => console.log(`  ${line}`));
+}
 
 const mocha = new Mocha({
   timeout: tier.timeoutMs,

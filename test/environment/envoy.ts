@@ -42,7 +42,7 @@ async function findBinary(folder: string): Promise<string> {
 /** Names the Debian package behind the commonest failures. */
 async function run(program: string, args: readonly string[]): Promise<void> {
   await spawnChecked(program, args).catch((error: Error) => {
-    const hint = /ensurepip|ENOENT/.test(error.message)
+    const hint = /ensurepip|ENOENT|No module named .?venv/.test(error.message)
       ? "Install python3 with venv (Debian: apt install python3-venv). "
       : "";
     throw new Error(`${hint}${error.message}`);

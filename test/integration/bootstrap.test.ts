@@ -4,10 +4,12 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { editBootstrap } from "../../src/envoy/bootstrap.ts";
 import { type FilterFile, filterFile, filterVersion, modulePath } from "../../src/envoy/filter-file.ts";
+import { messageOf } from "../../src/error.ts";
 import { allowedCapabilities } from "../../src/wasm/capabilities.ts";
 import { noopModule } from "../../src/wasm/noop-module.ts";
 import { envoyBinary } from "../environment/envoy.ts";
 import { freePorts } from "../environment/ports.ts";
+import { unavailable } from "../environment/requirement.ts";
 import { versions } from "../environment/versions.ts";
 import { type EnvoyProcess, eventually, get, startEnvoy, validate } from "../envoy/envoy-process.ts";
 import { bootstrapFixtures, fixtureEdit } from "../envoy/fixtures.ts";
@@ -29,7 +31,7 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
 
   before(async function () {
     this.timeout(300_000);
-    await envoyBinary(console.log);
+    await envoyBinary(console.log).catch(error => unavailable(this, messageOf(error)));
     root = await mkdtemp(join(tmpdir(), "bootstrap-test-"));
     await mkdir(join(root, "filters"));
     await mkdir(join(root, "modules"));

@@ -25,6 +25,7 @@ import { MODULE } from "../oci/images.ts";
 
 const NAMESPACE = "integration-workloads";
 const OWN = "integration-workloads-system";
+const NODE = "integration-workloads";
 
 interface Event {
   readonly reason: string;
@@ -77,6 +78,8 @@ describe("workloads whose pods controllers create, with the webhook's own rights
     const { metadata, spec } = parse(await exampleManifest("pod")) as Manifest;
     template = { metadata: { labels: { app: "shop" }, annotations: metadata.annotations }, spec };
     template.metadata.annotations["wasmount.dev/module.headers"] = `${registry.address}/filters/a:1`;
+    // A DaemonSet has a pod for each node, whether or not a kubelet runs it. Others are not scheduled to this one.
+    await kubectl.apply({ apiVersion: "v1", kind: "Node", metadata: { name: NODE }, spec: { unschedulable: true } });
   });
 
   after(async () => {
@@ -86,6 +89,7 @@ describe("workloads whose pods controllers create, with the webhook's own rights
     await registry?.close();
     await account?.remove();
     await kubectl?.run(["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false"]);
+    await kubectl?.run(["delete", "node", NODE, "--ignore-not-found"]);
     if (folder) await rm(folder, { recursive: true, force: true });
   });
 
@@ -157,11 +161,7 @@ describe("workloads whose pods controllers create, with the webhook's own rights
   });
 
   for (const kind of ["Deployment", "StatefulSet", "DaemonSet"]) {
-    it(`get another digest with the next rollout of a ${kind}`, async function () {
-      if (kind === "DaemonSet") {
-        const { items } = await kubectl.get<{ items: unknown[] }>("nodes");
-        if (items.length === 0) unavailable(this, "a DaemonSet has no pods without a node");
-      }
+    it(`get another digest with the next rollout of a ${kind}`, async () => {
       await call(0);
       const name = `next-${kind.toLowerCase()}`;
       const before = await moveTag(`${name}-1`);
@@ -169,9 +169,9 @@ describe("workloads whose pods controllers create, with the webhook's own rights
       await kubectl.apply(JSON.parse(JSON.stringify(workload(kind, name, changes))));
       const first = await until("the first pod", async () => {
         const found = await pods(name);
-        return found.length === 1 && found;
+        return found.length > 0 && found;
       });
-      assert.deepEqual(digestsOf(first), [before]);
+      assert.deepEqual(new Set(digestsOf(first)), new Set([before]));
       const after = await moveTag(`${name}-2`);
       await kubectl.run(["rollout", "restart", `${kind}/${name}`, "-n", NAMESPACE]);
       // Nothing here gets ready, which some rollouts would wait for.

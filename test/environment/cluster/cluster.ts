@@ -1,10 +1,10 @@
-import { resolve } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { messageOf } from "../../../src/error.ts";
 import { type Binaries, binaryOf, givenAssets } from "./binaries.ts";
 import { importArchive } from "./containerd.ts";
 import { ClusterError } from "./error.ts";
 import { findExecutable } from "./executable.ts";
+import { givenKubeconfig } from "./given.ts";
 import { findGo } from "./go.ts";
 import { podNetwork } from "./network.ts";
 import { packagesUnavailable } from "./packages.ts";
@@ -39,12 +39,6 @@ export interface OpenOptions {
   readonly progress?: Progress;
 }
 
-/** The cluster of one's own choice, that `WASMOUNT_KUBECONFIG` names; null for the local one. */
-function givenKubeconfig(): string | null {
-  const path = process.env["WASMOUNT_KUBECONFIG"];
-  return path ? resolve(path) : null;
-}
-
 /**
  * The running local cluster, raised (and its parts built) where it is not up; or the cluster that
  * `WASMOUNT_KUBECONFIG` names. It stays up afterwards: `npm run cluster -- down` ends it.
@@ -75,15 +69,15 @@ export async function openCluster({ node, progress = () => {} }: OpenOptions): P
  * built or installed to tell.
  */
 export async function clusterUnavailable({ node }: { readonly node: boolean }): Promise<string | null> {
-  if (givenKubeconfig()) {
-    return node ? "WASMOUNT_KUBECONFIG names another cluster, whose nodes these tests don't control" : null;
-  }
   if (node) return nodeUnavailable();
+  if (givenKubeconfig() !== null) return null;
   return givenAssets() ? null : goProblem();
 }
 
 /** Why this machine can't run a node; null when it can. */
 export async function nodeUnavailable(): Promise<string | null> {
+  const given = givenKubeconfig();
+  if (given !== null) return `the cluster of ${given} is not ours: its nodes can't reach servers of this machine`;
   if (process.platform !== "linux") return `a node needs Linux, and this is ${process.platform}`;
   if (process.getuid?.() !== 0) return "a node needs root";
   return (await goProblem()) ?? (await packagesUnavailable());

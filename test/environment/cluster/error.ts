@@ -11,6 +11,8 @@ export type ClusterErrorCode =
   | "NodeUnsupported"
   | "NotReady"
   | "NotRunning"
+  | "NoKubeconfig"
+  | "NotOurs"
   | "PackagesMissing"
   | "PathTooLong"
   | "PortTaken";

@@ -3,9 +3,10 @@ import { messageOf } from "../../../src/error.ts";
 import { nodeUnavailable } from "./cluster.ts";
 import { dropCluster } from "./down.ts";
 import { ClusterError } from "./error.ts";
+import { GIVEN, givenKubeconfig } from "./given.ts";
 import { reporter } from "./progress.ts";
 import { kubeconfigPath } from "./settings.ts";
-import { clusterStatus, statusTable } from "./status.ts";
+import { clusterStatus, givenStatus, statusTable } from "./status.ts";
 import { raiseCluster } from "./up.ts";
 
 const usageError = 2;
@@ -31,6 +32,8 @@ Environment:
   WASMOUNT_CACHE      the folder of built parts, images and state (default: ~/.cache/wasmount)
   WASMOUNT_NO_APT     set: never install missing Debian packages
   KUBEBUILDER_ASSETS  a folder with etcd and kube-apiserver to use instead of building them
+  WASMOUNT_KUBECONFIG a kubeconfig, or "current" for kubectl's own: tests and the demo use that cluster in place of this
+                      one, kubeconfig prints its path, status asks it, and up and down refuse
 
 A node needs Linux and root; without, up starts the control plane only. One machine runs one cluster at a time.
 Exit status: 0 done, 1 failed or not up, 2 wrong usage.`,
@@ -41,6 +44,7 @@ program
   .description("start the cluster, or what of it is missing, and wait until it is ready")
   .option("--control-plane-only", "start no node")
   .action(async (options: { controlPlaneOnly?: boolean }) => {
+    refuseGiven();
     const obstacle = options.controlPlaneOnly ? "--control-plane-only" : await nodeUnavailable();
     if (obstacle && !options.controlPlaneOnly) progress(`no node, the control plane only: ${obstacle}`);
     const { settings, wasUp } = await raiseCluster(obstacle === null, progress);
@@ -54,6 +58,7 @@ program
   .command("down")
   .description("end everything that up started, and remove its state; built parts and images stay")
   .action(async () => {
+    refuseGiven();
     const wasThere = await dropCluster(progress);
     end();
     console.log(wasThere ? "the cluster is down" : "no local cluster is up");
@@ -64,7 +69,8 @@ program
   .description("each component's process, address and health; exit status 1 unless all are well")
   .option("--json", "as JSON")
   .action(async (options: { json?: boolean }) => {
-    const status = await clusterStatus();
+    const given = givenKubeconfig();
+    const status = given === null ? await clusterStatus() : await givenStatus(given);
     console.log(options.json ? JSON.stringify(status, null, 2) : statusTable(status));
     if (!status.up) process.exitCode = 1;
   });
@@ -73,10 +79,15 @@ program
   .command("kubeconfig")
   .description("print the path of the admin's kubeconfig")
   .action(async () => {
-    const { kubeconfig } = await clusterStatus();
+    const kubeconfig = givenKubeconfig() ?? (await clusterStatus()).kubeconfig;
     if (!kubeconfig) throw new ClusterError("NotRunning", 'no local cluster is up: run "npm run cluster -- up" first');
     console.log(kubeconfig);
   });
+
+function refuseGiven(): void {
+  const given = givenKubeconfig();
+  if (given !== null) throw new ClusterError("NotOurs", `${GIVEN} names the cluster of ${given}: unset it first`);
+}
 
 try {
   await program.parseAsync();

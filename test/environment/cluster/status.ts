@@ -1,3 +1,5 @@
+import { KubeConfig, VersionApi } from "@kubernetes/client-node";
+import { messageOf } from "../../../src/error.ts";
 import { type Component, components } from "./component.ts";
 import { healthProblem } from "./health.ts";
 import { isRunning, readRecord } from "./process.ts";
@@ -43,6 +45,19 @@ export async function clusterStatus(): Promise<ClusterStatus> {
   };
 }
 
+/** How a cluster of somebody's own does: what its API server says of itself. */
+export async function givenStatus(kubeconfig: string): Promise<ClusterStatus> {
+  const config = new KubeConfig();
+  config.loadFromFile(kubeconfig);
+  const address = config.getCurrentCluster()?.server ?? "(no current context)";
+  const problem = await config
+    .makeApiClient(VersionApi)
+    .getCode()
+    .then(() => null, messageOf);
+  const components = [{ name: "kube-apiserver", pid: null, address, problem }];
+  return { up: problem === null, node: false, kubeconfig, logs: null, problem, components };
+}
+
 async function componentStatus(component: Component): Promise<ComponentStatus> {
   const { name, address } = component;
   const record = await readRecord(pidFile(name));
@@ -65,9 +80,9 @@ export function statusTable(status: ClusterStatus): string {
       .join("  ")
       .trimEnd(),
   );
-  const kind = status.node ? "control plane and node" : "control plane only, no node";
+  const ours = status.node ? "control plane and node" : "control plane only, no node";
+  const kind = status.logs === null ? "a cluster of your own" : ours;
   const verdict = status.up ? "up" : `not ready${status.problem ? `: ${status.problem}` : ""}`;
-  return [...lines, "", `${verdict} (${kind})`, `kubeconfig ${status.kubeconfig}`, `logs       ${status.logs}`].join(
-    "\n",
-  );
+  const logs = status.logs === null ? [] : [`logs       ${status.logs}`];
+  return [...lines, "", `${verdict} (${kind})`, `kubeconfig ${status.kubeconfig}`, ...logs].join("\n");
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
+import { INJECT } from "../../../src/admission/key.ts";
 import type { Pod } from "../../../src/kube/pod.ts";
 import { type Cluster, nodeUnavailable, openCluster } from "../cluster/cluster.ts";
 import { flipLastByte } from "../corruption.ts";
@@ -12,7 +13,7 @@ import { registerWebhook } from "../registration.ts";
 import { type Manifest, setStage } from "../stage.ts";
 import type { Cleanup } from "./cleanup.ts";
 import { type Creation, localDemo } from "./local.ts";
-import { detail, paint, type Steps } from "./terminal.ts";
+import { detail, objectDiff, paint, type Steps } from "./terminal.ts";
 
 const NAMESPACE = "wasmount-demo";
 const READY_MS = 60_000;
@@ -29,7 +30,9 @@ export async function clusterDemo(steps: Steps, cleanup: Cleanup): Promise<strin
     ({ kubeconfigPath }) => `KUBECONFIG=${kubeconfigPath}`,
   );
   if (cluster.hasNode) return nodeDemo(cluster, steps, cleanup);
-  detail(`no node: ${reason ?? "this cluster is not ours"}. The API server admits the pod; local processes run it.`);
+  detail(
+    `no node: ${reason ?? "this cluster has none of ours"}. The API server admits the pod; local processes run it.`,
+  );
   return localDemo(steps, cleanup, createdBy(cluster, cleanup));
 }
 
@@ -84,7 +87,7 @@ async function nodeDemo(cluster: Cluster, steps: Steps, cleanup: Cleanup): Promi
     },
     ({ metadata }) => `admitted with plan ${metadata.labels["wasmount.dev/plan"]}`,
   );
-  detail(`status: ${admitted.metadata.annotations["wasmount.dev/status"]}`);
+  process.stdout.write(`${objectDiff(await unfiltered(kubectl, pod), withoutIdentity(admitted))}\n`);
 
   const url = await steps.run(
     "Wait for the pod: the kubelet runs the fetcher, then the application and Envoy",
@@ -114,6 +117,36 @@ async function nodeDemo(cluster: Cluster, steps: Steps, cleanup: Cleanup): Promi
     message => `${paint("red", message)} (Envoy was never started)`,
   );
   return `curl -i ${url}; kubectl --kubeconfig ${cluster.kubeconfigPath} -n ${NAMESPACE} describe pod`;
+}
+
+/** What the API server makes of the pod where it asks for nothing, so that a diff shows what admission did. */
+async function unfiltered(kubectl: Kubectl, pod: Manifest): Promise<Manifest> {
+  const { labels } = pod.metadata;
+  const asking = { ...pod, metadata: { ...pod.metadata, labels: { ...labels, [INJECT]: "false" } } };
+  const text = await kubectl.run(["create", "--dry-run=server", "-o", "json", "-f", "-"], JSON.stringify(asking));
+  const made = withoutIdentity(JSON.parse(text));
+  return { ...made, metadata: { ...made.metadata, labels } };
+}
+
+/** Without what two pods never share: who they are, where they run and how they do. */
+function withoutIdentity({ metadata, spec, status: _, ...rest }: Manifest): Manifest {
+  const { name, namespace, labels, annotations } = metadata;
+  const isToken = ({ name: volume }: { readonly name: string }) => volume.startsWith("kube-api-access-");
+  const withoutToken = (container: Manifest) => ({
+    ...container,
+    volumeMounts: container["volumeMounts"]?.filter((mount: { name: string }) => !isToken(mount)),
+  });
+  const { nodeName: __, ...wanted } = spec;
+  const lists = ["initContainers", "containers"].filter(list => spec[list] !== undefined);
+  return {
+    ...rest,
+    metadata: { name, namespace, labels, annotations },
+    spec: {
+      ...wanted,
+      ...Object.fromEntries(lists.map(list => [list, spec[list].map(withoutToken)])),
+      volumes: spec.volumes?.filter((volume: { name: string }) => !isToken(volume)),
+    },
+  };
 }
 
 async function answeringUrl(kubectl: Kubectl, name: string): Promise<string | null> {
