@@ -73,9 +73,13 @@ export async function fetchToken(
   }
   if (response.status !== 200) {
     const refused = await refusal(response, signal, now());
-    throw credential === null ? refused : withoutDetail(refused);
+    throw credential === null ? refused : refused.withoutDetail();
   }
-  return readToken(response, signal, now);
+  try {
+    return await readToken(response, signal, now);
+  } catch (error) {
+    throw error instanceof RegistryError ? error.withoutDetail() : error;
+  }
 }
 
 type Ask = Pick<TransportRequest, "method" | "url" | "headers" | "authorization" | "body">;
@@ -132,8 +136,4 @@ async function readToken(response: TransportResponse, signal: AbortSignal, now: 
   const seconds = typeof life === "number" && life > 0 ? Math.min(life, MAX_LIFE_S) : DEFAULT_LIFE_S;
   // A token that lives no longer than the margin would be fetched for every single request.
   return { token: value, expiresAt: now() + (seconds - Math.min(MARGIN_S, seconds / 2)) * 1000 };
-}
-
-function withoutDetail({ code, message, status, retryAfterMs }: RegistryError): RegistryError {
-  return new RegistryError(code, message, { status, retryAfterMs });
 }

@@ -328,15 +328,17 @@ describe("authentication", () => {
     const server = await registryWith({
       token: (request, response, body) => {
         const { authorization = "" } = request.headers;
-        response.writeHead(503).end(`${Buffer.from(authorization.slice(6), "base64")} ${body}`);
+        response.writeHead(status).end(`${Buffer.from(authorization.slice(6), "base64")} ${body}`);
       },
     });
+    let status = 503;
     const all: Credential[] = [password("robot"), { kind: "identityToken", username: "u", token: "robot-secret" }];
-    for (const credential of all) {
+    for (const [credential, code] of all.flatMap(one => [[one, "Server"] as const, [one, "BadResponse"] as const])) {
+      status = code === "Server" ? 503 : 200;
       const client = stage.client([server], { credentials: () => [credential] });
       await assert.rejects(client.resolve(at(server)), (error: unknown) => {
         assert.ok(error instanceof RegistryError);
-        assert.equal(error.code, "Server");
+        assert.equal(error.code, code);
         assert.doesNotMatch(everything(error), /secret/);
         return true;
       });
