@@ -35,10 +35,14 @@ describe("SingleFlight", () => {
 
   it("lets one leave without the others", async () => {
     const flights = new SingleFlight<string>();
-    const { promise, resolve } = Promise.withResolvers<string>();
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const work = (signal: AbortSignal) => {
+      signal.addEventListener("abort", () => reject(new Error("given up")));
+      return promise;
+    };
     const impatient = new AbortController();
-    const first = flights.join("a", impatient.signal, () => promise);
-    const second = flights.join("a", forever(), () => promise);
+    const first = flights.join("a", impatient.signal, work);
+    const second = flights.join("a", forever(), work);
     impatient.abort(new Error("too late"));
     await assert.rejects(first, /too late/);
     resolve("done");
