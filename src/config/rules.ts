@@ -2,6 +2,7 @@ import { messageOf } from "../error.ts";
 import type { ResourceRequirements } from "../kube/pod.ts";
 import { canonicalQuantity, milliUnits } from "../kube/quantity.ts";
 import { parseReference } from "../oci/reference.ts";
+import { REPOSITORY_PATTERN_RULE, readRepositoryPattern } from "../oci/repository-pattern.ts";
 import { formatEnvoyVersion, parseEnvoyVersion } from "../wasm/envoy-version.ts";
 import { NEVER_ADDED } from "./added-environment.ts";
 import type { Config } from "./config.ts";
@@ -10,6 +11,7 @@ import type { Config } from "./config.ts";
 export function configProblems(config: Config): string[] {
   return [
     ...misspeltHosts(config),
+    ...misspeltRepositories(config),
     ...wrongVersion(config),
     ...exceededLimits(config.fetcher.resources),
     ...smallVolume(config),
@@ -41,6 +43,18 @@ function misspeltHosts({ registries }: Config): string[] {
         : `write ${right}`;
     return [`registries.${index}.host is ${JSON.stringify(host)}: ${advice}`];
   });
+}
+
+/** So are repositories, and one that is never found would leave its namespaces without credentials. */
+function misspeltRepositories({ registryCredentials }: Config): string[] {
+  return registryCredentials.flatMap(({ repositories }, index) =>
+    repositories
+      .filter(repository => readRepositoryPattern(repository) === null)
+      .map(
+        repository =>
+          `registryCredentials.${index}.repositories has ${JSON.stringify(repository)}: ${REPOSITORY_PATTERN_RULE}`,
+      ),
+  );
 }
 
 function canonicalHost(host: string): string | null {

@@ -20,7 +20,7 @@ export interface AdmissionCore {
 export async function admissionCore(config: Config, dataPlane: DataPlane, userAgent: string): Promise<AdmissionCore> {
   const { signer, keys } = await readPlanKeyring(config.plan);
   const registry = new RegistryClient({ registries: config.registries, limits: config.limits, userAgent });
-  const resolver = new TagResolver(registry, config.limits.resolveSeconds * 1000);
+  const resolver = new TagResolver(registry, { budgetMs: config.limits.resolveSeconds * 1000 });
   const sign = planSigning();
   const pack = planPacking();
   const forPods: AdmissionConfig = { ...config, pack, sign: signer && (plan => sign(plan, signer)), keys };
