@@ -29,7 +29,15 @@ export type RegistryErrorCode =
   | "UnsupportedLayout"
   | "NotAModule";
 
-export type RegistryOperation = "resolve" | "manifest" | "blob" | "module" | "pushBlob" | "pushManifest";
+export type RegistryOperation =
+  | "resolve"
+  | "manifest"
+  | "blob"
+  | "module"
+  | "tags"
+  | "referrers"
+  | "pushBlob"
+  | "pushManifest";
 
 export interface RegistryErrorContext {
   /** "registry.example:5000/team/filter", or null where the fault was found in content alone. */
@@ -81,6 +89,8 @@ const DOING: Readonly<Record<RegistryOperation, string>> = {
   manifest: "cannot fetch the manifest of",
   blob: "cannot fetch a blob of",
   module: "cannot use the module of",
+  tags: "cannot list the tags of",
+  referrers: "cannot list the referrers of",
   pushBlob: "cannot push a blob to",
   pushManifest: "cannot push the manifest to",
 };

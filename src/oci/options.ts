@@ -11,17 +11,38 @@ export interface RegistrySettings {
   readonly plainHttp: boolean;
 }
 
-/** In bytes. */
-export interface RegistryLimits {
-  /** Largest blob, and largest module after decompression. */
+/** What is read from a registry at most. What is larger is refused, never cut. */
+export interface ContentLimits {
+  /** Largest blob, and largest module after decompression, in bytes. */
   readonly moduleBytes: number;
-  /** Largest manifest, index or image config. */
+  /** Largest manifest, index, image config or page of a list, in bytes. */
   readonly manifestBytes: number;
+}
+
+/** The limits of lists too. A longer one is refused, never cut. */
+export interface RegistryLimits extends ContentLimits {
+  /** Referrers of one manifest, of the type asked for. */
+  readonly referrers: number;
+  /** Pages of a list of referrers. */
+  readonly referrerPages: number;
+  /** Tags of one repository. */
+  readonly tags: number;
+  /** Pages of a list of tags. */
+  readonly tagPages: number;
+}
+
+/** How blobs are uploaded. In bytes. */
+export interface UploadSizes {
+  /** Largest blob that is sent in one piece. */
+  readonly wholeBytes: number;
+  /** One piece of a larger blob: held in memory, and what is lost when a connection breaks. */
+  readonly chunkBytes: number;
 }
 
 export interface RegistryClientOptions {
   readonly registries?: readonly RegistrySettings[];
   readonly limits?: Partial<RegistryLimits>;
+  readonly uploads?: Partial<UploadSizes>;
   readonly credentials?: CredentialSource;
   /** Ends everything the client does: one budget for a whole job. */
   readonly signal?: AbortSignal;
@@ -37,13 +58,22 @@ export interface RegistryClientOptions {
   readonly now?: () => number;
 }
 
-const DEFAULT_LIMITS: RegistryLimits = { moduleBytes: 64 * 1024 * 1024, manifestBytes: 4 * 1024 * 1024 };
+const DEFAULT_LIMITS: RegistryLimits = {
+  moduleBytes: 64 * 1024 * 1024,
+  manifestBytes: 4 * 1024 * 1024,
+  referrers: 32,
+  referrerPages: 4,
+  tags: 10_000,
+  tagPages: 128,
+};
+const DEFAULT_UPLOADS: UploadSizes = { wholeBytes: 32 * 1024 * 1024, chunkBytes: 8 * 1024 * 1024 };
 const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, idleMs: 15_000 };
 const DEFAULT_DEADLINE_MS = 120_000;
 
 export interface CompleteOptions extends Required<Omit<RegistryClientOptions, "signal">> {
   readonly signal: AbortSignal | null;
   readonly limits: RegistryLimits;
+  readonly uploads: UploadSizes;
   readonly timeouts: Timeouts;
   readonly retry: RetryPolicy;
 }
@@ -52,6 +82,7 @@ export function completed(options: RegistryClientOptions): CompleteOptions {
   return {
     registries: options.registries ?? [],
     limits: { ...DEFAULT_LIMITS, ...options.limits },
+    uploads: { ...DEFAULT_UPLOADS, ...options.uploads },
     credentials: options.credentials ?? (() => []),
     signal: options.signal ?? null,
     deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,

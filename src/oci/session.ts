@@ -4,7 +4,7 @@ import { isDigest } from "./digest.ts";
 import { RegistryError, type RegistryOperation } from "./error.ts";
 import type { CompleteOptions } from "./options.ts";
 import { formatReference, hostOf, parseReference } from "./reference.ts";
-import { retrying } from "./retry.ts";
+import { pauseAfter, retrying } from "./retry.ts";
 import { Transport, type TransportRequest, type TransportResponse } from "./transport.ts";
 
 /** One operation on one repository: whom to ask, with which rights, for how long. */
@@ -71,26 +71,26 @@ export class Session {
 
   /**
    * A request that may be repeated. `use` reads the response, and what it throws counts as a failed try too.
-   * @param path below the repository, such as "manifests/latest"
+   * @param target a path below the repository, such as "manifests/latest", or a URL of the registry's own origin
    */
   async read<T>(
     place: Place,
     method: "GET" | "HEAD",
-    path: string,
+    target: string | URL,
     headers: Readonly<Record<string, string>>,
     use: (response: TransportResponse) => Promise<T>,
+    statuses: readonly number[] = [200],
   ): Promise<T> {
-    const { retry, random, sleep } = this.#options;
     const request: TransportRequest = {
       method,
-      url: urlBelow(place, path),
+      url: typeof target === "string" ? urlBelow(place, target) : target,
       headers,
       redirects: "follow",
       signal: place.signal,
     };
     try {
-      return await retrying(retry, { random, sleep }, place.signal, async () => {
-        const response = await this.#accepted(request, place, [200]);
+      return await this.repeated(place, async () => {
+        const response = await this.#accepted(request, place, statuses);
         // An answer without a body must be read all the same for its connection to be used again.
         if (method === "HEAD") response.body.resume();
         return use(response).catch(error => {
@@ -101,6 +101,16 @@ export class Session {
     } catch (error) {
       throw this.#located(error, place);
     }
+  }
+
+  /** Runs what may be repeated until it succeeds, fails for a reason that won't pass, or was tried often enough. */
+  repeated<T>(place: Place, attempt: () => Promise<T>): Promise<T> {
+    return retrying(this.#options.retry, this.#options, place.signal, attempt);
+  }
+
+  /** Waits for the next try of something that failed `tried` times. @throws the error where none is left */
+  pauseAfter(place: Place, error: unknown, tried: number): Promise<void> {
+    return pauseAfter(error, tried, this.#options.retry, this.#options, place.signal);
   }
 
   /** A request that is sent once. */
@@ -143,7 +153,7 @@ const ITEM = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/;
 
 /** The URL of something in the repository: one that can't have left it, whatever the path holds. */
 export function urlBelow(place: Place, path: string): URL {
-  const [, kind, item = ""] = /^(manifests|blobs)\/(.*)$/s.exec(path) ?? [];
+  const [, kind, item = ""] = /^(manifests|blobs|referrers|tags)\/(.*)$/s.exec(path) ?? [];
   if (kind === undefined || !(ITEM.test(item) || item === "uploads/")) {
     throw new RegistryError("Rejected", "it is neither a tag nor a sha256 digest").at(place);
   }
