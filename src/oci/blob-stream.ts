@@ -5,17 +5,42 @@ import type { Place, Session } from "./session.ts";
 import type { TransportResponse } from "./transport.ts";
 
 /**
- * A blob's bytes as they come, asked for again from where they broke off (RFC 9110 section 14). No validator is needed:
- * what a digest names doesn't change, and whoever hashes the whole finds out if it did. How often is bounded by the
- * retry policy, for the whole blob: progress doesn't buy further tries.
+ * A blob's bytes as they come, asked for again from where they broke off (RFC 9110 section 14), in the end of the next
+ * source. No validator is needed: what a digest names doesn't change, and whoever hashes the whole finds out if it did.
+ * How often is bounded by the retry policy, for the whole blob at one source: progress doesn't buy further tries.
+ * @param sources where it is, best first
  * @throws {RegistryError}
  */
 export async function* blobChunks(
   session: Session,
-  place: Place,
+  sources: readonly Place[],
   descriptor: Descriptor,
 ): AsyncGenerator<Buffer, void, undefined> {
   let offset = 0;
+  const failures: RegistryError[] = [];
+  for (const place of sources) {
+    try {
+      for await (const chunk of chunksAt(session, place, descriptor, offset)) {
+        offset += chunk.length;
+        yield chunk;
+      }
+      return;
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      failures.push(error.at(place));
+    }
+  }
+  throw failures.pop()?.after(failures) ?? new TypeError("no source was given");
+}
+
+/** What is missing from an offset on, of one source. */
+async function* chunksAt(
+  session: Session,
+  place: Place,
+  descriptor: Descriptor,
+  start: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  let offset = start;
   for (let broken = 0; ; ) {
     const response = await open(session, place, descriptor, offset);
     try {

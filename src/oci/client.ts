@@ -16,7 +16,7 @@ import {
 import type { BlobSource } from "./push.ts";
 import type { Reference } from "./reference.ts";
 import { listReferrers } from "./referrers.ts";
-import { Session } from "./session.ts";
+import { type Place, Session } from "./session.ts";
 import { listTags } from "./tag-list.ts";
 import type { TransportResponse } from "./transport.ts";
 import { BlobUpload } from "./upload.ts";
@@ -53,15 +53,21 @@ export class RegistryClient implements ModuleSource {
    * that isn't complete by fetching and hashing the manifest itself.
    */
   async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {
-    const { registry, repository } = reference;
-    const wanted = reference.digest ?? reference.tag ?? "latest";
-    const place = this.#session.place("resolve", registry, repository, "pull", wanted, signal);
-    const described = await this.#session.read(place, "HEAD", `manifests/${wanted}`, manifestHeaders(), response =>
-      Promise.resolve(describedBy(response, reference.digest)),
-    );
-    if (described !== null) return described;
-    const { digest, mediaType, bytes } = await this.manifest(registry, repository, wanted, place.signal);
-    return { digest, mediaType, size: bytes.length };
+    const { registry, repository, digest } = reference;
+    const wanted = digest ?? reference.tag ?? "latest";
+    const sources = this.#session.sources("resolve", registry, repository, wanted, digest !== null, signal);
+    return firstOf(sources, async place => {
+      const described = await this.#session.read(
+        place,
+        "HEAD",
+        `manifests/${wanted}`,
+        manifestHeaders(),
+        async response => describedBy(response, digest),
+      );
+      if (described !== null) return described;
+      const fetched = await this.#manifest({ ...place, operation: "manifest" }, wanted);
+      return { digest: fetched.digest, mediaType: fetched.mediaType, size: fetched.bytes.length };
+    });
   }
 
   /**
@@ -74,7 +80,12 @@ export class RegistryClient implements ModuleSource {
     digestOrTag: string,
     signal?: AbortSignal,
   ): Promise<FetchedManifest> {
-    const place = this.#session.place("manifest", registry, repository, "pull", digestOrTag, signal);
+    const proven = isDigest(digestOrTag);
+    const sources = this.#session.sources("manifest", registry, repository, digestOrTag, proven, signal);
+    return firstOf(sources, place => this.#manifest(place, digestOrTag));
+  }
+
+  #manifest(place: Place, digestOrTag: string): Promise<FetchedManifest> {
     const expected = isDigest(digestOrTag) ? digestOrTag : null;
     return this.#session.read(place, "GET", `manifests/${digestOrTag}`, manifestHeaders(), async response => {
       const bytes = await readBody(response, this.limits.manifestBytes, "the manifest", place.signal);
@@ -93,19 +104,19 @@ export class RegistryClient implements ModuleSource {
     descriptor: Descriptor,
     signal?: AbortSignal,
   ): AsyncGenerator<Buffer, void, undefined> {
-    const place = this.#session.place("blob", registry, repository, "pull", null, signal);
+    const sources = this.#session.sources("blob", registry, repository, null, true, signal);
     try {
       refuseLarge(descriptor, this.limits.moduleBytes);
-      yield* verifying(blobChunks(this.#session, place, descriptor), descriptor);
+      yield* verifying(blobChunks(this.#session, sources, descriptor), descriptor);
     } catch (error) {
-      throw error instanceof RegistryError ? error.at(place) : error;
+      throw error instanceof RegistryError ? error.at(sources.at(-1) ?? sources[0]) : error;
     }
   }
 
   /** All tags of a repository, in the registry's order. More than `limits.tags` are refused, not cut. */
   async tags(registry: string, repository: string, signal?: AbortSignal): Promise<readonly string[]> {
-    const place = this.#session.place("tags", registry, repository, "pull", null, signal);
-    return listTags(this.#session, place, this.limits);
+    const sources = this.#session.sources("tags", registry, repository, null, false, signal);
+    return firstOf(sources, place => listTags(this.#session, place, this.limits));
   }
 
   /**
@@ -120,9 +131,9 @@ export class RegistryClient implements ModuleSource {
     artifactType: string | null = null,
     signal?: AbortSignal,
   ): Promise<readonly Descriptor[]> {
-    const place = this.#session.place("referrers", registry, repository, "pull", digest, signal);
-    if (!isDigest(digest)) throw new RegistryError("Rejected", "only a sha256 digest has referrers").at(place);
-    return listReferrers(this.#session, place, digest, artifactType, this.limits);
+    const sources = this.#session.sources("referrers", registry, repository, digest, false, signal);
+    if (!isDigest(digest)) throw new RegistryError("Rejected", "only a sha256 digest has referrers").at(sources[0]);
+    return firstOf(sources, place => listReferrers(this.#session, place, digest, artifactType, this.limits));
   }
 
   /**
@@ -158,6 +169,20 @@ export class RegistryClient implements ModuleSource {
   close(): void {
     this.#session.close();
   }
+}
+
+/** What the first source gives that can. A failure is the last one's, with what failed before it. */
+async function firstOf<T>(sources: readonly Place[], read: (place: Place) => Promise<T>): Promise<T> {
+  const failures: RegistryError[] = [];
+  for (const place of sources) {
+    try {
+      return await read(place);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      failures.push(error);
+    }
+  }
+  throw failures.pop()?.after(failures) ?? new TypeError("no source was given");
 }
 
 function manifestHeaders(): Readonly<Record<string, string>> {

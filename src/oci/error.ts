@@ -20,6 +20,7 @@ export type RegistryErrorCode =
   | "ForbiddenAddress"
   // What was wrong on our side.
   | "BadCredentials"
+  | "BadProxy"
   // What was wrong with the content.
   | "TooLarge"
   | "DigestMismatch"
@@ -81,6 +82,16 @@ export class RegistryError extends CodedError<RegistryErrorCode> {
   at(place: Pick<RegistryErrorContext, "registry" | "operation" | "subject">): RegistryError {
     if (this.operation !== null) return this;
     return new RegistryError(this.code, this.#bare, { ...place, ...defined(this.#context), cause: this.cause ?? this });
+  }
+
+  /** This error with the failures before it in its message: what else was tried. */
+  after(earlier: readonly RegistryError[]): RegistryError {
+    if (earlier.length === 0) return this;
+    const tried = earlier.map(({ registry, code }) => `${registry}: ${code}`).join(", ");
+    return new RegistryError(this.code, `${this.#bare} (tried before: ${tried})`, {
+      ...this.#context,
+      cause: this.cause ?? this,
+    });
   }
 }
 

@@ -1,14 +1,34 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { PrivateAddresses } from "./address.ts";
+import type { TlsSettings } from "./connections.ts";
 import type { CredentialSource } from "./credentials.ts";
+import type { ProxySettings } from "./proxy.ts";
 import { DEFAULT_RETRY, type RetryPolicy } from "./retry.ts";
 import type { Timeouts } from "./transport.ts";
 
-/** How to speak to one registry that the operator named. Others are HTTPS with the public CAs. */
-export interface RegistrySettings {
+/**
+ * How to speak to one registry that the operator named. Others are HTTPS with the public CAs, without mirrors, and at
+ * public addresses where private ones are not allowed.
+ */
+export interface RegistrySettings extends TlsSettings {
   /** The registry as references spell it, "registry.example:5000". */
   readonly host: string;
   /** Speak HTTP without TLS. */
   readonly plainHttp: boolean;
+  /** Asked first, in this order, and by these settings of their own: what is said here is of the registry alone. */
+  readonly mirrors?: readonly MirrorSettings[] | undefined;
+}
+
+/** Another registry that has a registry's content, or fetches it. It gets credentials of its own and no others. */
+export interface MirrorSettings {
+  readonly host: string;
+  /** What stands before repositories there, such as "proxy-cache"; "" for nothing. */
+  readonly prefix?: string | undefined;
+  /**
+   * Whether to believe what no digest proves: which digest a tag has, which tags and which referrers there are.
+   * Default: no.
+   */
+  readonly resolveTags?: boolean | undefined;
 }
 
 /** What is read from a registry at most. What is larger is refused, never cut. */
@@ -52,6 +72,9 @@ export interface RegistryClientOptions {
   readonly retry?: Partial<RetryPolicy>;
   readonly userAgent?: string;
   readonly maxSockets?: number;
+  /** Whether hosts that are not among the registries may have private addresses. Default: Allow. */
+  readonly privateAddresses?: PrivateAddresses;
+  readonly proxy?: ProxySettings | null;
   readonly random?: () => number;
   readonly sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds since the epoch. */
@@ -90,6 +113,8 @@ export function completed(options: RegistryClientOptions): CompleteOptions {
     retry: { ...DEFAULT_RETRY, ...options.retry },
     userAgent: options.userAgent ?? "wasmount",
     maxSockets: options.maxSockets ?? 4,
+    privateAddresses: options.privateAddresses ?? "Allow",
+    proxy: options.proxy ?? null,
     random: options.random ?? Math.random,
     sleep: options.sleep ?? ((milliseconds, signal) => sleep(milliseconds, undefined, { signal })),
     now: options.now ?? Date.now,

@@ -1,8 +1,9 @@
 import { Authorizer, type Scope } from "./authorizer.ts";
 import { refusal } from "./body.ts";
+import type { TlsSettings } from "./connections.ts";
 import { isDigest } from "./digest.ts";
 import { RegistryError, type RegistryOperation } from "./error.ts";
-import type { CompleteOptions } from "./options.ts";
+import type { CompleteOptions, RegistrySettings } from "./options.ts";
 import { formatReference, hostOf, parseReference } from "./reference.ts";
 import { pauseAfter, retrying } from "./retry.ts";
 import { Transport, type TransportRequest, type TransportResponse } from "./transport.ts";
@@ -21,19 +22,28 @@ export interface Place extends Scope {
 export class Session {
   /** Hosts, as URLs spell them, that http: URLs may name. */
   readonly plainHosts: ReadonlySet<string>;
-  readonly #plainRegistries: ReadonlySet<string>;
+  readonly #registries: ReadonlyMap<string, RegistrySettings>;
   readonly #options: CompleteOptions;
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
 
+  /** @throws {RegistryError} BadProxy */
   constructor(options: CompleteOptions) {
     this.#options = options;
-    const plain = options.registries.filter(({ plainHttp }) => plainHttp);
-    this.#plainRegistries = new Set(plain.map(({ host }) => host.toLowerCase()));
-    this.plainHosts = new Set([...this.#plainRegistries].map(host => new URL(`http://${hostOf(host)}`).host));
-    const { plainHosts } = this;
-    const { userAgent, timeouts, maxSockets, credentials, now } = options;
-    this.#transport = new Transport({ plainHosts, userAgent, timeouts, maxSockets });
+    const { registries, credentials, now } = options;
+    this.#registries = new Map(registries.map(settings => [settings.host.toLowerCase(), settings]));
+    const mirrors = registries.flatMap(settings => settings.mirrors ?? []);
+    const plain = registries.filter(({ plainHttp }) => plainHttp);
+    this.plainHosts = new Set(plain.map(({ host }) => urlHost(host, "http")));
+    this.#transport = new Transport({
+      ...options,
+      plainHosts: this.plainHosts,
+      namedHosts: new Set([
+        ...this.plainHosts,
+        ...[...registries, ...mirrors].map(({ host }) => urlHost(host, "https")),
+      ]),
+      tls: new Map(registries.filter(hasTlsSettings).map(settings => [urlHost(settings.host, "https"), settings])),
+    });
     this.#authorizer = new Authorizer(this.#transport, credentials, now);
   }
 
@@ -56,7 +66,7 @@ export class Session {
       throw new RegistryError("Rejected", "registry and repository are not in the spelling of parseReference");
     }
     const host = hostOf(registry);
-    const scheme = this.#plainRegistries.has(registry) ? "http" : "https";
+    const scheme = this.#registries.get(registry)?.plainHttp ? "http" : "https";
     const signals = [AbortSignal.timeout(this.#options.deadlineMs), this.#options.signal, signal];
     return {
       operation,
@@ -67,6 +77,30 @@ export class Session {
       base: new URL(`${scheme}://${host}/v2/${repository}/`),
       signal: AbortSignal.any(signals.filter(one => one !== null && one !== undefined)),
     };
+  }
+
+  /**
+   * Where content can be read, best first: the registry's mirrors, then itself. All together have the time of one
+   * operation, and none but the last may use it up.
+   * @param proven whether a digest proves what is read: if not, only mirrors that are believed are asked
+   */
+  sources(
+    operation: RegistryOperation,
+    registry: string,
+    repository: string,
+    item: string | null,
+    proven: boolean,
+    signal?: AbortSignal,
+  ): readonly [...Place[], Place] {
+    const origin = this.place(operation, registry, repository, "pull", item, signal);
+    const mirrors = (this.#registries.get(registry)?.mirrors ?? []).filter(({ resolveTags }) => proven || resolveTags);
+    const shareMs = this.#options.deadlineMs / (mirrors.length + 1);
+    const places = mirrors.map(({ host, prefix = "" }, index) => {
+      const name = prefix === "" ? repository : `${prefix}/${repository}`;
+      const own = AbortSignal.any([origin.signal, AbortSignal.timeout(Math.ceil(shareMs * (index + 1)))]);
+      return this.place(operation, host, name, "pull", item, own);
+    });
+    return [...places, origin];
   }
 
   /**
@@ -146,6 +180,15 @@ export class Session {
   #located(error: unknown, place: Place): unknown {
     return error instanceof RegistryError ? error.at(place) : error;
   }
+}
+
+/** A registry's host as URLs spell it, with its port where that isn't the scheme's. */
+function urlHost(host: string, scheme: "http" | "https"): string {
+  return new URL(`${scheme}://${hostOf(host.toLowerCase())}`).host;
+}
+
+function hasTlsSettings({ ca, clientCertificate, insecureTls }: TlsSettings): boolean {
+  return ca !== undefined || clientCertificate !== undefined || insecureTls === true;
 }
 
 /** A tag or a digest: nothing that means something in a URL. */
