@@ -1,5 +1,6 @@
 import type { AdmissionConfig } from "../admission/admission.ts";
 import { loadConfig } from "../config/load.ts";
+import { registryOptions } from "../config/registry-options.ts";
 import { envoyDataPlane } from "../dataplanes/envoy.ts";
 import type { NamespaceSource } from "../kube/namespace.ts";
 import { namespacesFromFile } from "../kube/namespace-file.ts";
@@ -40,8 +41,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const log = createLogger(config.log.level);
   const metrics = createMetrics();
   const registry = new RegistryClient({
-    registries: config.registries,
-    limits: config.limits,
+    ...(await registryOptions(config)),
+    deadlineMs: config.limits.resolveSeconds * 1000,
     userAgent: options.userAgent,
   });
   const resolver = new TagResolver(registry, config.limits.resolveSeconds * 1000);
