@@ -25,6 +25,7 @@ describe("nextPage", () => {
     "<http://registry.example:5000/v2/>; rel=next",
     "<https://registry.example/v2/>; rel=next",
     "<https://user:secret@registry.example:5000/>; rel=next",
+    "<https://user@registry.example:5000/>; rel=next",
     "<file:///etc/passwd>; rel=next",
   ];
   for (const link of elsewhere) {
