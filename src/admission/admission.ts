@@ -25,7 +25,10 @@ import { type Terms, termsOf } from "./terms.ts";
 
 /** What the operator decided, as far as admission depends on it. */
 export interface AdmissionConfig
-  extends Pick<Config, "fetcher" | "volume" | "envoy" | "reference" | "registries" | "failure" | "proxy" | "limits"> {
+  extends Pick<
+    Config,
+    "fetcher" | "volume" | "envoy" | "reference" | "registries" | "network" | "failure" | "proxy" | "limits"
+  > {
   readonly pack: PackPlan;
   /** Signs plans; null leaves them unsigned. */
   readonly sign: ((plan: SignedPlan) => string) | null;
@@ -122,6 +125,7 @@ export function conclude(
     bootstrap: attachment.bootstrap,
     limits: terms.limits,
     registries: terms.registries,
+    ...(terms.network ? { network: terms.network } : {}),
     pullSecrets: secrets?.plan ?? null,
     fetcher: terms.fetcher,
   };

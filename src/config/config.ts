@@ -34,7 +34,6 @@ export interface Config {
     readonly namespace: string;
   };
   readonly reference: { readonly requireDigest: boolean };
-  readonly registries: readonly { readonly host: string; readonly plainHttp: boolean }[];
   /** Credentials that the webhook resolves tags with, for the pods of these namespaces and no others. */
   readonly registryCredentials: readonly {
     /** A docker configuration. */
@@ -43,6 +42,17 @@ export interface Config {
     /** As `readRepositoryPattern` reads them. */
     readonly repositories: readonly string[];
   }[];
+  readonly registries: readonly RegistryConfig[];
+  readonly network: {
+    readonly privateAddresses: "Allow" | "Deny";
+    readonly proxy: {
+      readonly http?: string;
+      readonly https?: string;
+      readonly no: string;
+      /** File with "user:password": never part of this, so that it can't end up in a plan. */
+      readonly credentialsFile?: string;
+    };
+  };
   readonly failure: {
     /** Whether pods may ask, with on-failure "open", to start without a filter that can't be had. */
     readonly allowOpen: boolean;
@@ -63,4 +73,18 @@ export interface Config {
     readonly fetchSeconds: number;
   };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+}
+
+/** How to speak to one registry. */
+export interface RegistryConfig {
+  readonly host: string;
+  readonly plainHttp: boolean;
+  readonly insecureTls: boolean;
+  /** PEM; also what `caFile` held, once the configuration is loaded. */
+  readonly ca?: string;
+  readonly caFile?: string;
+  /** Files, and only their names: a key must not end up in a plan. */
+  readonly clientCertFile?: string;
+  readonly clientKeyFile?: string;
+  readonly mirrors: readonly { readonly host: string; readonly prefix: string; readonly resolveTags: boolean }[];
 }

@@ -3,6 +3,7 @@ import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 import { closest, distance } from "fastest-levenshtein";
 import { parseDocument } from "yaml";
 import { messageOf } from "../error.ts";
+import { withAuthorities } from "./authorities.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./error.ts";
 import { canonicalConfig, configProblems } from "./rules.ts";
@@ -18,7 +19,7 @@ export async function loadConfig(path: string): Promise<Config> {
   const text = await readFile(path, "utf8").catch(error => {
     throw new ConfigError("Unreadable", `can't read the configuration ${path}: ${messageOf(error)}`, { cause: error });
   });
-  return parseConfig(text, path);
+  return withAuthorities(parseConfig(text, path), path);
 }
 
 /**

@@ -1,17 +1,22 @@
 import { messageOf } from "../error.ts";
 import type { ResourceRequirements } from "../kube/pod.ts";
 import { canonicalQuantity, milliUnits } from "../kube/quantity.ts";
-import { parseReference } from "../oci/reference.ts";
+import { proxyRoute } from "../oci/proxy.ts";
+import { formatReference, parseReference } from "../oci/reference.ts";
 import { REPOSITORY_PATTERN_RULE, readRepositoryPattern } from "../oci/repository-pattern.ts";
 import { formatEnvoyVersion, parseEnvoyVersion } from "../wasm/envoy-version.ts";
 import { NEVER_ADDED } from "./added-environment.ts";
-import type { Config } from "./config.ts";
+import { authoritiesTooLong, authorityProblem, MAX_AUTHORITIES } from "./authorities.ts";
+import type { Config, RegistryConfig } from "./config.ts";
 
 /** What a schema can't say of a configuration: each problem names the place and what would be right. */
 export function configProblems(config: Config): string[] {
   return [
     ...misspeltHosts(config),
     ...misspeltRepositories(config),
+    ...contradictoryRegistries(config),
+    ...wrongMirrors(config),
+    ...wrongProxies(config),
     ...wrongVersion(config),
     ...exceededLimits(config.fetcher.resources),
     ...smallVolume(config),
@@ -34,15 +39,89 @@ export function canonicalConfig(config: Config): Config {
 
 /** Registries are looked up as references spell them, so another spelling would never be found. */
 function misspeltHosts({ registries }: Config): string[] {
-  return registries.flatMap(({ host }, index) => {
-    const right = canonicalHost(host);
-    if (right === host) return [];
-    const advice =
-      right === null
-        ? "write a host as references do: with a dot or a port, without scheme and path"
-        : `write ${right}`;
-    return [`registries.${index}.host is ${JSON.stringify(host)}: ${advice}`];
+  return registries.flatMap(({ host, mirrors }, index) => [
+    ...misspelt(host, `registries.${index}.host`),
+    ...mirrors.flatMap((mirror, at) => misspelt(mirror.host, `registries.${index}.mirrors.${at}.host`)),
+  ]);
+}
+
+function misspelt(host: string, place: string): string[] {
+  const right = canonicalHost(host);
+  if (right === host) return [];
+  const advice =
+    right === null ? "write a host as references do: with a dot or a port, without scheme and path" : `write ${right}`;
+  return [`${place} is ${JSON.stringify(host)}: ${advice}`];
+}
+
+function contradictoryRegistries({ registries }: Config): string[] {
+  const problems = registries.flatMap((registry, index) => {
+    const place = `registries.${index} (${registry.host})`;
+    const twice = registries.findIndex(({ host }) => host === registry.host) !== index;
+    return [...(twice ? [`${place} is there twice: one entry says it all`] : []), ...tlsProblems(registry, place)];
   });
+  const length = registries.reduce((sum, { ca = "" }) => sum + ca.length, 0);
+  return length > MAX_AUTHORITIES ? [...problems, authoritiesTooLong(length)] : problems;
+}
+
+function tlsProblems(registry: RegistryConfig, place: string): string[] {
+  const { plainHttp, insecureTls, ca, caFile, clientCertFile, clientKeyFile } = registry;
+  const tls = Object.entries({ insecureTls: insecureTls || undefined, ca, caFile, clientCertFile, clientKeyFile });
+  const set = tls.filter(([, value]) => value !== undefined).map(([name]) => name);
+  if (plainHttp && set.length > 0) return [`${place} has plainHttp, so ${set.join(", ")} would mean nothing`];
+  const problem = ca === undefined ? null : authorityProblem(ca);
+  return [
+    ...(problem === null ? [] : [`${place}: ca ${problem}`]),
+    ...(ca !== undefined && caFile !== undefined ? [`${place} has ca and caFile: one of them`] : []),
+    ...(insecureTls && (ca ?? caFile) !== undefined
+      ? [`${place} has insecureTls, so its authorities mean nothing`]
+      : []),
+    ...((clientCertFile === undefined) === (clientKeyFile === undefined)
+      ? []
+      : [`${place} needs both clientCertFile and clientKeyFile`]),
+  ];
+}
+
+function wrongMirrors({ registries }: Config): string[] {
+  return registries.flatMap(({ host, mirrors }, index) =>
+    mirrors.flatMap((mirror, at) => {
+      const place = `registries.${index}.mirrors.${at}`;
+      if (mirror.host === host && mirror.prefix === "") return [`${place} is the registry itself`];
+      return isRepository(mirror.prefix)
+        ? []
+        : [
+            `${place}.prefix is ${JSON.stringify(mirror.prefix)}: write the beginning of a repository's name, without "/" at its ends`,
+          ];
+    }),
+  );
+}
+
+function isRepository(prefix: string): boolean {
+  const reference = `registry.example/${prefix === "" ? "" : `${prefix}/`}repository`;
+  try {
+    return formatReference(parseReference(reference)) === reference;
+  } catch {
+    return false;
+  }
+}
+
+/** Proxies stand in plans, which anybody may read who may read pods. */
+function wrongProxies({ network }: Config): string[] {
+  const { http, https, credentialsFile } = network.proxy;
+  const problems = Object.entries({ http, https }).flatMap(([name, text]) => {
+    if (text === undefined) return [];
+    const place = `network.proxy.${name}`;
+    const url = URL.parse(text);
+    if (url === null) return [`${place} is no URL: write http://host:port`];
+    if (url.username !== "" || url.password !== "") return [`${place} holds credentials: they go into credentialsFile`];
+    try {
+      proxyRoute({ http: text, https: null, no: "" });
+      return [];
+    } catch (error) {
+      return [`${place}: ${messageOf(error)}`];
+    }
+  });
+  const lonely = credentialsFile !== undefined && http === undefined && https === undefined;
+  return lonely ? [...problems, "network.proxy has a credentialsFile, but no proxy"] : problems;
 }
 
 /** So are repositories, and one that is never found would leave its namespaces without credentials. */

@@ -94,8 +94,44 @@ export const configSchema = {
       type: "array",
       maxItems: 64,
       default: [],
+      description: "registries that are not simply HTTPS by the public CAs at a public address",
       items: section(
-        { host: text("host, with its port where it has one"), plainHttp: { type: "boolean", default: false } },
+        {
+          host: text("host, with its port where it has one"),
+          plainHttp: { type: "boolean", default: false, description: "speak HTTP without TLS" },
+          insecureTls: {
+            type: "boolean",
+            default: false,
+            description: "take any certificate: credentials and tags are at the mercy of whoever is on the way",
+          },
+          ca: { ...text("PEM of the only authorities that vouch for it"), maxLength: 65536 },
+          caFile: text("the same as a file"),
+          clientCertFile: text("PEM file of the certificate that the webhook shows; fetchers have none"),
+          clientKeyFile: text("PEM file of its private key"),
+          mirrors: {
+            type: "array",
+            maxItems: 8,
+            default: [],
+            description: "registries that are asked first, in this order",
+            items: section(
+              {
+                host: text("host, with its port; how it is spoken to is said by an entry of its own"),
+                prefix: {
+                  type: "string",
+                  maxLength: 128,
+                  default: "",
+                  description: "stands before repositories there",
+                },
+                resolveTags: {
+                  type: "boolean",
+                  default: false,
+                  description: "whether it is believed what no digest proves: tags, and lists of tags and referrers",
+                },
+              },
+              ["host"],
+            ),
+          },
+        },
         ["host"],
       ),
     },
@@ -125,6 +161,19 @@ export const configSchema = {
         ["file", "namespaces", "repositories"],
       ),
     },
+    network: section({
+      privateAddresses: {
+        enum: ["Allow", "Deny"],
+        default: "Deny",
+        description: "whether a registry that is not among registries may have a private or loopback address",
+      },
+      proxy: section({
+        http: text("URL of the proxy for plain HTTP, without credentials"),
+        https: text("URL of the proxy for HTTPS, without credentials"),
+        no: { type: "string", maxLength: 4096, default: "", description: "what is reached directly, as in NO_PROXY" },
+        credentialsFile: text("file with user:password for the proxies, for the webhook; fetchers have none"),
+      }),
+    }),
     pins: section({
       namespace: {
         type: "string",

@@ -32,6 +32,8 @@ export async function runFetcher(
     const { deadlineMs } = plan.limits;
     client = new RegistryClient({
       registries: plan.registries,
+      privateAddresses: plan.network?.privateAddresses ?? "Deny",
+      proxy: plan.network?.proxy ?? null,
       limits: plan.limits,
       signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), stop]),
       deadlineMs,

@@ -1,5 +1,6 @@
 import { type AdmissionConfig, admit } from "../admission/admission.ts";
 import type { Config } from "../config/config.ts";
+import { registryOptions } from "../config/registry-options.ts";
 import type { DataPlane } from "../dataplanes/data-plane.ts";
 import { RegistryClient } from "../oci/client.ts";
 import { TagResolver } from "../oci/tag-resolver.ts";
@@ -19,8 +20,9 @@ export interface AdmissionCore {
  */
 export async function admissionCore(config: Config, dataPlane: DataPlane, userAgent: string): Promise<AdmissionCore> {
   const { signer, keys } = await readPlanKeyring(config.plan);
-  const registry = new RegistryClient({ registries: config.registries, limits: config.limits, userAgent });
-  const resolver = new TagResolver(registry, { budgetMs: config.limits.resolveSeconds * 1000 });
+  const deadlineMs = config.limits.resolveSeconds * 1000;
+  const registry = new RegistryClient({ ...(await registryOptions(config)), deadlineMs, userAgent });
+  const resolver = new TagResolver(registry, { budgetMs: deadlineMs });
   const sign = planSigning();
   const pack = planPacking();
   const forPods: AdmissionConfig = { ...config, pack, sign: signer && (plan => sign(plan, signer)), keys };

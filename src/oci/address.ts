@@ -1,60 +1,136 @@
 import { lookup as systemLookup } from "node:dns";
 import { BlockList, isIP, type LookupFunction } from "node:net";
 import { RegistryError } from "./error.ts";
+import { ipv6Bytes } from "./ipv6.ts";
 
-/**
- * Addresses that no registry has and every cloud answers secrets on: link-local ones and the metadata services outside
- * of that range. Private and loopback ranges stay allowed, registries live there. IPv4 rules also hold for addresses
- * mapped into IPv6, which BlockList unwraps.
- */
+/** Whether private addresses (loopback and shared ones among them) may be dialled of hosts that nobody named. */
+export type PrivateAddresses = "Allow" | "Deny";
+
+/** What an address is to us. A forbidden one is never dialled, a private one where the operator allows it. */
+export type AddressKind = "public" | "private" | "forbidden";
+
+/** Addresses that no registry has, and those of them that clouds answer secrets on. */
 const FORBIDDEN = new BlockList();
 FORBIDDEN.addSubnet("169.254.0.0", 16, "ipv4"); // link-local: metadata of AWS, Azure, GCP, OpenStack (RFC 3927)
 FORBIDDEN.addAddress("100.100.100.200", "ipv4"); // Alibaba Cloud
 FORBIDDEN.addAddress("168.63.129.16", "ipv4"); // Azure's host agent
 FORBIDDEN.addAddress("192.0.0.192", "ipv4"); // Oracle Cloud
+FORBIDDEN.addSubnet("224.0.0.0", 3, "ipv4"); // multicast, reserved, broadcast (RFC 5771, RFC 1112)
 FORBIDDEN.addSubnet("fe80::", 10, "ipv6"); // link-local (RFC 4291)
+FORBIDDEN.addSubnet("ff00::", 8, "ipv6"); // multicast (RFC 4291)
 FORBIDDEN.addAddress("fd00:ec2::254", "ipv6"); // AWS
 FORBIDDEN.addAddress("fd00:ec2::23", "ipv6"); // AWS, pod identity
 FORBIDDEN.addAddress("fd20:ce::254", "ipv6"); // GCP
-FORBIDDEN.addSubnet("64:ff9b::a9fe:0", 112, "ipv6"); // 169.254.0.0/16 behind NAT64 (RFC 6052)
-FORBIDDEN.addSubnet("2002:a9fe::", 32, "ipv6"); // the same behind 6to4 (RFC 3056)
-FORBIDDEN.addSubnet("::a9fe:0", 112, "ipv6"); // the same, IPv4-compatible (RFC 4291, deprecated)
 
-/** Whether an address, written as an IP literal, must not be dialled. */
-export function isForbiddenAddress(address: string): boolean {
+const PRIVATE = new BlockList();
+PRIVATE.addSubnet("0.0.0.0", 8, "ipv4"); // "this host": Linux connects it to loopback (RFC 1122)
+PRIVATE.addSubnet("10.0.0.0", 8, "ipv4"); // RFC 1918
+PRIVATE.addSubnet("100.64.0.0", 10, "ipv4"); // shared by carriers, and by clusters (RFC 6598)
+PRIVATE.addSubnet("127.0.0.0", 8, "ipv4"); // loopback (RFC 1122)
+PRIVATE.addSubnet("172.16.0.0", 12, "ipv4"); // RFC 1918
+PRIVATE.addSubnet("192.0.0.0", 24, "ipv4"); // protocol assignments (RFC 6890)
+PRIVATE.addSubnet("192.168.0.0", 16, "ipv4"); // RFC 1918
+PRIVATE.addSubnet("198.18.0.0", 15, "ipv4"); // benchmarks (RFC 2544)
+PRIVATE.addSubnet("::", 127, "ipv6"); // unspecified and loopback (RFC 4291)
+PRIVATE.addSubnet("64:ff9b:1::", 48, "ipv6"); // NAT64 of a site's own (RFC 8215)
+PRIVATE.addSubnet("fc00::", 7, "ipv6"); // unique local (RFC 4193)
+PRIVATE.addSubnet("fec0::", 10, "ipv6"); // site-local (RFC 3879, deprecated)
+
+/** The kind of an address, written as an IP literal, judged by every IPv4 address in it too. */
+export function addressKind(literal: string): AddressKind {
+  const address = literal.replace(/%.*$/s, "");
   const family = isIP(address);
-  return family !== 0 && FORBIDDEN.check(address, family === 6 ? "ipv6" : "ipv4");
+  if (family === 4) return ownKind(address, "ipv4");
+  const kinds = [ownKind(address, "ipv6"), ...embedded(ipv6Bytes(address)).map(inner => ownKind(inner, "ipv4"))];
+  return kinds.find(kind => kind === "forbidden") ?? kinds.find(kind => kind === "private") ?? "public";
 }
 
-/**
- * Refuses a URL's host that is a forbidden address by itself. Node asks no lookup function about literals, so this
- * check and the guarded lookup only work together.
- * @param hostname as the URL class gives it: IPv4 in dotted form, IPv6 in brackets
- * @throws {RegistryError} ForbiddenAddress
- */
-export function refuseForbiddenLiteral(hostname: string): void {
-  if (isForbiddenAddress(hostname.replace(/^\[|\]$/g, ""))) throw forbidden(hostname);
+/** Decides which addresses are dialled, for URLs as they stand and for names at the moment of dialling. */
+export class AddressGuard {
+  readonly #private: PrivateAddresses;
+  readonly #named: ReadonlySet<string>;
+  readonly #lookup: LookupFunction;
+
+  /** @param named hosts, with port as URLs spell them, that the operator named: their addresses may be private */
+  constructor(
+    privateAddresses: PrivateAddresses,
+    named: ReadonlySet<string>,
+    lookup: LookupFunction = systemLookup as LookupFunction,
+  ) {
+    this.#private = privateAddresses;
+    this.#named = named;
+    this.#lookup = lookup;
+  }
+
+  /**
+   * Refuses a URL whose host is an address that must not be dialled. Node asks no lookup function about literals, so
+   * this check and the lookup only work together.
+   * @throws {RegistryError} ForbiddenAddress
+   */
+  refuseLiteral({ hostname, host }: Pick<URL, "hostname" | "host">): void {
+    const literal = hostname.replace(/^\[|\]$/g, "");
+    const refusal = isIP(literal) === 0 ? null : this.#refusal(literal, host);
+    if (refusal) throw refusal;
+  }
+
+  /**
+   * A lookup for the sockets of one host that answers no name with an address among its addresses that must not be
+   * dialled. It runs when the socket is dialled, so a name that resolves differently the second time gains nothing.
+   */
+  lookupFor(host: string): LookupFunction {
+    return (hostname, options, callback) => {
+      this.#lookup(hostname, { ...options, all: true }, (error, found) => {
+        if (error) return callback(error, []);
+        const addresses = Array.isArray(found) ? found : [{ address: found, family: isIP(found) }];
+        const refusal = addresses.map(({ address }) => this.#refusal(address, host)).find(one => one !== null);
+        if (refusal) return callback(refusal, []);
+        const [first] = addresses;
+        if (options.all || first === undefined) return callback(null, addresses);
+        callback(null, first.address, first.family);
+      });
+    };
+  }
+
+  #refusal(address: string, host: string): RegistryError | null {
+    const kind = addressKind(address);
+    if (kind === "forbidden") {
+      return new RegistryError(
+        "ForbiddenAddress",
+        `${host} is or resolves to a link-local, multicast or cloud metadata address, which is never contacted`,
+      );
+    }
+    if (kind === "public" || this.#private === "Allow" || this.#named.has(host)) return null;
+    return new RegistryError(
+      "ForbiddenAddress",
+      `${host} is or resolves to a private address: name the host under registries, or set network.privateAddresses to Allow`,
+    );
+  }
 }
 
-/**
- * A lookup for sockets that answers no name with a forbidden address among its addresses. It runs when the socket is
- * dialled, so a name that resolves differently the second time gains nothing.
- */
-export function guardedLookup(lookup: typeof systemLookup = systemLookup): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) return callback(error, []);
-      if (addresses.some(({ address }) => isForbiddenAddress(address))) return callback(forbidden(hostname), []);
-      const [first] = addresses;
-      if (options.all || first === undefined) return callback(null, addresses);
-      callback(null, first.address, first.family);
-    });
-  };
+function ownKind(address: string, family: "ipv4" | "ipv6"): AddressKind {
+  if (FORBIDDEN.check(address, family)) return "forbidden";
+  return PRIVATE.check(address, family) ? "private" : "public";
 }
 
-function forbidden(hostname: string): RegistryError {
-  return new RegistryError(
-    "ForbiddenAddress",
-    `${hostname} is or resolves to a link-local or cloud metadata address, which is never contacted`,
+/** Where an IPv6 address that leads to an IPv4 one has it: the prefix in hex, and the positions of the four bytes. */
+const EMBEDDINGS: readonly (readonly [prefix: string, positions: readonly number[]])[] = [
+  ["00000000000000000000ffff", [12, 13, 14, 15]], // mapped (RFC 4291)
+  ["0000000000000000ffff0000", [12, 13, 14, 15]], // translated (RFC 2765)
+  ["000000000000000000000000", [12, 13, 14, 15]], // compatible (RFC 4291, deprecated)
+  ["0064ff9b0000000000000000", [12, 13, 14, 15]], // NAT64 (RFC 6052)
+  ["0064ff9b0001", [12, 13, 14, 15]], // NAT64 of a site's own, as /96 and as /48 (RFC 8215, RFC 6052 section 2.2)
+  ["0064ff9b0001", [6, 7, 9, 10]],
+  ["2002", [2, 3, 4, 5]], // 6to4 (RFC 3056)
+];
+
+function embedded(bytes: Buffer): readonly string[] {
+  const hex = bytes.toString("hex");
+  const found = EMBEDDINGS.filter(([prefix]) => hex.startsWith(prefix)).map(([, positions]) =>
+    positions.map(position => bytes[position]),
   );
+  // Teredo turns every bit of the client's address over (RFC 4380).
+  if (hex.startsWith("20010000")) found.push([...bytes.subarray(12)].map(byte => byte ^ 0xff));
+  // ISATAP: any prefix, then 0:5efe or 200:5efe (RFC 5214).
+  if (/^.{16}0[02]005efe/.test(hex)) found.push([...bytes.subarray(12)]);
+  return found.map(four => four.join("."));
 }

@@ -1,18 +1,29 @@
-import { announcedSize, chunksOf, readBody, refuseCoding } from "./body.ts";
+import { blobChunks } from "./blob-stream.ts";
+import { announcedSize, readBody } from "./body.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { isDigest, verifying } from "./digest.ts";
 import { RegistryError } from "./error.ts";
 import { ACCEPTED_MANIFESTS, type FetchedManifest, readManifest, withoutParameters } from "./manifest.ts";
+import { uploadManifest } from "./manifest-push.ts";
 import { IMAGE_TYPES, INDEX_TYPES } from "./media-types.ts";
-import { completed, type RegistryClientOptions, type RegistryLimits } from "./options.ts";
-import { type BlobSource, uploadBlob, uploadManifest } from "./push.ts";
+import {
+  type ContentLimits,
+  completed,
+  type RegistryClientOptions,
+  type RegistryLimits,
+  type UploadSizes,
+} from "./options.ts";
+import type { BlobSource } from "./push.ts";
 import type { Reference } from "./reference.ts";
-import { Session } from "./session.ts";
+import { listReferrers } from "./referrers.ts";
+import { type Place, Session } from "./session.ts";
+import { listTags } from "./tag-list.ts";
 import type { TransportResponse } from "./transport.ts";
+import { BlobUpload } from "./upload.ts";
 
 /** What may be fetched from a registry. What `fetchModule` needs, so that something else can stand in. */
 export interface ModuleSource {
-  readonly limits: RegistryLimits;
+  readonly limits: ContentLimits;
   manifest(registry: string, repository: string, digestOrTag: string, signal?: AbortSignal): Promise<FetchedManifest>;
   blob(registry: string, repository: string, descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Buffer>;
 }
@@ -27,10 +38,12 @@ export interface ModuleSource {
 export class RegistryClient implements ModuleSource {
   readonly limits: RegistryLimits;
   readonly #session: Session;
+  readonly #uploads: UploadSizes;
 
   constructor(options: RegistryClientOptions = {}) {
     const complete = completed(options);
     this.limits = complete.limits;
+    this.#uploads = complete.uploads;
     this.#session = new Session(complete);
   }
 
@@ -40,15 +53,21 @@ export class RegistryClient implements ModuleSource {
    * that isn't complete by fetching and hashing the manifest itself.
    */
   async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {
-    const { registry, repository } = reference;
-    const wanted = reference.digest ?? reference.tag ?? "latest";
-    const place = this.#session.place("resolve", registry, repository, "pull", wanted, signal);
-    const described = await this.#session.read(place, "HEAD", `manifests/${wanted}`, manifestHeaders(), response =>
-      Promise.resolve(describedBy(response, reference.digest)),
-    );
-    if (described !== null) return described;
-    const { digest, mediaType, bytes } = await this.manifest(registry, repository, wanted, place.signal);
-    return { digest, mediaType, size: bytes.length };
+    const { registry, repository, digest } = reference;
+    const wanted = digest ?? reference.tag ?? "latest";
+    const sources = this.#session.sources("resolve", registry, repository, wanted, digest !== null, signal);
+    return firstOf(sources, async place => {
+      const described = await this.#session.read(
+        place,
+        "HEAD",
+        `manifests/${wanted}`,
+        manifestHeaders(),
+        async response => describedBy(response, digest),
+      );
+      if (described !== null) return described;
+      const fetched = await this.#manifest({ ...place, operation: "manifest" }, wanted);
+      return { digest: fetched.digest, mediaType: fetched.mediaType, size: fetched.bytes.length };
+    });
   }
 
   /**
@@ -61,7 +80,12 @@ export class RegistryClient implements ModuleSource {
     digestOrTag: string,
     signal?: AbortSignal,
   ): Promise<FetchedManifest> {
-    const place = this.#session.place("manifest", registry, repository, "pull", digestOrTag, signal);
+    const proven = isDigest(digestOrTag);
+    const sources = this.#session.sources("manifest", registry, repository, digestOrTag, proven, signal);
+    return firstOf(sources, place => this.#manifest(place, digestOrTag));
+  }
+
+  #manifest(place: Place, digestOrTag: string): Promise<FetchedManifest> {
     const expected = isDigest(digestOrTag) ? digestOrTag : null;
     return this.#session.read(place, "GET", `manifests/${digestOrTag}`, manifestHeaders(), async response => {
       const bytes = await readBody(response, this.limits.manifestBytes, "the manifest", place.signal);
@@ -70,8 +94,9 @@ export class RegistryClient implements ModuleSource {
   }
 
   /**
-   * Streams a blob. Never yields more than the descriptor's size, and throws at the end where digest or size differ:
-   * what was yielded must not be used before the iteration ended without an error. Breaking off closes the connection.
+   * Streams a blob, going on where a connection breaks off. Never yields more than the descriptor's size, and throws at
+   * the end where digest or size differ: what was yielded must not be used before the iteration ended without an error.
+   * Breaking off closes the connection.
    */
   async *blob(
     registry: string,
@@ -79,28 +104,56 @@ export class RegistryClient implements ModuleSource {
     descriptor: Descriptor,
     signal?: AbortSignal,
   ): AsyncGenerator<Buffer, void, undefined> {
-    const place = this.#session.place("blob", registry, repository, "pull", null, signal);
+    const sources = this.#session.sources("blob", registry, repository, null, true, signal);
     try {
       refuseLarge(descriptor, this.limits.moduleBytes);
-      const response = await this.#session.read(place, "GET", `blobs/${descriptor.digest}`, {}, opened =>
-        Promise.resolve(checkedBlob(opened, descriptor)),
-      );
-      yield* verifying(chunksOf(response, place.signal), descriptor);
+      yield* verifying(blobChunks(this.#session, sources, descriptor), descriptor);
     } catch (error) {
-      throw error instanceof RegistryError ? error.at(place) : error;
+      throw error instanceof RegistryError ? error.at(sources.at(-1) ?? sources[0]) : error;
     }
   }
 
-  /** Uploads a blob unless the repository has it: POST, then one PUT. */
-  async pushBlob(registry: string, repository: string, blob: BlobSource, signal?: AbortSignal): Promise<void> {
-    await uploadBlob(
-      this.#session,
-      this.#session.place("pushBlob", registry, repository, "pull,push", null, signal),
-      blob,
-    );
+  /** All tags of a repository, in the registry's order. More than `limits.tags` are refused, not cut. */
+  async tags(registry: string, repository: string, signal?: AbortSignal): Promise<readonly string[]> {
+    const sources = this.#session.sources("tags", registry, repository, null, false, signal);
+    return firstOf(sources, place => listTags(this.#session, place, this.limits));
   }
 
-  /** Uploads a manifest under a tag or its own digest. */
+  /**
+   * What the registry says refers to a manifest: a hint, to be judged by the content that the descriptors lead to.
+   * Empty where there is nothing. More than `limits.referrers` are refused, not cut.
+   * @param artifactType only these; null for all
+   */
+  async referrers(
+    registry: string,
+    repository: string,
+    digest: string,
+    artifactType: string | null = null,
+    signal?: AbortSignal,
+  ): Promise<readonly Descriptor[]> {
+    const sources = this.#session.sources("referrers", registry, repository, digest, false, signal);
+    if (!isDigest(digest)) throw new RegistryError("Rejected", "only a sha256 digest has referrers").at(sources[0]);
+    return firstOf(sources, place => listReferrers(this.#session, place, digest, artifactType, this.limits));
+  }
+
+  /**
+   * Uploads a blob unless the repository has it.
+   * @param from a repository of the same registry that has it: mounted from there, if the registry does that
+   */
+  async pushBlob(
+    registry: string,
+    repository: string,
+    blob: BlobSource,
+    signal?: AbortSignal,
+    from: string | null = null,
+  ): Promise<void> {
+    const place = this.#session.place("pushBlob", registry, repository, "pull,push", null, signal);
+    // Only for its checks of the name.
+    if (from !== null) this.#session.place("pushBlob", registry, from, "pull", null, signal);
+    await new BlobUpload(this.#session, place, blob, this.#uploads).run(from);
+  }
+
+  /** Uploads a manifest under a tag or its own digest; one with a subject ends up among the subject's referrers. */
   async pushManifest(
     registry: string,
     repository: string,
@@ -109,13 +162,27 @@ export class RegistryClient implements ModuleSource {
     signal?: AbortSignal,
   ): Promise<Descriptor> {
     const place = this.#session.place("pushManifest", registry, repository, "pull,push", digestOrTag, signal);
-    return uploadManifest(this.#session, place, digestOrTag, manifest);
+    return uploadManifest(this.#session, place, digestOrTag, manifest, this.limits);
   }
 
   /** Closes idle connections. Nothing can be asked of the client afterwards. */
   close(): void {
     this.#session.close();
   }
+}
+
+/** What the first source gives that can. A failure is the last one's, with what failed before it. */
+async function firstOf<T>(sources: readonly Place[], read: (place: Place) => Promise<T>): Promise<T> {
+  const failures: RegistryError[] = [];
+  for (const place of sources) {
+    try {
+      return await read(place);
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      failures.push(error);
+    }
+  }
+  throw failures.pop()?.after(failures) ?? new TypeError("no source was given");
 }
 
 function manifestHeaders(): Readonly<Record<string, string>> {
@@ -136,15 +203,4 @@ function describedBy({ headers }: TransportResponse, asked: string | null): Desc
 
 function refuseLarge({ digest, size }: Descriptor, limit: number): void {
   if (size > limit) throw new RegistryError("TooLarge", `${digest} has ${size} bytes, ${limit} are allowed`);
-}
-
-function checkedBlob(response: TransportResponse, descriptor: Descriptor): TransportResponse {
-  refuseCoding(response);
-  const announced = announcedSize(response.headers);
-  if (announced !== null && announced !== descriptor.size) {
-    response.body.destroy();
-    const { digest, size } = descriptor;
-    throw new RegistryError("SizeMismatch", `${digest} comes with ${announced} bytes, ${size} were announced`);
-  }
-  return response;
 }

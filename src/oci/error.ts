@@ -20,6 +20,7 @@ export type RegistryErrorCode =
   | "ForbiddenAddress"
   // What was wrong on our side.
   | "BadCredentials"
+  | "BadProxy"
   // What was wrong with the content.
   | "TooLarge"
   | "DigestMismatch"
@@ -29,7 +30,15 @@ export type RegistryErrorCode =
   | "UnsupportedLayout"
   | "NotAModule";
 
-export type RegistryOperation = "resolve" | "manifest" | "blob" | "module" | "pushBlob" | "pushManifest";
+export type RegistryOperation =
+  | "resolve"
+  | "manifest"
+  | "blob"
+  | "module"
+  | "tags"
+  | "referrers"
+  | "pushBlob"
+  | "pushManifest";
 
 export interface RegistryErrorContext {
   /** "registry.example:5000/team/filter", or null where the fault was found in content alone. */
@@ -79,6 +88,16 @@ export class RegistryError extends CodedError<RegistryErrorCode> {
   withoutDetail(): RegistryError {
     return new RegistryError(this.code, this.#bare, { ...this.#context, detail: null, cause: undefined });
   }
+
+  /** This error with the failures before it in its message: what else was tried. */
+  after(earlier: readonly RegistryError[]): RegistryError {
+    if (earlier.length === 0) return this;
+    const tried = earlier.map(({ registry, code }) => `${registry}: ${code}`).join(", ");
+    return new RegistryError(this.code, `${this.#bare} (tried before: ${tried})`, {
+      ...this.#context,
+      cause: this.cause ?? this,
+    });
+  }
 }
 
 const DOING: Readonly<Record<RegistryOperation, string>> = {
@@ -86,6 +105,8 @@ const DOING: Readonly<Record<RegistryOperation, string>> = {
   manifest: "cannot fetch the manifest of",
   blob: "cannot fetch a blob of",
   module: "cannot use the module of",
+  tags: "cannot list the tags of",
+  referrers: "cannot list the referrers of",
   pushBlob: "cannot push a blob to",
   pushManifest: "cannot push the manifest to",
 };

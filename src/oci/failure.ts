@@ -8,13 +8,13 @@ export function failureOf(error: unknown, url: URL, signal: AbortSignal): Regist
   const { host } = url;
   if (signal.aborted) return abortion(signal);
   if (error instanceof RegistryError) return error;
-  const code = codeOf(error);
+  const code = errorCode(error);
   if (code.startsWith("HPE_")) {
     return new RegistryError("BadResponse", `${host} answered with something that is not HTTP (${code})`, {
       cause: error,
     });
   }
-  if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME/.test(code)) {
+  if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME|VERIFY/.test(code)) {
     return new RegistryError("Unreachable", `no trusted TLS connection to ${host} (${code})`, { cause: error });
   }
   return new RegistryError("Unreachable", `no answer from ${host} (${code})`, { cause: error });
@@ -30,7 +30,8 @@ function abortion(signal: AbortSignal): RegistryError {
   return new RegistryError("Cancelled", "it was cancelled", { cause: reason });
 }
 
-function codeOf(error: unknown): string {
+/** The system's or Node's code for an error, fit for a message. */
+export function errorCode(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return /^[A-Z][A-Z0-9_]{1,60}$/.test(code) ? code : "connection failed";
 }

@@ -1,27 +1,57 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { PrivateAddresses } from "./address.ts";
+import type { TlsSettings } from "./connections.ts";
 import type { CredentialSource } from "./credentials.ts";
+import type { MirrorSettings } from "./mirror.ts";
+import type { ProxySettings } from "./proxy.ts";
 import { DEFAULT_RETRY, type RetryPolicy } from "./retry.ts";
 import type { Timeouts } from "./transport.ts";
 
-/** How to speak to one registry that the operator named. Others are HTTPS with the public CAs. */
-export interface RegistrySettings {
+/**
+ * How to speak to one registry that the operator named. Others are HTTPS with the public CAs, without mirrors, and at
+ * public addresses where private ones are not allowed.
+ */
+export interface RegistrySettings extends TlsSettings {
   /** The registry as references spell it, "registry.example:5000". */
   readonly host: string;
   /** Speak HTTP without TLS. */
   readonly plainHttp: boolean;
+  /** Asked first, in this order, and by these settings of their own: what is said here is of the registry alone. */
+  readonly mirrors?: readonly MirrorSettings[] | undefined;
 }
 
-/** In bytes. */
-export interface RegistryLimits {
-  /** Largest blob, and largest module after decompression. */
+/** What is read from a registry at most. What is larger is refused, never cut. */
+export interface ContentLimits {
+  /** Largest blob, and largest module after decompression, in bytes. */
   readonly moduleBytes: number;
-  /** Largest manifest, index or image config. */
+  /** Largest manifest, index, image config or page of a list, in bytes. */
   readonly manifestBytes: number;
+}
+
+/** The limits of lists too. A longer one is refused, never cut. */
+export interface RegistryLimits extends ContentLimits {
+  /** Referrers of one manifest, of the type asked for. */
+  readonly referrers: number;
+  /** Pages of a list of referrers. */
+  readonly referrerPages: number;
+  /** Tags of one repository. */
+  readonly tags: number;
+  /** Pages of a list of tags. */
+  readonly tagPages: number;
+}
+
+/** How blobs are uploaded. In bytes. */
+export interface UploadSizes {
+  /** Largest blob that is sent in one piece. */
+  readonly wholeBytes: number;
+  /** One piece of a larger blob: held in memory, and what is lost when a connection breaks. */
+  readonly chunkBytes: number;
 }
 
 export interface RegistryClientOptions {
   readonly registries?: readonly RegistrySettings[];
   readonly limits?: Partial<RegistryLimits>;
+  readonly uploads?: Partial<UploadSizes>;
   readonly credentials?: CredentialSource;
   /** Ends everything the client does: one budget for a whole job. */
   readonly signal?: AbortSignal;
@@ -31,19 +61,31 @@ export interface RegistryClientOptions {
   readonly retry?: Partial<RetryPolicy>;
   readonly userAgent?: string;
   readonly maxSockets?: number;
+  /** Whether hosts that are not among the registries may have private addresses. Default: Allow. */
+  readonly privateAddresses?: PrivateAddresses;
+  readonly proxy?: ProxySettings | null;
   readonly random?: () => number;
   readonly sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
-const DEFAULT_LIMITS: RegistryLimits = { moduleBytes: 64 * 1024 * 1024, manifestBytes: 4 * 1024 * 1024 };
+const DEFAULT_LIMITS: RegistryLimits = {
+  moduleBytes: 64 * 1024 * 1024,
+  manifestBytes: 4 * 1024 * 1024,
+  referrers: 32,
+  referrerPages: 4,
+  tags: 10_000,
+  tagPages: 128,
+};
+const DEFAULT_UPLOADS: UploadSizes = { wholeBytes: 32 * 1024 * 1024, chunkBytes: 8 * 1024 * 1024 };
 const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, idleMs: 15_000 };
 const DEFAULT_DEADLINE_MS = 120_000;
 
 export interface CompleteOptions extends Required<Omit<RegistryClientOptions, "signal">> {
   readonly signal: AbortSignal | null;
   readonly limits: RegistryLimits;
+  readonly uploads: UploadSizes;
   readonly timeouts: Timeouts;
   readonly retry: RetryPolicy;
 }
@@ -52,6 +94,7 @@ export function completed(options: RegistryClientOptions): CompleteOptions {
   return {
     registries: options.registries ?? [],
     limits: { ...DEFAULT_LIMITS, ...options.limits },
+    uploads: { ...DEFAULT_UPLOADS, ...options.uploads },
     credentials: options.credentials ?? (() => []),
     signal: options.signal ?? null,
     deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
@@ -59,6 +102,8 @@ export function completed(options: RegistryClientOptions): CompleteOptions {
     retry: { ...DEFAULT_RETRY, ...options.retry },
     userAgent: options.userAgent ?? "wasmount",
     maxSockets: options.maxSockets ?? 4,
+    privateAddresses: options.privateAddresses ?? "Allow",
+    proxy: options.proxy ?? null,
     random: options.random ?? Math.random,
     sleep: options.sleep ?? ((milliseconds, signal) => sleep(milliseconds, undefined, { signal })),
     now: options.now ?? Date.now,

@@ -20,17 +20,34 @@ export class ImageReferenceError extends CodedError<ReferenceErrorCode> {
   readonly position: number;
 
   constructor(code: ReferenceErrorCode, text: string, position: number, allowed: string) {
-    const found = position < text.length ? `${JSON.stringify(text[position])} at character ${position + 1}` : "the end";
-    const shown = JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
-    super(code, `${shown} is not an image reference: unexpected ${found}; ${allowed}`);
+    const found = position < text.length ? `${character(text, position)} at character ${position + 1}` : "the end";
+    super(code, `${shown(text, position)} is not an image reference: unexpected ${found}; ${allowed}`);
     this.position = position;
   }
+}
+
+/** Of a long text, what stands around the fault. */
+const SHOWN = 120;
+
+function shown(text: string, position: number): string {
+  const start = text.length <= SHOWN ? 0 : Math.max(0, Math.min(position, text.length) - SHOWN / 2);
+  const end = Math.min(text.length, start + SHOWN);
+  const piece = text.slice(start, end).replace(/[^\x20-\x7e]/g, "?");
+  return JSON.stringify(`${start > 0 ? "…" : ""}${piece}${end < text.length ? "…" : ""}`);
+}
+
+/** A character by itself, or by its number where it would not be seen or would change how the message reads. */
+function character(text: string, position: number): string {
+  const point = text.codePointAt(position) ?? 0;
+  if (point >= 0x20 && point <= 0x7e) return JSON.stringify(String.fromCodePoint(point));
+  return `U+${point.toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
 const LIMITS = { text: 1024, host: 253, label: 63, repository: 255, tag: 128 } as const;
 
 const HOST = /[a-z0-9]+(?:-+[a-z0-9]+)*(?:\.[a-z0-9]+(?:-+[a-z0-9]+)*)*/iy;
 const PATH = /[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*/y;
+const SEPARATOR = /(?:\.|__?|-+|\/)?/y;
 const TAG = /\w[\w.-]*/y;
 
 const ALLOWED = {
@@ -39,18 +56,21 @@ const ALLOWED = {
   path: 'a repository is made of lower-case letters and digits, joined by ".", "_", "__", dashes and "/"',
   tag: 'a tag starts with a letter, a digit or "_" and goes on with those, "." and "-", at most 128 characters',
   digest: 'a digest is "sha256:" and 64 lower-case hex digits',
+  bare: "a digest alone names no repository: write registry/repository@sha256:…",
   scheme: 'write the reference alone or with "oci://"',
 } as const;
 
 /**
  * Reads an image reference by the grammar of the distribution project (reference/reference.go), with its rules for
- * short names of Docker Hub. Stricter in three places, each against two spellings of one place or one spelling of two:
- * only sha256 digests, no upper-case letters outside host and tag, and hosts that URL parsing would rewrite
- * ("127.1", "0x7f.0.0.1") are refused.
+ * short names of Docker Hub. Stricter in four places, each against two spellings of one place or one spelling of two:
+ * only sha256 digests, no upper-case letters outside host and tag, hosts that URL parsing would rewrite ("127.1",
+ * "0x7f.0.0.1") are refused, and so is a host without dot and port, which an upper-case letter would make of "Host/a".
  * @throws {ImageReferenceError}
  */
 export function parseReference(text: string): Reference {
   if (text === "") throw new ImageReferenceError("Empty", text, 0, "write registry/repository:tag or @sha256:…");
+  // distribution refuses these too: what looks like the id of an image is none of a repository.
+  if (/^[a-f0-9]{64}$/.test(text)) throw new ImageReferenceError("BadRepository", text, 0, ALLOWED.bare);
   if (text.length > LIMITS.text) {
     throw new ImageReferenceError("TooLong", text, LIMITS.text, `at most ${LIMITS.text} characters are read`);
   }
@@ -115,7 +135,11 @@ function hubName(repository: string): Pick<Reference, "registry" | "repository">
 
 function readRepository(text: string, start: number, end: number): string {
   const valid = Math.min(prefixEnd(PATH, text, start), start + LIMITS.repository);
-  if (valid < end || start === end) throw new ImageReferenceError("BadRepository", text, valid, ALLOWED.path);
+  if (valid < end || start === end) {
+    // A separator is wrong only by what comes after it.
+    const wrong = valid === start ? start : Math.min(prefixEnd(SEPARATOR, text, valid), end, start + LIMITS.repository);
+    throw new ImageReferenceError("BadRepository", text, wrong, ALLOWED.path);
+  }
   return text.slice(start, end);
 }
 

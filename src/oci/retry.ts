@@ -21,6 +21,11 @@ export interface Waiting {
 
 const PASSING: readonly RegistryErrorCode[] = ["RateLimited", "Server", "Timeout", "Unreachable"];
 
+/** Whether an error tells of something that may be over by the next try. */
+export function isPassing(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && PASSING.includes(error.code);
+}
+
 /**
  * Runs a read until it succeeds, fails for a reason that won't pass, or has been tried often enough. Only for requests
  * that may be repeated.
@@ -35,18 +40,33 @@ export async function retrying<T>(
     try {
       return await attempt();
     } catch (error) {
-      const wait = waitAfter(error, tried, policy, random);
-      if (wait === null || signal.aborted) throw error;
-      // Where there is no time left to wait, the failure says more than the clock.
-      await sleep(wait, signal).catch(() => {
-        throw error;
-      });
+      await pauseAfter(error, tried, policy, { random, sleep }, signal);
     }
   }
 }
 
+/**
+ * Waits for the next try.
+ * @param tried how often it failed by now
+ * @throws the error itself where no other try is left for it
+ */
+export async function pauseAfter(
+  error: unknown,
+  tried: number,
+  policy: RetryPolicy,
+  { random, sleep }: Waiting,
+  signal: AbortSignal,
+): Promise<void> {
+  const wait = waitAfter(error, tried, policy, random);
+  if (wait === null || signal.aborted) throw error;
+  // Where there is no time left to wait, the failure says more than the clock.
+  await sleep(wait, signal).catch(() => {
+    throw error;
+  });
+}
+
 function waitAfter(error: unknown, tried: number, policy: RetryPolicy, random: () => number): number | null {
-  if (!(error instanceof RegistryError) || !PASSING.includes(error.code) || tried >= policy.attempts) return null;
+  if (!isPassing(error) || tried >= policy.attempts) return null;
   if (error.retryAfterMs !== null) return error.retryAfterMs > policy.maxMs ? null : error.retryAfterMs;
   const wait = Math.min(policy.baseMs * 2 ** (tried - 1), policy.maxMs);
   // Between half and all of it, so that clients which failed together don't come back together.

@@ -1,10 +1,12 @@
 import { Authorizer, type Scope } from "./authorizer.ts";
 import { refusal } from "./body.ts";
+import type { TlsSettings } from "./connections.ts";
 import { isDigest } from "./digest.ts";
 import { RegistryError, type RegistryOperation } from "./error.ts";
-import type { CompleteOptions } from "./options.ts";
+import { mirroredRepository } from "./mirror.ts";
+import type { CompleteOptions, RegistrySettings } from "./options.ts";
 import { formatReference, hostOf, parseReference } from "./reference.ts";
-import { retrying } from "./retry.ts";
+import { pauseAfter, retrying } from "./retry.ts";
 import { Transport, type TransportRequest, type TransportResponse } from "./transport.ts";
 
 /** One operation on one repository: whom to ask, with which rights, for how long. */
@@ -21,19 +23,28 @@ export interface Place extends Scope {
 export class Session {
   /** Hosts, as URLs spell them, that http: URLs may name. */
   readonly plainHosts: ReadonlySet<string>;
-  readonly #plainRegistries: ReadonlySet<string>;
+  readonly #registries: ReadonlyMap<string, RegistrySettings>;
   readonly #options: CompleteOptions;
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
 
+  /** @throws {RegistryError} BadProxy */
   constructor(options: CompleteOptions) {
     this.#options = options;
-    const plain = options.registries.filter(({ plainHttp }) => plainHttp);
-    this.#plainRegistries = new Set(plain.map(({ host }) => host.toLowerCase()));
-    this.plainHosts = new Set([...this.#plainRegistries].map(host => new URL(`http://${hostOf(host)}`).host));
-    const { plainHosts } = this;
-    const { userAgent, timeouts, maxSockets, credentials, now } = options;
-    this.#transport = new Transport({ plainHosts, userAgent, timeouts, maxSockets });
+    const { registries, credentials, now } = options;
+    this.#registries = new Map(registries.map(settings => [settings.host.toLowerCase(), settings]));
+    const mirrors = registries.flatMap(settings => settings.mirrors ?? []);
+    const plain = registries.filter(({ plainHttp }) => plainHttp);
+    this.plainHosts = new Set(plain.map(({ host }) => urlHost(host, "http")));
+    this.#transport = new Transport({
+      ...options,
+      plainHosts: this.plainHosts,
+      namedHosts: new Set([
+        ...this.plainHosts,
+        ...[...registries, ...mirrors].map(({ host }) => urlHost(host, "https")),
+      ]),
+      tls: new Map(registries.filter(hasTlsSettings).map(settings => [urlHost(settings.host, "https"), settings])),
+    });
     this.#authorizer = new Authorizer(this.#transport, credentials, now);
   }
 
@@ -56,7 +67,7 @@ export class Session {
       throw new RegistryError("Rejected", "registry and repository are not in the spelling of parseReference");
     }
     const host = hostOf(registry);
-    const scheme = this.#plainRegistries.has(registry) ? "http" : "https";
+    const scheme = this.#registries.get(registry)?.plainHttp ? "http" : "https";
     const signals = [AbortSignal.timeout(this.#options.deadlineMs), this.#options.signal, signal];
     return {
       operation,
@@ -70,27 +81,50 @@ export class Session {
   }
 
   /**
+   * Where content can be read, best first: the registry's mirrors, then itself. All together have the time of one
+   * operation, and none but the last may use it up.
+   * @param proven whether a digest proves what is read: if not, only mirrors that are believed are asked
+   */
+  sources(
+    operation: RegistryOperation,
+    registry: string,
+    repository: string,
+    item: string | null,
+    proven: boolean,
+    signal?: AbortSignal,
+  ): readonly [...Place[], Place] {
+    const origin = this.place(operation, registry, repository, "pull", item, signal);
+    const mirrors = (this.#registries.get(registry)?.mirrors ?? []).filter(({ resolveTags }) => proven || resolveTags);
+    const shareMs = this.#options.deadlineMs / (mirrors.length + 1);
+    const places = mirrors.map((mirror, index) => {
+      const own = AbortSignal.any([origin.signal, AbortSignal.timeout(Math.ceil(shareMs * (index + 1)))]);
+      return this.place(operation, mirror.host, mirroredRepository(mirror, repository), "pull", item, own);
+    });
+    return [...places, origin];
+  }
+
+  /**
    * A request that may be repeated. `use` reads the response, and what it throws counts as a failed try too.
-   * @param path below the repository, such as "manifests/latest"
+   * @param target a path below the repository, such as "manifests/latest", or a URL of the registry's own origin
    */
   async read<T>(
     place: Place,
     method: "GET" | "HEAD",
-    path: string,
+    target: string | URL,
     headers: Readonly<Record<string, string>>,
     use: (response: TransportResponse) => Promise<T>,
+    statuses: readonly number[] = [200],
   ): Promise<T> {
-    const { retry, random, sleep } = this.#options;
     const request: TransportRequest = {
       method,
-      url: urlBelow(place, path),
+      url: typeof target === "string" ? urlBelow(place, target) : target,
       headers,
       redirects: "follow",
       signal: place.signal,
     };
     try {
-      return await retrying(retry, { random, sleep }, place.signal, async () => {
-        const response = await this.#accepted(request, place, [200]);
+      return await this.repeated(place, async () => {
+        const response = await this.#accepted(request, place, statuses);
         // An answer without a body must be read all the same for its connection to be used again.
         if (method === "HEAD") response.body.resume();
         return use(response).catch(error => {
@@ -101,6 +135,16 @@ export class Session {
     } catch (error) {
       throw this.#located(error, place);
     }
+  }
+
+  /** Runs what may be repeated until it succeeds, fails for a reason that won't pass, or was tried often enough. */
+  repeated<T>(place: Place, attempt: () => Promise<T>): Promise<T> {
+    return retrying(this.#options.retry, this.#options, place.signal, attempt);
+  }
+
+  /** Waits for the next try of something that failed `tried` times. @throws the error where none is left */
+  pauseAfter(place: Place, error: unknown, tried: number): Promise<void> {
+    return pauseAfter(error, tried, this.#options.retry, this.#options, place.signal);
   }
 
   /** A request that is sent once. */
@@ -138,12 +182,21 @@ export class Session {
   }
 }
 
+/** A registry's host as URLs spell it, with its port where that isn't the scheme's. */
+function urlHost(host: string, scheme: "http" | "https"): string {
+  return new URL(`${scheme}://${hostOf(host.toLowerCase())}`).host;
+}
+
+function hasTlsSettings({ ca, clientCertificate, insecureTls }: TlsSettings): boolean {
+  return ca !== undefined || clientCertificate !== undefined || insecureTls === true;
+}
+
 /** A tag or a digest: nothing that means something in a URL. */
 const ITEM = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/;
 
 /** The URL of something in the repository: one that can't have left it, whatever the path holds. */
 export function urlBelow(place: Place, path: string): URL {
-  const [, kind, item = ""] = /^(manifests|blobs)\/(.*)$/s.exec(path) ?? [];
+  const [, kind, item = ""] = /^(manifests|blobs|referrers|tags)\/(.*)$/s.exec(path) ?? [];
   if (kind === undefined || !(ITEM.test(item) || item === "uploads/")) {
     throw new RegistryError("Rejected", "it is neither a tag nor a sha256 digest").at(place);
   }

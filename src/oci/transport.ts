@@ -1,23 +1,18 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import type { LookupFunction, Socket } from "node:net";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { guardedLookup, refuseForbiddenLiteral } from "./address.ts";
 import { release } from "./body.ts";
+import { type ConnectionOptions, Connections, type Route } from "./connections.ts";
 import { RegistryError } from "./error.ts";
 import { failureOf } from "./failure.ts";
 import { nextHop } from "./redirect.ts";
 
-export interface TransportOptions {
+export interface TransportOptions extends Omit<ConnectionOptions, "connectMs"> {
   /** Hosts, with port, that are spoken to without TLS. Every other host is HTTPS. */
   readonly plainHosts: ReadonlySet<string>;
   readonly userAgent: string;
   readonly timeouts: Timeouts;
-  /** How names become addresses; default: the system's resolver behind the address guard. */
-  readonly lookup?: LookupFunction;
-  /** Sockets per host. */
-  readonly maxSockets: number;
 }
 
 /** In milliseconds. */
@@ -62,16 +57,12 @@ const MAX_REDIRECTS = 5;
  */
 export class Transport {
   readonly #options: TransportOptions;
-  readonly #lookup: LookupFunction;
-  readonly #http: HttpAgent;
-  readonly #https: HttpsAgent;
+  readonly #connections: Connections;
 
+  /** @throws {RegistryError} BadProxy */
   constructor(options: TransportOptions) {
     this.#options = options;
-    this.#lookup = options.lookup ?? guardedLookup();
-    const pool = { keepAlive: true, maxSockets: options.maxSockets, maxFreeSockets: 2 };
-    this.#http = new HttpAgent(pool);
-    this.#https = new HttpsAgent(pool);
+    this.#connections = new Connections({ ...options, connectMs: options.timeouts.connectMs });
   }
 
   /**
@@ -103,8 +94,7 @@ export class Transport {
 
   /** Closes the connections that wait for reuse. */
   close(): void {
-    this.#http.destroy();
-    this.#https.destroy();
+    this.#connections.close();
   }
 
   async #exchange(request: TransportRequest, url: URL, authorization: string | null): Promise<TransportResponse> {
@@ -114,26 +104,33 @@ export class Transport {
         `${url.host} is not among the registries that may be spoken to without TLS`,
       );
     }
-    refuseForbiddenLiteral(url.hostname);
+    const route = this.#connections.routeTo(url);
     try {
-      return await this.#dial(request, url, authorization);
+      const response = await this.#dial(request, url, route, authorization);
+      if (response.status !== 407) return response;
+      release(response);
+      throw new RegistryError("Unreachable", `a proxy before ${url.host} wants other credentials (407)`);
     } catch (error) {
       throw failureOf(error, url, request.signal);
     }
   }
 
-  #dial(request: TransportRequest, url: URL, authorization: string | null): Promise<TransportResponse> {
+  #dial(
+    request: TransportRequest,
+    url: URL,
+    { request: open, options, secure, headers }: Route,
+    authorization: string | null,
+  ): Promise<TransportResponse> {
     const { method, body, signal } = request;
     const { userAgent, timeouts } = this.#options;
-    const secure = url.protocol === "https:";
     return new Promise((resolve, reject) => {
-      const outgoing = (secure ? httpsRequest : httpRequest)(url, {
+      const outgoing = open(url, {
+        ...options,
         method,
-        agent: secure ? this.#https : this.#http,
-        lookup: this.#lookup,
         signal,
         headers: {
           ...request.headers,
+          ...headers,
           "user-agent": userAgent,
           // Digests are of the bytes as they are; a coding on top would only hide a bomb.
           "accept-encoding": "identity",

@@ -25,6 +25,8 @@ export interface Plan {
   readonly limits: PlanLimits;
   /** How to speak to the registries that the operator named; any other is HTTPS with the public CAs. */
   readonly registries: readonly PlanRegistry[];
+  /** How registries are reached; without it directly, and at public addresses but for those that are named above. */
+  readonly network?: PlanNetwork;
   /** Where the pod's pull secrets are mounted; null where it has none. */
   readonly pullSecrets: PlanPullSecrets | null;
   readonly fetcher: PlanFetcher;
@@ -98,9 +100,33 @@ export interface PlanLimits {
   readonly deadlineMs: number;
 }
 
+/**
+ * What the operator's configuration says of a registry and everybody may know: whoever may read a pod may read its plan.
+ * So a fetcher shows no client certificate. A registry that wants one serves fetchers through a mirror that doesn't.
+ */
 export interface PlanRegistry {
   /** Host with its port where there is one: "registry.example:5000". */
   readonly host: string;
   /** Speak HTTP without TLS. */
   readonly plainHttp: boolean;
+  /** Take any certificate. Left out: no. */
+  readonly insecureTls?: boolean;
+  /** PEM of the only authorities that vouch for the registry. Left out: the public ones. */
+  readonly ca?: string;
+  /** Asked first, in this order. */
+  readonly mirrors?: readonly PlanMirror[];
+}
+
+export interface PlanMirror {
+  readonly host: string;
+  /** What stands before repositories there, "" for nothing. */
+  readonly prefix: string;
+  /** Whether it is believed what no digest proves. */
+  readonly resolveTags: boolean;
+}
+
+export interface PlanNetwork {
+  readonly privateAddresses: "Allow" | "Deny";
+  /** Without credentials. */
+  readonly proxy: { readonly http: string | null; readonly https: string | null; readonly no: string } | null;
 }

@@ -7,6 +7,8 @@ import {
   type PlanFetcher,
   type PlanFilter,
   type PlanLimits,
+  type PlanMirror,
+  type PlanNetwork,
   type PlanPullSecrets,
   type PlanRegistry,
 } from "./plan.ts";
@@ -37,6 +39,7 @@ export function readPlan(document: unknown): Plan {
     registries: list(plan["registries"], "registries").map((value, index) =>
       readRegistry(value, `registries[${index}]`),
     ),
+    ...(plan["network"] === undefined ? {} : { network: readNetwork(plan["network"]) }),
     pullSecrets: plan["pullSecrets"] === null ? null : readPullSecrets(plan["pullSecrets"]),
     fetcher: readFetcher(plan["fetcher"]),
   };
@@ -135,9 +138,41 @@ function readPullSecrets(value: unknown): PlanPullSecrets {
 
 function readRegistry(value: unknown, path: string): PlanRegistry {
   const registry = object(value, path);
+  const { insecureTls, ca, mirrors } = registry;
   return {
     host: text(registry["host"], `${path}.host`),
     plainHttp: boolean(registry["plainHttp"], `${path}.plainHttp`),
+    ...(insecureTls === undefined ? {} : { insecureTls: boolean(insecureTls, `${path}.insecureTls`) }),
+    ...(ca === undefined ? {} : { ca: text(ca, `${path}.ca`) }),
+    ...(mirrors === undefined
+      ? {}
+      : {
+          mirrors: list(mirrors, `${path}.mirrors`).map((one, index) => readMirror(one, `${path}.mirrors[${index}]`)),
+        }),
+  };
+}
+
+function readMirror(value: unknown, path: string): PlanMirror {
+  const mirror = object(value, path);
+  return {
+    host: text(mirror["host"], `${path}.host`),
+    prefix: text(mirror["prefix"], `${path}.prefix`),
+    resolveTags: boolean(mirror["resolveTags"], `${path}.resolveTags`),
+  };
+}
+
+function readNetwork(value: unknown): PlanNetwork {
+  const network = object(value, "network");
+  const proxy = network["proxy"] === null ? null : object(network["proxy"], "network.proxy");
+  const url = (name: "http" | "https") =>
+    proxy?.[name] === null ? null : text(proxy?.[name], `network.proxy.${name}`);
+  return {
+    privateAddresses: pattern(
+      network["privateAddresses"],
+      /^(Allow|Deny)$/,
+      "network.privateAddresses",
+    ) as PlanNetwork["privateAddresses"],
+    proxy: proxy && { http: url("http"), https: url("https"), no: text(proxy["no"], "network.proxy.no") },
   };
 }
 

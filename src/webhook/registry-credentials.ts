@@ -5,13 +5,14 @@ import type { CredentialSource } from "../oci/credentials.ts";
 import { type DockerAuth, dockerCredentials, readDockerConfig } from "../oci/docker-config.ts";
 import { readDockerConfigFile } from "../oci/docker-config-file.ts";
 import { RegistryError } from "../oci/error.ts";
+import { mirroredRepository } from "../oci/mirror.ts";
 import { type RepositoryPattern, readRepositoryPattern, servesRepository } from "../oci/repository-pattern.ts";
 
 /** The operator's credentials as far as they serve one namespace. */
 export interface NamespaceCredentials {
   /** The files are read at each call, so that a Secret which is exchanged counts at once. */
   readonly source: CredentialSource;
-  /** Whether they are meant for a repository, whatever the files hold for it. */
+  /** Whether they are meant for a repository, or for it in a mirror, whatever the files hold for it. */
   readonly serve: (registry: string, repository: string) => boolean;
 }
 
@@ -22,10 +23,12 @@ interface Entry {
 
 /**
  * The operator's credentials by the namespaces that they serve.
+ * @param registries whose mirrors may be asked in their place
  * @throws {ConfigError} Unusable, naming the entry whose file can't be used
  */
 export async function readRegistryCredentials(
   config: Config["registryCredentials"],
+  registries: Config["registries"],
 ): Promise<ReadonlyMap<string, NamespaceCredentials>> {
   await Promise.all(config.map(({ file }, index) => refuseUnusable(file, `registryCredentials.${index}.file`)));
   const entries = config.flatMap(({ file, namespaces, repositories }) => {
@@ -33,14 +36,20 @@ export async function readRegistryCredentials(
     return namespaces.map(namespace => ({ namespace, file, patterns }));
   });
   const byNamespace = Map.groupBy(entries, ({ namespace }) => namespace);
-  return new Map([...byNamespace].map(([namespace, own]) => [namespace, credentialsOf(own)]));
+  return new Map([...byNamespace].map(([namespace, own]) => [namespace, credentialsOf(own, registries)]));
 }
 
-function credentialsOf(entries: readonly Entry[]): NamespaceCredentials {
+function credentialsOf(entries: readonly Entry[], registries: Config["registries"]): NamespaceCredentials {
   const fitting = (registry: string, repository: string) =>
     entries.filter(({ patterns }) => patterns.some(pattern => servesRepository(pattern, registry, repository)));
   return {
-    serve: (registry, repository) => fitting(registry, repository).length > 0,
+    serve: (registry, repository) => {
+      const mirrors = registries.find(({ host }) => host === registry)?.mirrors ?? [];
+      return (
+        fitting(registry, repository).length > 0 ||
+        mirrors.some(mirror => fitting(mirror.host, mirroredRepository(mirror, repository)).length > 0)
+      );
+    },
     source: async (registry, repository) => {
       const files = fitting(registry, repository).map(({ file }) => readCredentialFile(file));
       return dockerCredentials(await Promise.all(files))(registry, repository);

@@ -1,5 +1,6 @@
 import type { AdmissionConfig } from "../admission/admission.ts";
 import { loadConfig } from "../config/load.ts";
+import { registryOptions } from "../config/registry-options.ts";
 import { envoyDataPlane } from "../dataplanes/envoy.ts";
 import type { NamespaceSource } from "../kube/namespace.ts";
 import { namespacesFromFile } from "../kube/namespace-file.ts";
@@ -40,11 +41,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const config = await loadConfig(options.config);
   const log = createLogger(config.log.level);
   const metrics = createMetrics();
-  const { registries, limits } = config;
+  const deadlineMs = config.limits.resolveSeconds * 1000;
+  const registry = await registryOptions(config);
   const tags = new NamespaceTags(
-    await readRegistryCredentials(config.registryCredentials),
-    credentials => new RegistryClient({ registries, limits, credentials, userAgent: options.userAgent }),
-    limits.resolveSeconds * 1000,
+    await readRegistryCredentials(config.registryCredentials, config.registries),
+    credentials => new RegistryClient({ ...registry, credentials, deadlineMs, userAgent: options.userAgent }),
+    deadlineMs,
   );
   const { signer, keys } = await readPlanKeyring(config.plan);
   if (signer === null) log.warn("plans are not signed: set plan.signingKeyFile");

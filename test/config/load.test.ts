@@ -32,9 +32,10 @@ describe("operator configuration", () => {
       `${minimal}\nregistries: [{host: "127.0.0.1:5000", plainHttp: true}, {host: a.example}]`,
       "f",
     );
+    const simple = { insecureTls: false, mirrors: [] };
     assert.deepEqual(config.registries, [
-      { host: "127.0.0.1:5000", plainHttp: true },
-      { host: "a.example", plainHttp: false },
+      { host: "127.0.0.1:5000", plainHttp: true, ...simple },
+      { host: "a.example", plainHttp: false, ...simple },
     ]);
   });
 

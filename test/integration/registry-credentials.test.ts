@@ -73,7 +73,7 @@ describe("a registry that wants a password", function () {
     const file = join(folder, "operator.json");
     await writeFile(file, config(login));
     const repositories = [`${registry.address}/team/*`];
-    const served = await readRegistryCredentials([{ file, namespaces: ["shop"], repositories }]);
+    const served = await readRegistryCredentials([{ file, namespaces: ["shop"], repositories }], []);
     const tags = new NamespaceTags(served, clientWith, 60_000);
     assert.deepEqual(await tags.resolve(reference, "shop"), { digest });
     for (const stranger of ["till", "shop"]) {

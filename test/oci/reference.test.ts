@@ -44,11 +44,11 @@ describe("parseReference", () => {
     ["oci://oci://reg.example/a", "BadRegistry", 9],
     ["Team/filter", "BadRepository", 0],
     ["reg.example/Team/filter", "BadRepository", 12],
-    ["reg.example/team//filter", "BadRepository", 16],
+    ["reg.example/team//filter", "BadRepository", 17],
     ["reg.example/", "BadRepository", 12],
-    ["reg.example/a/", "BadRepository", 13],
+    ["reg.example/a/", "BadRepository", 14],
     ["reg.example/../a", "BadRepository", 12],
-    ["reg.example/a..b", "BadRepository", 13],
+    ["reg.example/a..b", "BadRepository", 14],
     ["reg.example/a b", "BadRepository", 13],
     ["reg.example/a\nb", "BadRepository", 13],
     ["reg.example/a%2fb", "BadRepository", 13],
@@ -79,6 +79,12 @@ describe("parseReference", () => {
     ["[::1]x/a", "BadRegistry", 5],
     ["[fe80::1%25eth0]/a", "BadRegistry", 1],
     ["[::1]", "BadRepository", 5],
+    [HEX, "BadRepository", 0],
+    ["Host/a", "BadRepository", 0],
+    ["reg.example/a:v1:v2", "BadRepository", 13],
+    ["reg.example//a", "BadRepository", 12],
+    ["reg.example/a/Team", "BadRepository", 14],
+    ["reg.example/a___b", "BadRepository", 15],
     [`${"a".repeat(64)}.example/a`, "BadRegistry", 0],
   ];
   for (const [text, code, position] of refused) {
@@ -101,6 +107,27 @@ describe("parseReference", () => {
         '"reg.example/Team" is not an image reference: unexpected "T" at character 13; a repository is made of ' +
         'lower-case letters and digits, joined by ".", "_", "__", dashes and "/"',
     });
+  });
+
+  it("shows what stands around the fault, wherever that is", () => {
+    const text = `reg.example/${"a".repeat(200)}/B/${"c".repeat(200)}`;
+    assert.throws(
+      () => parseReference(text),
+      /^ImageReferenceError: "…a{59}\/B\/c{58}…" is not an image reference: unexpected "B" at character 214;/,
+    );
+  });
+
+  it("shows nothing that changes how a message reads", () => {
+    const message = (text: string) => {
+      try {
+        return String(parseReference(text));
+      } catch (error) {
+        return String(error);
+      }
+    };
+    assert.match(message("reg.example/a\u202eb"), /"reg\.example\/a\?b" .* unexpected U\+202E at character 14/);
+    assert.match(message("reg.example/a\n\u001b[31m"), /"reg\.example\/a\?\?\[31m" .* unexpected U\+000A/);
+    assert.match(message("reg.example/\u{1f600}"), /unexpected U\+1F600 at character 13/);
   });
 
   it("reads back what formatReference wrote, and never lets a reference leave its path", () => {

@@ -23,6 +23,18 @@ function environmentFor(document: unknown): Record<string, string> {
   return { WASMOUNT_PLAN_SHA256: planHash(text), WASMOUNT_PLAN_0: gzipSync(text).toString("base64") };
 }
 
+const REGISTRY = {
+  host: "a.example",
+  plainHttp: false,
+  insecureTls: true,
+  ca: "-----BEGIN CERTIFICATE-----",
+  mirrors: [{ host: "b.example", prefix: "proxy", resolveTags: true }],
+};
+const NETWORK = {
+  privateAddresses: "Allow",
+  proxy: { http: null, https: "http://proxy.example:3128", no: ".svc" },
+} as const;
+
 describe("plan transport", () => {
   it("brings a plan through an environment unchanged", () => {
     const { plan, hash } = planFromEnvironment(environmentOf());
@@ -82,6 +94,12 @@ describe("plan transport", () => {
     refused({ WASMOUNT_PLAN_SHA256: planHash(""), WASMOUNT_PLAN_0: bomb }, "Corrupt");
   });
 
+  it("carries how registries are reached, and nothing more than it knows", () => {
+    const plan = { ...samplePlan(), registries: [REGISTRY], network: NETWORK };
+    const more = { ...plan, registries: [{ ...REGISTRY, clientKey: "x" }], network: { ...NETWORK, password: "x" } };
+    assert.deepEqual(planFromEnvironment(environmentFor(more)).plan, plan);
+  });
+
   it("refuses parts that are no gzip", () => {
     refused({ WASMOUNT_PLAN_SHA256: planHash(""), WASMOUNT_PLAN_0: "AAAA" }, "Corrupt");
   });
@@ -109,6 +127,16 @@ describe("plan transport", () => {
       ["a limit that is none", { ...plan, limits: { ...plan.limits, moduleBytes: 0 } }],
       ["an unknown data plane", { ...plan, dataPlane: "other" }],
       ["a registry without a host", { ...plan, registries: [{ plainHttp: true }] }],
+      ["a registry of any certificate, perhaps", { ...plan, registries: [{ ...REGISTRY, insecureTls: 1 }] }],
+      ["an authority that is no text", { ...plan, registries: [{ ...REGISTRY, ca: ["x"] }] }],
+      ["a mirror without a host", { ...plan, registries: [{ ...REGISTRY, mirrors: [{ prefix: "" }] }] }],
+      [
+        "a mirror that may be believed",
+        { ...plan, registries: [{ ...REGISTRY, mirrors: [{ host: "a", prefix: "" }] }] },
+      ],
+      ["addresses that are perhaps allowed", { ...plan, network: { privateAddresses: "allow", proxy: null } }],
+      ["a proxy without exceptions", { ...plan, network: { ...NETWORK, proxy: { http: null, https: "http://p" } } }],
+      ["a proxy that is no text", { ...plan, network: { ...NETWORK, proxy: { http: 1, https: null, no: "" } } }],
     ];
     for (const [title, document] of cases) {
       it(`refuses ${title}`, () => refused(environmentFor(document), "BadShape"));

@@ -22,7 +22,7 @@ describe("the operator's registry credentials", () => {
   };
   const login = (username: string) => ({ username, password: "hunter2" });
   const users = async (config: Config["registryCredentials"], namespace: string, repository: string) => {
-    const found = (await readRegistryCredentials(config)).get(namespace);
+    const found = (await readRegistryCredentials(config, [])).get(namespace);
     const credentials = (await found?.source("r.example", repository)) ?? [];
     return credentials.map(credential => ("username" in credential ? credential.username : credential.kind));
   };
@@ -48,10 +48,21 @@ describe("the operator's registry credentials", () => {
     assert.deepEqual(await users(config, "shop", "filter"), ["a"]);
   });
 
+  it("are meant for a repository, too, whose mirror they serve", async () => {
+    const file = await write("a.json", { "mirror.example": login("a") });
+    const config = [{ file, namespaces: ["shop"], repositories: ["mirror.example/hub/*"] }];
+    const mirrors = [{ host: "mirror.example", prefix: "hub", resolveTags: true }];
+    const registries = [{ host: "r.example", plainHttp: false, insecureTls: false, mirrors }];
+    const { serve } = (await readRegistryCredentials(config, registries)).get("shop") ?? assert.fail("there are none");
+    assert.equal(serve("r.example", "filter"), true);
+    assert.equal(serve("r.example", "team/filter"), false);
+    assert.equal(serve("other.example", "filter"), false);
+  });
+
   it("are read anew each time, so that an exchanged Secret counts at once", async () => {
     const file = await write("a.json", { "r.example": login("old") });
     const config = [{ file, namespaces: ["shop"], repositories: ["r.example/**"] }];
-    const found = (await readRegistryCredentials(config)).get("shop") ?? assert.fail("there are none");
+    const found = (await readRegistryCredentials(config, [])).get("shop") ?? assert.fail("there are none");
     await write("a.json", { "r.example": login("new") });
     assert.deepEqual(await found.source("r.example", "a"), [{ kind: "password", ...login("new") }]);
     await rm(file);
@@ -69,7 +80,7 @@ describe("the operator's registry credentials", () => {
       const file = join(folder, "a.json");
       if (text !== null) await writeFile(file, text);
       const config = [{ file, namespaces: ["shop"], repositories: ["r.example/**"] }];
-      await assert.rejects(readRegistryCredentials(config), (error: unknown) => {
+      await assert.rejects(readRegistryCredentials(config, []), (error: unknown) => {
         assert.ok(coded("Unusable", problem)(error));
         assert.doesNotMatch(String(error), /hunter2/);
         return true;
@@ -79,6 +90,6 @@ describe("the operator's registry credentials", () => {
 
   it("in what is no file are refused at start", async () => {
     const config = [{ file: folder, namespaces: ["shop"], repositories: ["r.example/**"] }];
-    await assert.rejects(readRegistryCredentials(config), coded("Unusable", /EISDIR/));
+    await assert.rejects(readRegistryCredentials(config, []), coded("Unusable", /EISDIR/));
   });
 });
