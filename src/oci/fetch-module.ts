@@ -132,8 +132,8 @@ class ModuleFetch {
   /** Streams the module to the sink. @returns the runtime-config.json of an archive, or null */
   async #module({ layer, encoding }: ModuleLayer, sink: ModuleSink): Promise<Buffer | null> {
     const { moduleBytes, manifestBytes } = this.#source.limits;
-    if (encoding === "tar+gzip") {
-      return readArchive(await this.#blob(layer, true), { moduleBytes, configBytes: manifestBytes }, sink);
+    if (encoding !== "raw") {
+      return readArchive(await this.#blob(layer, true), encoding, { moduleBytes, configBytes: manifestBytes }, sink);
     }
     // The sink itself keeps what is a module already.
     for await (const chunk of await this.#blob(layer, false)) await sink.write(chunk);
