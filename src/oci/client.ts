@@ -10,7 +10,10 @@ import type { Reference } from "./reference.ts";
 import { Session } from "./session.ts";
 import type { TransportResponse } from "./transport.ts";
 
-/** What may be fetched from a registry. What `fetchModule` needs, so that something else can stand in. */
+/**
+ * What may be fetched from a registry. What `fetchModule` needs, so that something else can stand in: whatever does must
+ * hold manifests and blobs to their digests and sizes, as `RegistryClient` does.
+ */
 export interface ModuleSource {
   readonly limits: RegistryLimits;
   manifest(registry: string, repository: string, digestOrTag: string, signal?: AbortSignal): Promise<FetchedManifest>;

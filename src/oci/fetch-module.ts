@@ -2,6 +2,7 @@ import { readArchive } from "./archive.ts";
 import type { ModuleSource } from "./client.ts";
 import { type ContentStore, keep, keeping, openKept, readKept } from "./content-store.ts";
 import type { Descriptor } from "./descriptor.ts";
+import { hexOf } from "./digest.ts";
 import { RegistryError } from "./error.ts";
 import { selectManifest } from "./index-selection.ts";
 import { type LayoutName, type ModuleLayer, selectModule } from "./layout.ts";
@@ -9,7 +10,7 @@ import { refuseComponent } from "./layouts/cncf.ts";
 import { type FetchedManifest, type ImageManifest, readManifest } from "./manifest.ts";
 import { CNCF_CONFIG, ROOT_IDS_ANNOTATION, SOLO_CONFIG } from "./media-types.ts";
 import { MeasuredSink, type ModuleSink } from "./module-sink.ts";
-import { annotatedRootIds, rootIds } from "./runtime-config.ts";
+import { annotatedRootIds, readRuntimeConfig } from "./runtime-config.ts";
 
 /** Which image: registry and repository in the spelling of `parseReference`, and the digest of manifest or index. */
 export interface ModuleAddress {
@@ -85,7 +86,11 @@ class ModuleFetch {
     const module = selectModule(image);
     const config = module.config === null ? null : await this.#config(module.config);
     if (config !== null && module.config?.mediaType === CNCF_CONFIG) refuseComponent(config);
-    const measured = new MeasuredSink(sink, this.#source.limits.moduleBytes);
+    const measured = new MeasuredSink(
+      sink,
+      this.#source.limits.moduleBytes,
+      module.encoding === "raw" ? hexOf(module.layer.digest) : null,
+    );
     const runtimeConfig = (await this.#module(module, measured)) ?? runtimeConfigOf(module, config);
     return {
       indexBytes: top === fetched ? null : top.bytes,
@@ -94,7 +99,9 @@ class ModuleFetch {
       layout: module.layout,
       layerDigest: module.layer.digest,
       ...measured.finish(),
-      rootIds: runtimeConfig ? rootIds(runtimeConfig) : annotatedRootIds(image.annotations[ROOT_IDS_ANNOTATION]),
+      rootIds: runtimeConfig
+        ? readRuntimeConfig(runtimeConfig).rootIds
+        : annotatedRootIds(image.annotations[ROOT_IDS_ANNOTATION]),
     };
   }
 
