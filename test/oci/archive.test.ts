@@ -198,11 +198,18 @@ describe("readArchive", () => {
   }
 
   it("fails as its source fails", async () => {
-    const source = async function* () {
-      yield gzipSync(await tarOf(["plugin.wasm", MODULE]));
-      throw new RegistryError("DigestMismatch", "no");
-    };
-    await assert.rejects(readArchive(source(), "gzip", LIMITS, new MemorySink()), coded("DigestMismatch"));
+    for (const failure of [new RegistryError("DigestMismatch", "no"), new Error("disk full")]) {
+      for (const [compression, compress] of [
+        ["gzip", gzipSync],
+        ["zstd", zstdCompressSync],
+      ] as const) {
+        const source = async function* () {
+          yield compress(await tarOf(["plugin.wasm", MODULE]));
+          throw failure;
+        };
+        await assert.rejects(readArchive(source(), compression, LIMITS, new MemorySink()), failure);
+      }
+    }
   });
 
   it("fails as its sink fails, and asks its source for no more", async () => {
