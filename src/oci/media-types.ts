@@ -10,6 +10,7 @@ export const OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd";
 export const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
 export const DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json";
 export const DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+export const DOCKER_LAYER_ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
 /** CNCF Wasm OCI artifact layout v0. */
 export const CNCF_CONFIG = "application/vnd.wasm.config.v0+json";

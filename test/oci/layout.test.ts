@@ -8,6 +8,7 @@ import {
   CONTENT_CONFIG,
   CONTENT_WASM,
   DOCKER_LAYER_GZIP,
+  DOCKER_LAYER_ZSTD,
   DOCKER_MANIFEST,
   OCI_EMPTY,
   OCI_LAYER,
@@ -33,6 +34,7 @@ describe("selectModule", () => {
   const accepted: readonly Row[] = [
     ["CNCF", [CNCF_WASM], CNCF_CONFIG, "cncf 0 raw config"],
     ["CNCF by its layer alone", [CNCF_WASM], OCI_EMPTY, "cncf 0 raw -"],
+    ["CNCF, by oras without a type", [of(OCI_LAYER, "f.wasm")], CNCF_CONFIG, "cncf 0 raw config"],
     ["wasme", [SOLO_CONFIG, SOLO_WASM], SOLO_CONFIG, "solo-oci 1 raw config"],
     ["wasme, module first", [SOLO_WASM, SOLO_CONFIG], OCI_EMPTY, "solo-oci 0 raw config"],
     ["wasme, module alone", [SOLO_WASM], OCI_EMPTY, "solo-oci 0 raw -"],
@@ -40,6 +42,7 @@ describe("selectModule", () => {
     ["compat", [OCI_LAYER_GZIP], OCI_EMPTY, "compat 0 gzip -"],
     ["compat, two layers", [OCI_LAYER_GZIP, OCI_LAYER_GZIP], OCI_EMPTY, "compat 1 gzip -"],
     ["compat, zstd", [OCI_LAYER_GZIP, OCI_LAYER_ZSTD], OCI_EMPTY, "compat 1 zstd -"],
+    ["compat by docker, zstd", [DOCKER_LAYER_ZSTD], OCI_EMPTY, "compat 0 zstd -"],
     ["compat by docker", [DOCKER_LAYER_GZIP, DOCKER_LAYER_GZIP], OCI_EMPTY, "compat 1 gzip -"],
     ["Higress", ["application/vnd.module.wasm.doc.v1+markdown", OCI_LAYER_GZIP], OCI_EMPTY, "compat 1 gzip -"],
     ["wasm-to-oci", [CONTENT_WASM], CONTENT_CONFIG, "content 0 raw -"],

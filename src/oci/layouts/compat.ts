@@ -1,12 +1,13 @@
 import type { Compression } from "../decompression.ts";
 import type { LayoutSelector, ModuleLayer } from "../layout.ts";
 import type { ImageManifest } from "../manifest.ts";
-import { DOCKER_LAYER_GZIP, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from "../media-types.ts";
+import { DOCKER_LAYER_GZIP, DOCKER_LAYER_ZSTD, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from "../media-types.ts";
 
 const COMPRESSIONS: ReadonlyMap<string, Compression> = new Map([
   [OCI_LAYER_GZIP, "gzip"],
   [DOCKER_LAYER_GZIP, "gzip"],
   [OCI_LAYER_ZSTD, "zstd"],
+  [DOCKER_LAYER_ZSTD, "zstd"],
 ]);
 
 /**
