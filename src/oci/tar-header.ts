@@ -67,7 +67,8 @@ function readNumber(block: Buffer, start: number, length: number): number {
 function readBinary(field: Buffer): number {
   const [first = 0, ...rest] = field;
   const value = rest.reduce((sum, byte) => sum * 256 + byte, first & 0x7f);
-  if (first !== 0x80 || !Number.isSafeInteger(value)) throw bad("a number that is negative or beyond any file's size");
+  // A negative number's first byte is 0xff: read without its sign it is beyond any size as well.
+  if (!Number.isSafeInteger(value)) throw bad("a number that is negative or beyond any file's size");
   return value;
 }
 

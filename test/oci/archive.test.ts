@@ -69,6 +69,15 @@ describe("readArchive", () => {
       ],
       "BadArchive",
     ],
+    [
+      "two configs",
+      [
+        ["runtime-config.json", "{}"],
+        ["x/runtime-config.json", "{}"],
+        ["plugin.wasm", MODULE],
+      ],
+      "BadArchive",
+    ],
     ["a module that is a symbolic link", [["plugin.wasm", "/etc/passwd", "symlink"]], "BadArchive"],
     ["a module that is a hard link", [["plugin.wasm", "other", "link"]], "BadArchive"],
     ["a module that is a folder", [["plugin.wasm/", "", "directory"]], "BadArchive"],
