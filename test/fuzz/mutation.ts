@@ -82,7 +82,7 @@ const splices = (seeds: readonly Buffer[]) =>
   });
 
 /** Inputs for a target: its seeds, broken in up to eight places; now and then nothing but random bytes. */
-export function inputsOf({ seeds, tokens = [] }: FuzzTarget): fc.Arbitrary<Buffer> {
+export function inputsOf({ seeds, tokens = [], inputs }: FuzzTarget): fc.Arbitrary<Buffer> {
   const mutation = fc.oneof(
     flips,
     bytes,
@@ -98,5 +98,10 @@ export function inputsOf({ seeds, tokens = [] }: FuzzTarget): fc.Arbitrary<Buffe
     .tuple(fc.constantFrom(...seeds), fc.array(mutation, { minLength: 1, maxLength: 8 }))
     .map(([seed, mutations]) => mutations.reduce((input, mutate) => mutate(input), seed));
   const random = fc.uint8Array({ maxLength: 2000 }).map(input => Buffer.from(input));
-  return fc.oneof({ weight: 49, arbitrary: broken }, { weight: 1, arbitrary: random });
+  const all = [
+    { weight: 49, arbitrary: broken },
+    { weight: 1, arbitrary: random },
+    ...(inputs ? [{ weight: 50, arbitrary: inputs }] : []),
+  ];
+  return fc.oneof(...all).map(input => input.subarray(0, MAX_INPUT));
 }

@@ -1,3 +1,5 @@
+import type { Arbitrary } from "fast-check";
+
 /** What is fuzzed: a reader of strangers' bytes. */
 export interface FuzzTarget {
   /** Also the name of its folder of regressions. */
@@ -6,6 +8,8 @@ export interface FuzzTarget {
   readonly seeds: readonly Buffer[];
   /** Pieces of the format, put in anywhere. */
   readonly tokens?: readonly string[];
+  /** Inputs broken in a way of the format's own; half of all, where there are any. */
+  readonly inputs?: Arbitrary<Buffer>;
   /** Reads the input. Throws where the reader did anything but read it or refuse it with its own error class. */
   run(input: Buffer): Promise<void> | void;
 }

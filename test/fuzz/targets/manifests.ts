@@ -16,6 +16,7 @@ import {
   SOLO_WASM,
 } from "../../../src/oci/media-types.ts";
 import { descriptorOf, MODULE } from "../../oci/images.ts";
+import { jsonInputs } from "../json-mutation.ts";
 import { type FuzzTarget, readOrRefused } from "../target.ts";
 
 const part = (type: string, title?: string) => descriptorOf(MODULE, type, title);
@@ -41,6 +42,7 @@ const documents = [
 export const manifests: FuzzTarget = {
   name: "manifests",
   seeds: documents.map(document => Buffer.from(JSON.stringify(document))),
+  inputs: jsonInputs(documents),
   tokens: [
     "null",
     "{}",
