@@ -45,6 +45,14 @@ export interface Config {
       readonly credentialsFile?: string;
     };
   };
+  /** Credentials that the webhook resolves tags with, for the pods of these namespaces and no others. */
+  readonly registryCredentials: readonly {
+    /** A docker configuration. */
+    readonly file: string;
+    readonly namespaces: readonly string[];
+    /** As `readRepositoryPattern` reads them. */
+    readonly repositories: readonly string[];
+  }[];
   readonly failure: {
     /** Whether pods may ask, with on-failure "open", to start without a filter that can't be had. */
     readonly allowOpen: boolean;

@@ -3,6 +3,7 @@ import type { ResourceRequirements } from "../kube/pod.ts";
 import { canonicalQuantity, milliUnits } from "../kube/quantity.ts";
 import { proxyRoute } from "../oci/proxy.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
+import { REPOSITORY_PATTERN_RULE, readRepositoryPattern } from "../oci/repository-pattern.ts";
 import { formatEnvoyVersion, parseEnvoyVersion } from "../wasm/envoy-version.ts";
 import { NEVER_ADDED } from "./added-environment.ts";
 import { authoritiesTooLong, authorityProblem, MAX_AUTHORITIES } from "./authorities.ts";
@@ -15,6 +16,7 @@ export function configProblems(config: Config): string[] {
     ...contradictoryRegistries(config),
     ...wrongMirrors(config),
     ...wrongProxies(config),
+    ...misspeltRepositories(config),
     ...wrongVersion(config),
     ...exceededLimits(config.fetcher.resources),
     ...smallVolume(config),
@@ -120,6 +122,18 @@ function wrongProxies({ network }: Config): string[] {
   });
   const lonely = credentialsFile !== undefined && http === undefined && https === undefined;
   return lonely ? [...problems, "network.proxy has a credentialsFile, but no proxy"] : problems;
+}
+
+/** So are repositories, and one that is never found would leave its namespaces without credentials. */
+function misspeltRepositories({ registryCredentials }: Config): string[] {
+  return registryCredentials.flatMap(({ repositories }, index) =>
+    repositories
+      .filter(repository => readRepositoryPattern(repository) === null)
+      .map(
+        repository =>
+          `registryCredentials.${index}.repositories has ${JSON.stringify(repository)}: ${REPOSITORY_PATTERN_RULE}`,
+      ),
+  );
 }
 
 function canonicalHost(host: string): string | null {

@@ -13,6 +13,8 @@ const quantities = section({ cpu: quantity, memory: quantity, "ephemeral-storage
 
 const text = (description: string) => ({ type: "string", minLength: 1, description }) as const;
 
+const namespacePattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
+
 /** JSON schema (2020-12) of the operator's configuration file. Its defaults are the product's. */
 export const configSchema = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -146,10 +148,36 @@ export const configSchema = {
         credentialsFile: text("file with user:password for the proxies, for the webhook; fetchers have none"),
       }),
     }),
+    registryCredentials: {
+      type: "array",
+      maxItems: 64,
+      default: [],
+      description: "credentials that tags are resolved with at admission, each for the pods of the namespaces it names",
+      items: section(
+        {
+          file: text("docker configuration (config.json, .dockerconfigjson); credential helpers are not run"),
+          namespaces: {
+            type: "array",
+            minItems: 1,
+            maxItems: 256,
+            uniqueItems: true,
+            items: { type: "string", pattern: namespacePattern },
+          },
+          repositories: {
+            type: "array",
+            minItems: 1,
+            maxItems: 64,
+            uniqueItems: true,
+            items: text("registry/repository; * for one segment, /** at the end for everything below"),
+          },
+        },
+        ["file", "namespaces", "repositories"],
+      ),
+    },
     pins: section({
       namespace: {
         type: "string",
-        pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        pattern: namespacePattern,
         default: "wasmount-system",
         description: "namespace of the records of what tags were pinned to: the operator's own",
       },

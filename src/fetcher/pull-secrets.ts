@@ -1,8 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { CredentialSource } from "../oci/credentials.ts";
-import { dockerCredentials, readDockerConfig } from "../oci/docker-config.ts";
+import type { Credential } from "../oci/credentials.ts";
+import { type DockerAuth, dockerCredentials, readDockerConfig, readDockercfg } from "../oci/docker-config.ts";
 import type { PlanPullSecrets } from "../plan/plan.ts";
+
+/** Both types of Secrets that hold one, by how their files end. */
+const FORMS = [
+  { ending: ".json", read: readDockerConfig },
+  { ending: ".legacy.json", read: readDockercfg },
+] as const;
 
 /**
  * The credentials in the pod's pull secrets. A secret that doesn't exist is passed over, as the kubelet does; one that
@@ -12,16 +18,16 @@ import type { PlanPullSecrets } from "../plan/plan.ts";
 export async function pullSecretCredentials(
   secrets: PlanPullSecrets | null,
   log: (line: string) => void,
-): Promise<CredentialSource> {
-  const configs = [];
+): Promise<(registry: string, repository: string) => readonly Credential[]> {
+  const configs: (readonly DockerAuth[])[] = [];
   for (const [index, name] of (secrets?.names ?? []).entries()) {
-    const text = await firstOf(secretFiles(secrets as PlanPullSecrets, index));
-    if (text === null) {
+    const found = await firstOf(join((secrets as PlanPullSecrets).folder, String(index)));
+    if (found === null) {
       log(`pull secret ${name}: does not exist, or holds no docker configuration`);
       continue;
     }
     try {
-      configs.push(readDockerConfig(text, `pull secret ${name}`));
+      configs.push(found.read(found.text, `pull secret ${name}`));
     } catch (error) {
       log(`pull secret ${name}: passed over: ${error instanceof Error ? error.message : "unreadable"}`);
     }
@@ -29,15 +35,10 @@ export async function pullSecretCredentials(
   return dockerCredentials(configs);
 }
 
-/** Both types of Secrets that hold one. */
-function secretFiles({ folder }: PlanPullSecrets, index: number): string[] {
-  return [join(folder, `${index}.json`), join(folder, `${index}.legacy.json`)];
-}
-
-async function firstOf(paths: readonly string[]): Promise<string | null> {
-  for (const path of paths) {
-    const text = await readFile(path, "utf8").catch(() => null);
-    if (text !== null) return text;
+async function firstOf(base: string) {
+  for (const { ending, read } of FORMS) {
+    const text = await readFile(`${base}${ending}`, "utf8").catch(() => null);
+    if (text !== null) return { text, read };
   }
   return null;
 }

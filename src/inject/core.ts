@@ -22,7 +22,7 @@ export async function admissionCore(config: Config, dataPlane: DataPlane, userAg
   const { signer, keys } = await readPlanKeyring(config.plan);
   const deadlineMs = config.limits.resolveSeconds * 1000;
   const registry = new RegistryClient({ ...(await registryOptions(config)), deadlineMs, userAgent });
-  const resolver = new TagResolver(registry, config.limits.resolveSeconds * 1000);
+  const resolver = new TagResolver(registry, { budgetMs: config.limits.resolveSeconds * 1000 });
   const sign = planSigning();
   const pack = planPacking();
   const forPods: AdmissionConfig = { ...config, pack, sign: signer && (plan => sign(plan, signer)), keys };

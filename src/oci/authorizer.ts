@@ -1,10 +1,13 @@
-import { createHmac, randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { release } from "./body.ts";
-import { readChallenge } from "./challenge.ts";
+import { type Challenge, readChallenge } from "./challenge.ts";
+import { CredentialIdentity } from "./credential-identity.ts";
 import { basicAuthorization, type Credential, type CredentialSource, MAX_CREDENTIALS } from "./credentials.ts";
 import { RegistryError } from "./error.ts";
-import { fetchToken, realmUrl } from "./token.ts";
+import { failureOf } from "./failure.ts";
+import { mergedScopes } from "./scopes.ts";
+import { type BearerToken, fetchToken, realmUrl, type TokenRequest } from "./token.ts";
+import { TokenCache } from "./token-cache.ts";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.ts";
 
 /** What an operation needs to be allowed to do. */
@@ -14,99 +17,149 @@ export interface Scope {
   readonly actions: "pull" | "pull,push";
 }
 
-interface Accepted {
+/** One way to answer a challenge. */
+interface Offer {
+  readonly challenge: Challenge;
   readonly authorization: string;
-  readonly expiresAt: number;
+  /** The token, and under which key it is kept; null for what no realm gave. */
+  readonly kept: { readonly key: string; readonly token: BearerToken } | null;
 }
 
-interface Offer extends Accepted {
-  readonly key: string;
-}
+const MAX_REMEMBERED = 1024;
+/** With these a realm refuses a credential, and the next one may do. 400 is OAuth2's (RFC 6749 section 5.2). */
+const REFUSED: readonly (number | null)[] = [400, 401, 403];
 
 /**
  * Answers a registry's challenges: anonymously where no credential fits, else with one credential after the other.
- * What worked is remembered per registry, scope and credentials, so that two callers with different credentials never
- * share a token.
+ * What worked is remembered for each origin, scope and list of credentials, and tokens for each origin, realm, service,
+ * scope and credential: two callers with different credentials never share anything.
  */
 export class Authorizer {
   readonly #transport: Transport;
   readonly #credentials: CredentialSource;
   readonly #now: () => number;
-  readonly #accepted = new LRUCache<string, Accepted>({ max: 256 });
-  // Keys of the cache must not be a way to guess passwords offline, should they ever be dumped.
-  readonly #secret = randomBytes(32);
+  readonly #identity = new CredentialIdentity();
+  readonly #accepted = new LRUCache<string, Offer>({ max: MAX_REMEMBERED });
+  readonly #tokens: TokenCache;
 
   constructor(transport: Transport, credentials: CredentialSource, now: () => number) {
     this.#transport = transport;
     this.#credentials = credentials;
     this.#now = now;
+    this.#tokens = new TokenCache(now);
   }
 
   /**
    * Sends a request to the registry of the scope. A 401 or 403 in the end is returned as the answer it is.
-   * @throws {RegistryError} BadChallenge, Unauthorized and the wire's
+   * @throws {RegistryError} BadChallenge, BadCredentials, Unauthorized and the wire's
    */
   async send(request: TransportRequest, scope: Scope): Promise<TransportResponse> {
-    const credentials = this.#credentials(scope.registry, scope.repository).slice(0, MAX_CREDENTIALS);
-    const key = this.#keyOf(scope, credentials);
-    let response = await this.#transport.send({ ...request, authorization: this.#remembered(key) });
+    const credentials = (await this.#credentials(scope.registry, scope.repository)).slice(0, MAX_CREDENTIALS);
+    const { origin, host } = request.url;
+    const key = JSON.stringify([origin, scope.registry, asked(scope), this.#identity.of(credentials)]);
+    const remembered = this.#remembered(key);
+    let response = await this.#transport.send({ ...request, authorization: remembered?.authorization ?? null });
     // After a redirect it is another server that refuses, and it gets no credentials from us.
-    if (response.status !== 401 || response.url.origin !== request.url.origin) return response;
-    release(response);
+    if (response.url.origin !== origin) return response;
+    const challenge = openChallenge(response, remembered, credentials.length);
+    if (challenge === null) return response;
+    this.#drop(remembered, response);
     let tried = 0;
-    for await (const offer of this.#offers(response, request, scope, credentials, key)) {
+    for await (const offer of this.#offers(challenge, request, scope, credentials)) {
+      if (tried > 0) release(response);
       tried += 1;
-      release(response);
       response = await this.#transport.send({ ...request, authorization: offer.authorization });
       if (response.status !== 401 && response.status !== 403) {
-        this.#accepted.set(offer.key, offer);
+        this.#accepted.set(key, offer);
         return response;
       }
+      this.#drop(offer, response);
     }
     if (tried > 0) return response;
-    throw new RegistryError("Unauthorized", unauthorizedText(request.url.host, credentials.length), { status: 401 });
+    throw new RegistryError("Unauthorized", unauthorizedText(host, challenge, credentials.length), { status: 401 });
   }
 
-  #remembered(key: string): string | null {
-    const accepted = this.#accepted.get(key);
-    return accepted && accepted.expiresAt > this.#now() ? accepted.authorization : null;
+  #remembered(key: string): Offer | null {
+    const offer = this.#accepted.get(key);
+    if (offer === undefined) return null;
+    return offer.kept === null || offer.kept.token.expiresAt > this.#now() ? offer : null;
+  }
+
+  /** A token that is refused may have been withdrawn before its end. */
+  #drop(offer: Offer | null, { status }: TransportResponse): void {
+    if (offer?.kept && status === 401) this.#tokens.drop(offer.kept.key, offer.kept.token);
   }
 
   async *#offers(
-    response: TransportResponse,
+    challenge: Challenge,
     request: TransportRequest,
     scope: Scope,
     credentials: readonly Credential[],
-    key: string,
   ): AsyncGenerator<Offer> {
-    const challenge = readChallenge(response.headers["www-authenticate"]);
     if (challenge.scheme === "basic") {
       for (const credential of credentials) {
-        yield { key, authorization: basicAuthorization(credential), expiresAt: Number.POSITIVE_INFINITY };
+        if (credential.kind !== "password") continue;
+        const authorization = basicAuthorization(credential.username, credential.password);
+        yield { challenge, authorization, kept: null };
       }
       return;
     }
     const realm = realmUrl(challenge.realm, request.url);
-    const wanted = `repository:${scope.repository}:${scope.actions}`;
+    const scopes = mergedScopes(asked(scope), challenge.scope);
+    const wanted = { realm, service: challenge.service, scopes };
     for (const credential of credentials.length === 0 ? [null] : credentials) {
-      try {
-        const { signal } = request;
-        const bearer = await fetchToken(this.#transport, realm, challenge, wanted, credential, signal, this.#now);
-        yield { key, authorization: `Bearer ${bearer.token}`, expiresAt: bearer.expiresAt };
-      } catch (error) {
-        // This credential is not the realm's; the next may be.
-        if (!(error instanceof RegistryError) || !["Unauthorized", "Denied"].includes(error.code)) throw error;
+      if (credential?.kind === "registryToken") {
+        yield { challenge, authorization: `Bearer ${credential.token}`, kept: null };
+        continue;
       }
+      const kept = await this.#token(request, wanted, credential);
+      if (kept !== null) yield { challenge, authorization: `Bearer ${kept.token.token}`, kept };
     }
   }
 
-  #keyOf({ registry, repository, actions }: Scope, credentials: readonly Credential[]): string {
-    const parts = JSON.stringify([registry, repository, actions, credentials]);
-    return createHmac("sha256", this.#secret).update(parts).digest("base64");
+  /** A token, and where it is kept; null where the realm refuses the credential. */
+  async #token(
+    { url, signal }: TransportRequest,
+    wanted: TokenRequest,
+    credential: Exclude<Credential, { kind: "registryToken" }> | null,
+  ): Promise<Offer["kept"]> {
+    const { realm, service, scopes } = wanted;
+    const identity = this.#identity.of(credential === null ? [] : [credential]);
+    const key = JSON.stringify([url.origin, realm.href, service, scopes, identity]);
+    try {
+      const token = await this.#tokens.get(key, signal, flying =>
+        fetchToken(this.#transport, wanted, credential, flying, this.#now),
+      );
+      return { key, token };
+    } catch (error) {
+      if (signal.aborted) throw failureOf(error, realm, signal);
+      if (error instanceof RegistryError && REFUSED.includes(error.status)) return null;
+      throw error;
+    }
   }
 }
 
-function unauthorizedText(host: string, credentials: number): string {
+function asked({ repository, actions }: Scope): string {
+  return `repository:${repository}:${actions}`;
+}
+
+/**
+ * The challenge to answer, whose response is done with then; null where the response stands. A 401 asks for
+ * credentials; a 403 asks for others, where what worked does so no longer and there are more.
+ */
+function openChallenge(response: TransportResponse, remembered: Offer | null, credentials: number): Challenge | null {
+  const { status, headers } = response;
+  if (status === 401) {
+    release(response);
+    return readChallenge(headers["www-authenticate"]);
+  }
+  if (status !== 403 || remembered === null || credentials < 2) return null;
+  release(response);
+  return remembered.challenge;
+}
+
+function unauthorizedText(host: string, { scheme }: Challenge, credentials: number): string {
   if (credentials === 0) return `${host} wants credentials and there are none for it`;
+  if (scheme === "basic") return `${host} wants a user name and a password, and there are only tokens for it`;
   return credentials === 1 ? `${host} refuses the credentials` : `${host} refuses all ${credentials} credentials`;
 }

@@ -1,30 +1,52 @@
-import type { Credential, CredentialSource } from "./credentials.ts";
+import {
+  type Credential,
+  type IdentityToken,
+  type PasswordCredential,
+  type RegistryToken,
+  TOKEN_USERNAME,
+} from "./credentials.ts";
 import { RegistryError } from "./error.ts";
+import { bySpecificity, fits, type RegistryPattern, readPattern } from "./registry-pattern.ts";
 
-/** One entry of a docker configuration: a pattern of registries and repositories, and what to say there. */
+/** One entry of a docker configuration: where to say what. */
 export interface DockerAuth {
-  /** Labels of the host, "*" within one standing for any text; its port, "" for none; a prefix of the repository. */
-  readonly labels: readonly string[];
-  readonly port: string;
-  readonly path: string;
-  readonly credential: Credential;
+  readonly pattern: RegistryPattern;
+  /** Best first: an entry may hold a password and a token. */
+  readonly credentials: readonly Credential[];
 }
 
-/** A Secret holds at most 1 MiB. */
-const MAX_LENGTH = 1024 * 1024;
+/** In characters: a Secret holds at most 1 MiB. */
+export const MAX_DOCKER_CONFIG = 1024 * 1024;
 const MAX_ENTRIES = 1000;
-/** Docker Hub under the name that docker's own login writes, and under the one of its API. */
-const HUB_ALIASES = ["index.docker.io", "registry-1.docker.io"];
+/** Longer ones no server would take as a header. */
+const MAX_SECRET = 64 * 1024;
 
 /**
- * Reads a docker configuration: `{"auths": {…}}` (Secret type kubernetes.io/dockerconfigjson) or the map alone
- * (kubernetes.io/dockercfg). Entries without user name and password are passed over: helpers can't be called, and other
- * kinds of tokens prove nothing to a registry by themselves.
+ * Reads a docker configuration: `{"auths": {…}}` (docker's config.json, Secret type kubernetes.io/dockerconfigjson).
+ * Entries that hold nothing usable, such as those of credential helpers, are passed over. What names a helper is not
+ * read at all.
  * @param name how messages call it; nothing that stands in it is ever part of one
- * @throws RegistryError BadCredentials
+ * @throws {RegistryError} BadCredentials
  */
 export function readDockerConfig(text: string, name: string): readonly DockerAuth[] {
-  if (text.length > MAX_LENGTH) throw bad(name, `it is longer than ${MAX_LENGTH} characters`);
+  const { auths } = parseDockerConfig(text, name);
+  // Where every credential is a helper's there are none.
+  if (auths === undefined) return [];
+  if (!isObject(auths)) throw bad(name, "auths is not an object");
+  return readAuths(auths, name);
+}
+
+/**
+ * Reads a docker configuration in its old form, the map of servers alone (Secret type kubernetes.io/dockercfg).
+ * @throws {RegistryError} BadCredentials
+ */
+export function readDockercfg(text: string, name: string): readonly DockerAuth[] {
+  return readAuths(parseDockerConfig(text, name), name);
+}
+
+/** A docker configuration as an object of whatever members. @throws {RegistryError} BadCredentials */
+export function parseDockerConfig(text: string, name: string): DockerConfigMembers {
+  if (text.length > MAX_DOCKER_CONFIG) throw bad(name, `it is longer than ${MAX_DOCKER_CONFIG} characters`);
   let config: unknown;
   try {
     config = JSON.parse(text);
@@ -33,91 +55,88 @@ export function readDockerConfig(text: string, name: string): readonly DockerAut
     throw bad(name, "it is not JSON");
   }
   if (!isObject(config)) throw bad(name, "it is not a JSON object");
-  const auths = "auths" in config ? config["auths"] : config;
-  if (!isObject(auths)) throw bad(name, "auths is not an object");
-  const entries = Object.entries(auths);
-  if (entries.length > MAX_ENTRIES) throw bad(name, `it has more than ${MAX_ENTRIES} entries`);
-  return entries.flatMap(([server, entry]) => {
-    const credential = readCredential(entry);
-    const place = readServer(server);
-    return credential === null || place === null ? [] : [{ ...place, credential }];
-  });
+  return config;
 }
 
 /**
- * The credentials of a docker configuration that fit a repository, in the order in which the kubelet tries them (its
- * credentialprovider: the longer pattern first). Unlike there, a path ends at a "/": what is for reg/foo is not for
- * reg/foobar.
+ * The credentials of docker configurations that fit a repository, in the order in which the kubelet tries them: by the
+ * longer pattern, whichever configuration has it, and then in the order of the configurations. The same credential is
+ * given once.
  */
-export function dockerCredentials(configs: readonly (readonly DockerAuth[])[]): CredentialSource {
-  const ordered = configs.map(auths => [...auths].sort((a, b) => specificity(b) - specificity(a)));
-  return (registry, repository) =>
-    ordered.flatMap(auths =>
-      auths.filter(auth => fits(auth, registry, repository)).map(({ credential }) => credential),
-    );
+export function dockerCredentials(
+  configs: readonly (readonly DockerAuth[])[],
+): (registry: string, repository: string) => readonly Credential[] {
+  const ordered = configs.flat().sort((a, b) => bySpecificity(a.pattern, b.pattern));
+  return (registry, repository) => {
+    const fitting = ordered.filter(({ pattern }) => fits(pattern, registry, repository));
+    return distinct(fitting.flatMap(({ credentials }) => credentials));
+  };
 }
 
-function specificity({ labels, path }: DockerAuth): number {
-  const wild = labels.filter(label => label.includes("*")).length;
-  return path.length * 1000 + labels.join(".").length - wild * 100;
+/** What a user name and a password of Docker's mean, or null where they are none. */
+export function readLogin(username: unknown, password: unknown): PasswordCredential | IdentityToken | null {
+  if (typeof username !== "string" || typeof password !== "string" || password.length > MAX_SECRET) return null;
+  if (username === TOKEN_USERNAME) return identityToken(username, password);
+  // Basic authentication has no way to write a colon.
+  if (username === "" || username.includes(":") || username.length > MAX_SECRET) return null;
+  return { kind: "password", username, password };
 }
 
-function fits({ labels, port, path }: DockerAuth, registry: string, repository: string): boolean {
-  const wanted = splitHost(registry);
-  return (
-    wanted.port === port &&
-    wanted.labels.length === labels.length &&
-    labels.every((label, index) => matches(label, wanted.labels[index] ?? "")) &&
-    (path === "" || repository === path || repository.startsWith(`${path}/`))
-  );
+type DockerConfigMembers = Readonly<Record<string, unknown>> & {
+  readonly [member in "auths" | "credsStore" | "credHelpers"]?: unknown;
+};
+
+function readAuths(auths: Readonly<Record<string, unknown>>, name: string): readonly DockerAuth[] {
+  const entries = Object.entries(auths);
+  if (entries.length > MAX_ENTRIES) throw bad(name, `it has more than ${MAX_ENTRIES} entries`);
+  return entries.flatMap(([key, entry]) => {
+    const credentials = readEntry(entry);
+    const pattern = readPattern(key);
+    return credentials.length === 0 || pattern === null ? [] : [{ pattern, credentials }];
+  });
 }
 
-/** "*" stands for any text, within one label of a host. */
-function matches(pattern: string, label: string): boolean {
-  const [first = "", ...parts] = pattern.split("*");
-  const last = parts.pop();
-  if (last === undefined) return pattern === label;
-  if (!label.startsWith(first) || !label.endsWith(last) || label.length < first.length + last.length) return false;
-  let rest = label.slice(first.length, label.length - last.length);
-  for (const part of parts) {
-    const found = rest.indexOf(part);
-    if (found < 0) return false;
-    rest = rest.slice(found + part.length);
-  }
-  return true;
+function readEntry(entry: unknown): readonly Credential[] {
+  if (!isObject(entry)) return [];
+  const { registrytoken, identitytoken } = entry;
+  const [username, password] = loginOf(entry);
+  const login = readLogin(username, password);
+  const owner = typeof username === "string" && username !== "" ? username : TOKEN_USERNAME;
+  const all = [registryToken(registrytoken), identityToken(owner, identitytoken), login];
+  // `docker login` writes "user:" beside an identity token: an empty password is a login only where it is all there is.
+  const beside = all.filter(one => one !== null && !(one.kind === "password" && one.password === ""));
+  return beside.length > 0 || login === null ? beside.filter(one => one !== null) : [login];
 }
 
-/** "https://registry.example:5000/v2/team" is for team below registry.example:5000. */
-function readServer(server: string): Pick<DockerAuth, "labels" | "port" | "path"> | null {
-  const bare = server.replace(/^https?:\/\//, "").replace(/\/+$/, "");
-  const slash = bare.indexOf("/");
-  const host = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase();
-  if (!/^[a-z0-9*]([-a-z0-9.*]{0,252})(:\d{1,5})?$/.test(host)) return null;
-  const path = slash < 0 ? "" : bare.slice(slash + 1).replace(/^v[12](\/|$)/, "");
-  return { ...splitHost(HUB_ALIASES.includes(host) ? "docker.io" : host), path };
-}
-
-function splitHost(host: string): { labels: readonly string[]; port: string } {
-  const [name = "", port = ""] = host.split(":", 2);
-  return { labels: name.split("."), port };
-}
-
-function readCredential(entry: unknown): Credential | null {
-  if (!isObject(entry)) return null;
-  const { username, password, auth } = entry;
-  if (typeof username === "string" && typeof password === "string" && username !== "") {
-    return { kind: "password", username, password };
-  }
-  if (typeof auth !== "string") return null;
+/** As docker and the kubelet read it: "auth", base64 of "user:password", counts before the two alone. */
+function loginOf({ auth, username, password }: EntryMembers): readonly [username: unknown, password: unknown] {
+  if (typeof auth !== "string" || auth === "") return [username, password];
   const text = Buffer.from(auth, "base64").toString("utf8");
   const colon = text.indexOf(":");
-  if (colon < 1) return null;
-  return { kind: "password", username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, "") };
+  return colon < 0 ? [null, null] : [text.slice(0, colon), text.slice(colon + 1).replace(/\0+$/, "")];
 }
 
-function isObject(
-  value: unknown,
-): value is { readonly [member in "username" | "password" | "auth"]?: unknown } & Readonly<Record<string, unknown>> {
+function registryToken(token: unknown): RegistryToken | null {
+  // It becomes a header as it is.
+  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token) || token.length > MAX_SECRET) return null;
+  return { kind: "registryToken", token };
+}
+
+function identityToken(username: string, token: unknown): IdentityToken | null {
+  if (typeof token !== "string" || token === "" || token.length > MAX_SECRET) return null;
+  return { kind: "identityToken", username, token };
+}
+
+function distinct(credentials: readonly Credential[]): readonly Credential[] {
+  const texts = credentials.map(credential => JSON.stringify(credential));
+  return credentials.filter((_, index) => texts.indexOf(texts[index] ?? "") === index);
+}
+
+type EntryMembers = Readonly<Record<string, unknown>> & {
+  readonly [member in "username" | "password" | "auth" | "identitytoken" | "registrytoken"]?: unknown;
+};
+
+function isObject(value: unknown): value is DockerConfigMembers & EntryMembers {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

@@ -93,6 +93,11 @@ export class RegistryError extends CodedError<RegistryErrorCode> {
       cause: this.cause ?? this,
     });
   }
+
+  /** This error without the other side's words, for where those may hold a secret of ours: so may those of its cause. */
+  withoutDetail(): RegistryError {
+    return new RegistryError(this.code, this.#bare, { ...this.#context, detail: null, cause: undefined });
+  }
 }
 
 const DOING: Readonly<Record<RegistryOperation, string>> = {

@@ -12,21 +12,32 @@ export type ResolvedTag =
       readonly cause: string;
     };
 
+export interface TagResolverOptions {
+  /** For one answer, in milliseconds. */
+  readonly budgetMs: number;
+  /**
+   * What is asked with credentials that are not the pod author's own: there, what is denied, absent and unreadable reads
+   * the same to them. Default: nothing.
+   */
+  readonly isConfidential?: (reference: Reference) => boolean;
+}
+
 /** What a registry itself says of a tag. Anything else tells of the network, which is none of a pod author's business. */
 const SAID_BY_REGISTRY = new Set<RegistryErrorCode>(["NotFound", "Unauthorized", "Denied", "RateLimited"]);
 
 /**
- * Resolves tags to digests inside a budget of milliseconds, one question at a time for each reference: the pods of one
- * rollout arrive together. Nothing is remembered: who moves a tag and then rolls out expects what it means now.
+ * Resolves tags to digests inside a budget, one question at a time for each reference: the pods of one rollout arrive
+ * together. Nothing is remembered: who moves a tag and then rolls out expects what it means now. All who ask are given
+ * what the client's credentials can see, so who may not see the same has a resolver, and a client, of their own.
  */
 export class TagResolver {
   readonly #client: Pick<RegistryClient, "resolve">;
-  readonly #budgetMs: number;
+  readonly #options: TagResolverOptions;
   readonly #asking = new Map<string, Promise<ResolvedTag>>();
 
-  constructor(client: Pick<RegistryClient, "resolve">, budgetMs: number) {
+  constructor(client: Pick<RegistryClient, "resolve">, options: TagResolverOptions) {
     this.#client = client;
-    this.#budgetMs = budgetMs;
+    this.#options = options;
   }
 
   async resolve(reference: Reference): Promise<ResolvedTag> {
@@ -40,19 +51,23 @@ export class TagResolver {
   }
 
   async #ask(name: string, reference: Reference): Promise<ResolvedTag> {
+    const { budgetMs, isConfidential = () => false } = this.#options;
     try {
-      const { digest } = await this.#client.resolve(reference, AbortSignal.timeout(this.#budgetMs));
+      const { digest } = await this.#client.resolve(reference, AbortSignal.timeout(budgetMs));
       return { digest };
     } catch (error) {
-      if (error instanceof RegistryError) return problemOf(error, name);
+      if (error instanceof RegistryError) return problemOf(error, name, isConfidential(reference));
       throw error;
     }
   }
 }
 
 /** An author could else read from a denial which addresses answer inside the operator's network. */
-function problemOf(error: RegistryError, name: string): ResolvedTag {
+function problemOf(error: RegistryError, name: string, confidential: boolean): ResolvedTag {
   const cause = `${error.code}: ${error.message}`;
+  if (confidential) {
+    return { problem: `${name} does not exist, or can't be read; the webhook's log says why`, cause };
+  }
   if (SAID_BY_REGISTRY.has(error.code)) return { problem: error.message, cause };
   return { problem: `no usable answer about ${name} came in time; the webhook's log says why`, cause };
 }

@@ -3,7 +3,7 @@ import { messageOf } from "../error.ts";
 import { KubeError } from "../kube/error.ts";
 import { ownerIdOf } from "../kube/owner-id.ts";
 import type { Reference } from "../oci/reference.ts";
-import type { ResolvedTag, TagResolver } from "../oci/tag-resolver.ts";
+import type { ResolvedTag } from "../oci/tag-resolver.ts";
 import { PinError } from "./error.ts";
 import type { PinStore } from "./pin-store.ts";
 import { type PinOwner, type PinRecord, pinKey, recordName, refuseFull, taggedName, withPin } from "./record.ts";
@@ -41,7 +41,8 @@ export interface PinClock {
 
 export interface PinDependencies {
   readonly store: Pick<PinStore, "read" | "write" | "whereIs">;
-  readonly resolver: Pick<TagResolver, "resolve">;
+  /** Asks a registry, with what the namespace may ask it with. */
+  readonly resolver: { resolve(reference: Reference, namespace: string): Promise<ResolvedTag> };
   readonly settings?: PinSettings;
   readonly clock?: PinClock;
 }
@@ -86,7 +87,7 @@ export class PinnedTags {
 
   async resolve(reference: Reference, { namespace, owner: uid, dryRun }: PinRequest): Promise<ResolvedTag> {
     if (reference.digest !== null) return { digest: reference.digest };
-    if (uid === "") return this.#given.resolver.resolve(reference);
+    if (uid === "") return this.#given.resolver.resolve(reference, namespace);
     const owner = { namespace, id: ownerIdOf(uid) };
     const place = placeOf(owner, taggedName(reference));
     const digest = this.#held.get(place);
@@ -120,7 +121,7 @@ export class PinnedTags {
       return dryRun ? { digest: pinned } : this.#pin(owner, name, pinned, signal);
     }
     if (record) refuseFull(record);
-    const resolved = await resolver.resolve(reference);
+    const resolved = await resolver.resolve(reference, owner.namespace);
     if ("problem" in resolved || dryRun) return resolved;
     return this.#pin(owner, name, resolved.digest, signal);
   }

@@ -16,11 +16,10 @@ import { eventOf } from "../observe/decision-events.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Announce } from "../observe/observer.ts";
-import type { TagResolver } from "../oci/tag-resolver.ts";
 import { collectRepeatedly } from "../pins/collecting.ts";
 import { PinCollector } from "../pins/pin-collector.ts";
 import { PinStore } from "../pins/pin-store.ts";
-import { PIN_SETTINGS, PinnedTags } from "../pins/pinned-tags.ts";
+import { PIN_SETTINGS, type PinDependencies, PinnedTags } from "../pins/pinned-tags.ts";
 import type { ResolveFor } from "./decide.ts";
 
 /** What a webhook asks of the cluster that it serves. */
@@ -49,7 +48,7 @@ export function readKubeConfig(path: string | undefined): KubeConfig {
 export function openCluster(
   kubeConfig: KubeConfig,
   config: Pick<Config, "pins" | "events" | "limits">,
-  resolver: TagResolver,
+  resolver: PinDependencies["resolver"],
   log: Logger,
   metrics: Metrics,
 ): Cluster {

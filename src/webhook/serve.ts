@@ -8,12 +8,13 @@ import { createLogger } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { observer } from "../observe/observer.ts";
 import { RegistryClient } from "../oci/client.ts";
-import { TagResolver } from "../oci/tag-resolver.ts";
 import { planPacking, planSigning } from "../plan/packing.ts";
 import { admissionApp } from "./app.ts";
 import { type Cluster, openCluster, readKubeConfig } from "./cluster.ts";
 import { mutation, validation } from "./decide.ts";
+import { NamespaceTags } from "./namespace-tags.ts";
 import { readPlanKeyring } from "./plan-keys.ts";
+import { readRegistryCredentials } from "./registry-credentials.ts";
 import { startWebhook } from "./server.ts";
 
 export interface ServeOptions {
@@ -40,12 +41,18 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const config = await loadConfig(options.config);
   const log = createLogger(config.log.level);
   const metrics = createMetrics();
-  const registry = new RegistryClient({
-    ...(await registryOptions(config)),
-    deadlineMs: config.limits.resolveSeconds * 1000,
-    userAgent: options.userAgent,
-  });
-  const resolver = new TagResolver(registry, config.limits.resolveSeconds * 1000);
+  const connections = await registryOptions(config);
+  const tags = new NamespaceTags(
+    await readRegistryCredentials(config.registryCredentials),
+    credentials =>
+      new RegistryClient({
+        ...connections,
+        credentials,
+        deadlineMs: config.limits.resolveSeconds * 1000,
+        userAgent: options.userAgent,
+      }),
+    config.limits.resolveSeconds * 1000,
+  );
   const { signer, keys } = await readPlanKeyring(config.plan);
   if (signer === null) log.warn("plans are not signed: set plan.signingKeyFile");
   const sign = planSigning();
@@ -57,8 +64,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   };
   // Opened last: an open watch would keep a process alive that failed to start.
   const cluster = options.namespaceFile
-    ? withoutCluster(await namespacesFromFile(options.namespaceFile), resolver)
-    : openCluster(readKubeConfig(options.kubeconfig), config, resolver, log, metrics);
+    ? withoutCluster(await namespacesFromFile(options.namespaceFile), tags)
+    : openCluster(readKubeConfig(options.kubeconfig), config, tags, log, metrics);
   const { namespaces, resolve, announce } = cluster;
   const app = admissionApp(
     {
@@ -76,13 +83,18 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     plainPort: server.plainPort,
     async stop() {
       await server.drain();
-      registry.close();
+      tags.close();
       await cluster.close();
     },
   };
 }
 
 /** Without a cluster nothing is pinned, and nobody told. */
-function withoutCluster(namespaces: NamespaceSource, resolver: TagResolver): Cluster {
-  return { namespaces, resolve: tag => resolver.resolve(tag), announce: () => {}, close: async () => {} };
+function withoutCluster(namespaces: NamespaceSource, tags: NamespaceTags): Cluster {
+  return {
+    namespaces,
+    resolve: (tag, { namespace }) => tags.resolve(tag, namespace),
+    announce: () => {},
+    close: async () => {},
+  };
 }

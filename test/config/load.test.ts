@@ -80,6 +80,25 @@ describe("operator configuration", () => {
     assert.match(refusal(`${minimal}\nvolume: {mountPath: /}`), /volume\.mountPath/);
   });
 
+  it("names the namespaces and the repositories that the operator's credentials serve", () => {
+    const entry = { file: "/credentials/a.json", namespaces: ["shop"], repositories: ["r.example/team/**"] };
+    const withEntry = (changes: object) =>
+      `${minimal}\nregistryCredentials: ${JSON.stringify([{ ...entry, ...changes }])}`;
+    assert.deepEqual(parseConfig(withEntry({}), "f").registryCredentials, [entry]);
+    assert.deepEqual(parseConfig(minimal, "f").registryCredentials, []);
+    assert.match(
+      refusal(withEntry({ namespaces: [] })),
+      /registryCredentials\.0\.namespaces must NOT have fewer than 1/,
+    );
+    assert.match(refusal(withEntry({ namespaces: ["*"] })), /registryCredentials\.0\.namespaces\.0 must match pattern/);
+    assert.match(refusal(withEntry({ repositories: undefined })), /registryCredentials\.0 needs the key repositories/);
+    assert.match(
+      refusal(withEntry({ repositories: ["r.example/a", "R.example/team-*"] })),
+      /registryCredentials\.0\.repositories has "R\.example\/team-\*": write registry\/repository as references do/,
+    );
+    assert.match(refusal(withEntry({ password: "x" })), /registryCredentials\.0 has the unknown key password/);
+  });
+
   it("refuses a key given twice and text that is not YAML", () => {
     assert.match(refusal(`${minimal}\ntls: {}`), /not YAML/);
     assert.match(refusal("a: ["), /not YAML/);

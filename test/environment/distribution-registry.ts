@@ -22,11 +22,13 @@ const START_MS = 15_000;
 /**
  * Starts a registry that keeps its files below `folder`, built from its Go module on first use.
  * @param host the address to listen on, which references will name
+ * @param htpasswd who may use it, in Apache's form with bcrypt; default: everyone
  */
 export async function startDistributionRegistry(
   folder: string,
   host: string,
   progress: Progress = () => {},
+  htpasswd: string | null = null,
 ): Promise<DistributionRegistry> {
   const binary = await binaryOf("registry", progress);
   const [port = 0] = await freePorts(1);
@@ -34,6 +36,8 @@ export async function startDistributionRegistry(
   const data = join(folder, "data");
   await mkdir(data, { recursive: true });
   const config = join(folder, "registry.yaml");
+  const users = join(folder, "htpasswd");
+  if (htpasswd !== null) await writeFile(users, htpasswd);
   await writeFile(
     config,
     stringify({
@@ -41,6 +45,7 @@ export async function startDistributionRegistry(
       log: { level: "error", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: data } },
       http: { addr: address },
+      ...(htpasswd !== null && { auth: { htpasswd: { realm: "test", path: users } } }),
     }),
   );
   const child = spawn(binary, ["serve", config], {
@@ -79,7 +84,7 @@ export async function startDistributionRegistry(
 
 function answers(address: string): Promise<boolean> {
   return fetch(`http://${address}/v2/`).then(
-    ({ status }) => status === 200,
+    ({ status }) => status === 200 || status === 401,
     () => false,
   );
 }

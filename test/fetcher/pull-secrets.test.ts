@@ -18,7 +18,7 @@ describe("pull secrets in the fetcher", () => {
   const config = (username: string) => ({ "r.example": { username, password: "hunter2" } });
   const credentials = async (names: string[]) => {
     const source = await pullSecretCredentials({ folder, names }, line => lines.push(line));
-    return source("r.example", "a").map(({ username }) => username);
+    return source("r.example", "a").map(credential => ("username" in credential ? credential.username : ""));
   };
 
   it("are read in both types, in the pod's order", async () => {
@@ -36,6 +36,13 @@ describe("pull secrets in the fetcher", () => {
       "pull secret absent: does not exist, or holds no docker configuration",
       "pull secret broken: passed over: can't read the docker configuration of pull secret broken: it is not JSON",
     ]);
+  });
+
+  it("for the same host are all kept, in the pod's order: none hides another's", async () => {
+    await writeFile(join(folder, "0.json"), JSON.stringify({ auths: config("first") }));
+    await writeFile(join(folder, "1.json"), JSON.stringify({ auths: {} }));
+    await writeFile(join(folder, "2.json"), JSON.stringify({ auths: config("second") }));
+    assert.deepEqual(await credentials(["a", "b", "c"]), ["first", "second"]);
   });
 
   it("of a plan without any are none", async () => {

@@ -108,7 +108,7 @@ describe("pinned tags on a real API server", function () {
   }
 
   /** A replica that has just started. It may take its time: this machine may be slow. */
-  function replica(resolver: Pick<TagResolver, "resolve"> = new TagResolver(client, 10_000)): PinnedTags {
+  function replica(resolver: Pick<TagResolver, "resolve"> = new TagResolver(client, { budgetMs: 10_000 })): PinnedTags {
     const store = new PinStore(apiServer(kubeConfig), OWN);
     return new PinnedTags({ store, resolver, settings: { ...PIN_SETTINGS, deadlineMs: 30_000 } });
   }
@@ -210,7 +210,7 @@ describe("pinned tags on a real API server", function () {
       [elsewhere, OWN, /^Unreachable: .*ECONNREFUSED/],
     ] as const) {
       const store = new PinStore(apiServer(config), namespace);
-      const answer = await new PinnedTags({ store, resolver: new TagResolver(client, 10_000) }).resolve(
+      const answer = await new PinnedTags({ store, resolver: new TagResolver(client, { budgetMs: 10_000 }) }).resolve(
         reference,
         from("refused"),
       );

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { PasswordCredential } from "../../src/oci/credentials.ts";
+import type { ServerResponse } from "node:http";
+import { inspect } from "node:util";
+import type { Credential, PasswordCredential } from "../../src/oci/credentials.ts";
 import { digestOf } from "../../src/oci/digest.ts";
+import { RegistryError } from "../../src/oci/error.ts";
 import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { realmUrl } from "../../src/oci/token.ts";
-import { coded, type ScriptedServer, Stage } from "./scripted-server.ts";
+import { coded, type Script, type ScriptedServer, Stage } from "./scripted-server.ts";
 
 const password = (username: string): PasswordCredential => ({
   kind: "password",
@@ -14,13 +16,18 @@ const password = (username: string): PasswordCredential => ({
 });
 const basic = (username: string) => `Basic ${Buffer.from(`${username}:${username}-secret`).toString("base64")}`;
 
+/** All that can be got out of an error, its causes included. */
+function everything(error: Error): string {
+  return inspect(error, { depth: 10, showHidden: true, maxStringLength: null });
+}
+
 describe("authentication", () => {
   const stage = new Stage();
   afterEach(() => stage.clear());
 
   interface Behaviour {
     /** What the token endpoint answers; default: a token for anyone. */
-    readonly token?: (request: IncomingMessage, response: ServerResponse) => void;
+    readonly token?: Script;
     readonly challenge?: (address: string) => string;
     /** Which Authorization opens the registry; default: "Bearer good". */
     readonly open?: (authorization: string | undefined) => boolean;
@@ -32,8 +39,8 @@ describe("authentication", () => {
     const { open = authorization => authorization === "Bearer good" } = behaviour;
     const token = behaviour.token ?? ((_request, response) => void response.end('{"token":"good"}'));
     const challenge = behaviour.challenge ?? (address => `Bearer realm="http://${address}/token",service="reg"`);
-    const server: ScriptedServer = await stage.serve((request, response) => {
-      if (request.url?.startsWith("/token")) return token(request, response);
+    const server: ScriptedServer = await stage.serve((request, response, body) => {
+      if (request.url?.startsWith("/token")) return token(request, response, body);
       if (!open(request.headers.authorization)) {
         const status = request.headers.authorization ? (behaviour.closedStatus ?? 401) : 401;
         response.writeHead(status, { "www-authenticate": challenge(server.address) }).end();
@@ -69,15 +76,15 @@ describe("authentication", () => {
 
   it("asks again when the token has run out", async () => {
     const server = await registryWith({
-      token: (_request, response) => void response.end('{"access_token":"good","expires_in":30}'),
+      token: (_request, response) => void response.end('{"access_token":"good","expires_in":300}'),
     });
     let now = 0;
     const client = stage.client([server], { now: () => now });
     await client.resolve(at(server));
-    now = 19_000;
+    now = 269_000;
     await client.resolve(at(server));
     assert.equal(tokenRequests(server).length, 1);
-    now = 21_000;
+    now = 271_000;
     await client.resolve(at(server));
     assert.equal(tokenRequests(server).length, 2);
   });
@@ -145,6 +152,197 @@ describe("authentication", () => {
     await client.resolve(at(server));
     caller = "stranger";
     await assert.rejects(client.resolve(at(server)), coded("Unauthorized"));
+  });
+
+  it("shares a token request among those who have the same credential, and no others", async () => {
+    const held: ServerResponse[] = [];
+    const server = await registryWith({
+      token: (_request, response) => void held.push(response),
+      open: authorization => authorization?.startsWith("Bearer token-of-") === true,
+    });
+    let caller = "one";
+    const client = stage.client([server], { credentials: () => [password(caller)] });
+    const resolving = ["one", "one", "one", "two"].map(name => {
+      caller = name;
+      return client.resolve(at(server));
+    });
+    const challenged = () => server.seen.filter(({ method }) => method === "HEAD").length;
+    while (challenged() < 4 || held.length < 2) await new Promise(setImmediate);
+    // Whoever was going to ask has asked, once all four know the challenge and another round trip is over.
+    await fetch(`http://${server.address}/elsewhere`);
+    for (const { req } of held) assert.match(req.headers.authorization ?? "", /^Basic /);
+    for (const response of held) {
+      const [user] = Buffer.from(response.req.headers.authorization?.slice(6) ?? "", "base64")
+        .toString()
+        .split(":");
+      response.end(JSON.stringify({ token: `token-of-${user}` }));
+    }
+    await Promise.all(resolving);
+    assert.deepEqual(
+      tokenRequests(server).map(({ authorization }) => authorization),
+      [basic("one"), basic("two")],
+    );
+    const used = server.seen.filter(({ authorization }) => authorization?.startsWith("Bearer"));
+    assert.deepEqual(used.map(({ authorization }) => authorization).sort(), [
+      ...Array.from({ length: 3 }, () => "Bearer token-of-one"),
+      "Bearer token-of-two",
+    ]);
+  });
+
+  it("keeps tokens of different scopes apart", async () => {
+    const server = await registryWith({
+      token: (request, response) => void response.end(JSON.stringify({ token: `for-${request.url?.length}` })),
+      open: authorization => authorization !== undefined,
+    });
+    const client = stage.client([server]);
+    await client.resolve(at(server));
+    await client.resolve(parseReference(`${server.address}/team/another:v1`));
+    const used = server.seen.map(({ authorization }) => authorization).filter(one => one !== null);
+    assert.equal(new Set(used).size, 2);
+  });
+
+  it("asks for what it wants and for what the registry says it takes", async () => {
+    const server = await registryWith({
+      challenge: address =>
+        `Bearer realm="http://${address}/token",scope="repository:team/filter:push repository:base:pull"`,
+    });
+    await stage.client([server]).resolve(at(server));
+    const [asked] = tokenRequests(server);
+    assert.deepEqual(new URL(`http://x${asked?.url}`).searchParams.getAll("scope"), [
+      "repository:base:pull",
+      "repository:team/filter:pull,push",
+    ]);
+  });
+
+  it("tries another credential where the one that worked is denied", async () => {
+    let denied = "nobody";
+    const server = await registryWith({
+      challenge: () => "Basic realm=x",
+      open: authorization => authorization !== undefined && authorization !== basic(denied),
+      closedStatus: 403,
+    });
+    const client = stage.client([server], { credentials: () => ["first", "second"].map(password) });
+    await client.resolve(at(server));
+    denied = "first";
+    await client.resolve(at(server));
+    await client.resolve(at(server));
+    assert.deepEqual(
+      server.seen.map(({ authorization }) => authorization),
+      [null, basic("first"), basic("first"), basic("first"), basic("second"), basic("second")],
+    );
+  });
+
+  describe("with tokens", () => {
+    const refresh: Credential = { kind: "identityToken", username: "robot", token: "refresh me" };
+    const form = (server: ScriptedServer) => {
+      const [first] = tokenRequests(server);
+      return { method: first?.method, ...Object.fromEntries(new URLSearchParams(first?.body.toString())) };
+    };
+
+    it("gives an identity token to the realm by POST", async () => {
+      const server = await registryWith({
+        token: (_request, response) => void response.end('{"access_token":"good"}'),
+      });
+      await stage.client([server], { credentials: () => [refresh] }).resolve(at(server));
+      assert.deepEqual(form(server), {
+        method: "POST",
+        grant_type: "refresh_token",
+        refresh_token: "refresh me",
+        service: "reg",
+        client_id: "wasmount",
+        scope: "repository:team/filter:pull",
+      });
+      assert.deepEqual(
+        tokenRequests(server).map(({ url, authorization }) => [url, authorization]),
+        [["/token", null]],
+      );
+    });
+
+    const basicRefresh = `Basic ${Buffer.from("robot:refresh me").toString("base64")}`;
+    for (const status of [404, 405]) {
+      it(`asks the other way where the realm answers ${status}`, async () => {
+        const server = await registryWith({
+          token: (request, response) => {
+            if (request.method === "POST") return void response.writeHead(status).end("no POST");
+            response.end('{"token":"good"}');
+          },
+        });
+        await stage.client([server], { credentials: () => [refresh] }).resolve(at(server));
+        assert.deepEqual(
+          tokenRequests(server).map(({ method, authorization }) => [method, authorization]),
+          [
+            ["POST", null],
+            ["GET", basicRefresh],
+          ],
+        );
+        const post = await registryWith({
+          token: (request, response) => {
+            if (request.method === "GET") return void response.writeHead(status).end("no GET");
+            response.end('{"access_token":"good"}');
+          },
+        });
+        await stage.client([post], { credentials: () => [password("robot")] }).resolve(at(post));
+        const grant = new URLSearchParams(tokenRequests(post)[1]?.body.toString());
+        assert.deepEqual(
+          ["grant_type", "username", "password"].map(name => grant.get(name)),
+          ["password", "robot", "robot-secret"],
+        );
+        assert.equal(tokenRequests(post).length, 2);
+      });
+    }
+
+    it("goes on with the next credential where the realm calls a grant invalid", async () => {
+      const server = await registryWith({
+        token: (request, response) => {
+          if (request.method === "POST") return void response.writeHead(400).end('{"error":"invalid_grant"}');
+          response.end('{"token":"good"}');
+        },
+      });
+      const credentials = () => [refresh, password("second")];
+      await stage.client([server], { credentials }).resolve(at(server));
+      assert.equal(tokenRequests(server).length, 2);
+    });
+
+    it("sends a registry token as it is, and asks no realm", async () => {
+      const server = await registryWith();
+      const credentials = (): Credential[] => [{ kind: "registryToken", token: "good" }];
+      await stage.client([server], { credentials }).resolve(at(server));
+      assert.deepEqual(
+        server.seen.map(({ authorization }) => authorization),
+        [null, "Bearer good"],
+      );
+    });
+
+    it("sends no token where a password is wanted, and says so", async () => {
+      const server = await registryWith({ challenge: () => "Basic realm=x" });
+      const credentials = (): Credential[] => [refresh, { kind: "registryToken", token: "good" }];
+      await assert.rejects(
+        stage.client([server], { credentials }).resolve(at(server)),
+        coded("Unauthorized", /wants a user name and a password, and there are only tokens/),
+      );
+      assert.equal(server.seen.length, 1);
+    });
+  });
+
+  it("repeats nothing that a realm says after it was shown a credential", async () => {
+    const server = await registryWith({
+      token: (request, response, body) => {
+        const { authorization = "" } = request.headers;
+        response.writeHead(status).end(`${Buffer.from(authorization.slice(6), "base64")} ${body}`);
+      },
+    });
+    let status = 503;
+    const all: Credential[] = [password("robot"), { kind: "identityToken", username: "u", token: "robot-secret" }];
+    for (const [credential, code] of all.flatMap(one => [[one, "Server"] as const, [one, "BadResponse"] as const])) {
+      status = code === "Server" ? 503 : 200;
+      const client = stage.client([server], { credentials: () => [credential] });
+      await assert.rejects(client.resolve(at(server)), (error: unknown) => {
+        assert.ok(error instanceof RegistryError);
+        assert.equal(error.code, code);
+        assert.doesNotMatch(everything(error), /secret/);
+        return true;
+      });
+    }
   });
 
   it("says what is missing, and no secret", async () => {

@@ -32,6 +32,33 @@ describe("readChallenge", () => {
     assert.deepEqual(readChallenge("BASIC"), { scheme: "basic" });
   });
 
+  it("takes no parameter of one challenge for another's", () => {
+    const header = 'Digest realm="d", service="d", Bearer realm="https://a.example", service="a", Basic realm="b"';
+    assert.deepEqual(readChallenge(header), {
+      scheme: "bearer",
+      realm: "https://a.example",
+      service: "a",
+      scope: null,
+    });
+  });
+
+  it("reads credentials in a scheme's own form, and does not take them for parameters", () => {
+    for (const token of ["YWJj", "YWJj==", "a+b/c~d._-="]) {
+      const header = `Negotiate ${token}, Bearer realm="https://a.example"`;
+      assert.equal(readChallenge(header).scheme, "bearer", token);
+    }
+  });
+
+  it("passes over a Bearer challenge without a realm where there is another way", () => {
+    assert.deepEqual(readChallenge('Bearer authorization_uri="https://a.example", Basic realm="x"'), {
+      scheme: "basic",
+    });
+  });
+
+  it("reads empty elements of the list", () => {
+    assert.deepEqual(readChallenge(', ,Basic realm="a",,'), { scheme: "basic" });
+  });
+
   const refused = [
     undefined,
     "",
@@ -43,6 +70,12 @@ describe("readChallenge", () => {
     'Bearer realm="https://a.example",realm="https://b.example"',
     `Bearer realm="https://a.example/${"a".repeat(5000)}"`,
     '="x"',
+    'realm="https://a.example"',
+    'Bearer realm="https://a.example" service="a"',
+    'Bearer realm="https://a.example", service="a\u0007"',
+    'Bearer realm="https://a.example", service=',
+    "Bearer a b",
+    `${"X, ".repeat(9)}Basic`,
   ];
   for (const header of refused) {
     it(`refuses ${JSON.stringify(header?.slice(0, 70))}`, () => {

@@ -23,7 +23,7 @@ function client(answer: (signal: AbortSignal) => Promise<Descriptor>) {
 describe("tag resolver", () => {
   it("asks once for pods that arrive together", async () => {
     const registry = client(async () => descriptor);
-    const resolver = new TagResolver(registry, 1_000);
+    const resolver = new TagResolver(registry, { budgetMs: 1_000 });
     const answers = await Promise.all([1, 2, 3].map(() => resolver.resolve(reference)));
     assert.deepEqual(answers, [{ digest }, { digest }, { digest }]);
     assert.equal(registry.asked.length, 1);
@@ -31,7 +31,7 @@ describe("tag resolver", () => {
 
   it("asks again for a pod that comes later: the tag may have moved", async () => {
     const registry = client(async () => descriptor);
-    const resolver = new TagResolver(registry, 1_000);
+    const resolver = new TagResolver(registry, { budgetMs: 1_000 });
     await resolver.resolve(reference);
     await resolver.resolve(reference);
     assert.equal(registry.asked.length, 2);
@@ -43,7 +43,7 @@ describe("tag resolver", () => {
       if (fails) throw new RegistryError("NotFound", "there is no such tag");
       return descriptor;
     });
-    const resolver = new TagResolver(registry, 1_000);
+    const resolver = new TagResolver(registry, { budgetMs: 1_000 });
     const answer = await resolver.resolve(reference);
     assert.deepEqual(answer, { problem: "there is no such tag", cause: "NotFound: there is no such tag" });
     fails = false;
@@ -57,7 +57,7 @@ describe("tag resolver", () => {
           signal.addEventListener("abort", () => reject(new RegistryError("Timeout", "it took too long")));
         }),
     );
-    const answer = await new TagResolver(registry, 20).resolve(reference);
+    const answer = await new TagResolver(registry, { budgetMs: 20 }).resolve(reference);
     assert.ok("cause" in answer);
     assert.equal(answer.cause, "Timeout: it took too long");
   });
@@ -67,7 +67,7 @@ describe("tag resolver", () => {
       const registry = client(async () => {
         throw error;
       });
-      const answer = await new TagResolver(registry, 1_000).resolve(reference);
+      const answer = await new TagResolver(registry, { budgetMs: 1_000 }).resolve(reference);
       return "problem" in answer ? answer.problem : assert.fail();
     };
     const refused = await problem(new RegistryError("Unreachable", "ECONNREFUSED"));
@@ -76,10 +76,29 @@ describe("tag resolver", () => {
     assert.ok(!refused.includes("ECONNREFUSED"));
   });
 
+  it("tells nobody apart what is denied, absent or unreadable where others' credentials asked", async () => {
+    const codes = ["NotFound", "Unauthorized", "Denied", "RateLimited", "BadManifest", "Unreachable"] as const;
+    const answers = codes.map(async code => {
+      const registry = client(async () => {
+        throw new RegistryError(code, `it is ${code}`);
+      });
+      const options = { budgetMs: 1_000, isConfidential: ({ repository }: Reference) => repository === "filters/a" };
+      const answer = await new TagResolver(registry, options).resolve(reference);
+      assert.ok("cause" in answer);
+      assert.equal(answer.cause, `${code}: it is ${code}`);
+      return answer.problem;
+    });
+    const problems = new Set(await Promise.all(answers));
+    assert.deepEqual(
+      [...problems],
+      ["registry.example/filters/a:1 does not exist, or can't be read; the webhook's log says why"],
+    );
+  });
+
   it("does not take a fault of its own for an answer", async () => {
     const registry = client(async () => {
       throw new TypeError("a bug");
     });
-    await assert.rejects(new TagResolver(registry, 1_000).resolve(reference), TypeError);
+    await assert.rejects(new TagResolver(registry, { budgetMs: 1_000 }).resolve(reference), TypeError);
   });
 });

@@ -149,6 +149,20 @@ describe("pinned tags", function () {
     });
   });
 
+  it("are asked for in the name of the pod's namespace, and what one was told is nobody else's", async () => {
+    const registry = new Registry();
+    registry.answer = () => (registry.namespaces.at(-1) === "shop" ? A : { problem: "no", cause: "no" });
+    const pins = replicas.start(registry);
+    for (const owner of ["u1", ""]) {
+      assert.deepEqual(await pins.resolve(reference, { ...pod, owner }), A);
+      assert.deepEqual(await pins.resolve(reference, { ...pod, owner, namespace: "till" }), {
+        problem: "no",
+        cause: "no",
+      });
+    }
+    assert.deepEqual(registry.namespaces, ["shop", "till", "shop", "till"]);
+  });
+
   it("are asked for once by pods that arrive together", async () => {
     const registry = new Registry();
     const pins = replicas.start(registry);

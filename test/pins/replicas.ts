@@ -20,14 +20,17 @@ export const record = recordName({ namespace: "shop", id: "u1" });
 /** A registry whose tags mean what a test says, and move when it says so. */
 export class Registry {
   readonly asked: string[] = [];
+  /** For whom. */
+  readonly namespaces: string[] = [];
   answer: (reference: Reference) => Promise<ResolvedTag> | ResolvedTag;
 
   constructor(answer: ResolvedTag = A) {
     this.answer = () => answer;
   }
 
-  async resolve(asked: Reference): Promise<ResolvedTag> {
+  async resolve(asked: Reference, namespace: string): Promise<ResolvedTag> {
     this.asked.push(asked.tag ?? "");
+    this.namespaces.push(namespace);
     return this.answer(asked);
   }
 }

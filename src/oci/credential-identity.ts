@@ -1,0 +1,21 @@
+import { createHmac, randomBytes } from "node:crypto";
+import type { Credential } from "./credentials.ts";
+
+/**
+ * Names credentials in keys of caches: equal for equal ones, and no way to guess a password offline, should the keys
+ * ever be dumped, since the HMAC's key is this process's own.
+ */
+export class CredentialIdentity {
+  readonly #key: Buffer;
+
+  constructor(key: Buffer = randomBytes(32)) {
+    this.#key = key;
+  }
+
+  /** @param credentials in their order, which counts; none are anonymous, which is an identity like any other */
+  of(credentials: readonly Credential[]): string {
+    // As pairs: members that stand in another order are no other credential.
+    const pairs = credentials.map(credential => Object.entries(credential).sort(([a], [b]) => (a < b ? -1 : 1)));
+    return createHmac("sha256", this.#key).update(JSON.stringify(pairs)).digest("base64");
+  }
+}
