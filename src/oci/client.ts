@@ -21,7 +21,10 @@ import { listTags } from "./tag-list.ts";
 import type { TransportResponse } from "./transport.ts";
 import { BlobUpload } from "./upload.ts";
 
-/** What may be fetched from a registry. What `fetchModule` needs, so that something else can stand in. */
+/**
+ * What may be fetched from a registry. What `fetchModule` needs, so that something else can stand in: whatever does must
+ * hold manifests and blobs to their digests and sizes, as `RegistryClient` does.
+ */
 export interface ModuleSource {
   readonly limits: ContentLimits;
   manifest(registry: string, repository: string, digestOrTag: string, signal?: AbortSignal): Promise<FetchedManifest>;

@@ -2,6 +2,7 @@ import { readArchive } from "./archive.ts";
 import type { ModuleSource } from "./client.ts";
 import { type ContentStore, keep, keeping, openKept, readKept } from "./content-store.ts";
 import type { Descriptor } from "./descriptor.ts";
+import { hexOf } from "./digest.ts";
 import { RegistryError } from "./error.ts";
 import { selectManifest } from "./index-selection.ts";
 import { type LayoutName, type ModuleLayer, selectModule } from "./layout.ts";
@@ -9,7 +10,7 @@ import { refuseComponent } from "./layouts/cncf.ts";
 import { type FetchedManifest, type ImageManifest, readManifest } from "./manifest.ts";
 import { CNCF_CONFIG, ROOT_IDS_ANNOTATION, SOLO_CONFIG } from "./media-types.ts";
 import { MeasuredSink, type ModuleSink } from "./module-sink.ts";
-import { annotatedRootIds, rootIds } from "./runtime-config.ts";
+import { annotatedRootIds, readRuntimeConfig } from "./runtime-config.ts";
 
 /** Which image: registry and repository in the spelling of `parseReference`, and the digest of manifest or index. */
 export interface ModuleAddress {
@@ -21,13 +22,20 @@ export interface ModuleAddress {
 export interface FetchOptions {
   /** Where evidence is kept, and looked for first: with all of it there, no registry is asked. */
   readonly store?: ContentStore;
+  /** The platform that decides where an index leaves a choice, "linux/amd64"; without it there must be none. */
+  readonly platform?: string;
   readonly signal?: AbortSignal;
 }
+
+/** An index, and one inside of it. */
+const MAX_INDEXES = 2;
 
 /** What was fetched, and the chain of digests that ties the module to the address: index, manifest, layer, module. */
 export interface FetchedModule {
   /** The index's bytes, where the address is that of an index. Their digest is the address's. */
   readonly indexBytes: Buffer | null;
+  /** The bytes of the index that the first one led to, where it led to one. */
+  readonly innerIndexBytes: Buffer | null;
   readonly manifestDigest: string;
   readonly manifestBytes: Buffer;
   readonly layout: LayoutName;
@@ -70,50 +78,73 @@ class ModuleFetch {
   readonly #source: ModuleSource;
   readonly #address: ModuleAddress;
   readonly #store: ContentStore | null;
+  readonly #platform: string | null;
   readonly #signal: AbortSignal | undefined;
 
   constructor(source: ModuleSource, address: ModuleAddress, options: FetchOptions) {
     this.#source = source;
     this.#address = address;
     this.#store = options.store ?? null;
+    this.#platform = options.platform ?? null;
     this.#signal = options.signal;
   }
 
   async run(sink: ModuleSink): Promise<FetchedModule> {
-    const top = await this.#manifest(this.#address.digest);
-    const { image, fetched } = await this.#image(top);
+    const { indexes, image, fetched } = await this.#image();
+    const [indexBytes = null, innerIndexBytes = null] = indexes;
     const module = selectModule(image);
     const config = module.config === null ? null : await this.#config(module.config);
     if (config !== null && module.config?.mediaType === CNCF_CONFIG) refuseComponent(config);
-    const measured = new MeasuredSink(sink, this.#source.limits.moduleBytes);
+    const measured = new MeasuredSink(
+      sink,
+      this.#source.limits.moduleBytes,
+      module.encoding === "raw" ? hexOf(module.layer.digest) : null,
+    );
     const runtimeConfig = (await this.#module(module, measured)) ?? runtimeConfigOf(module, config);
     return {
-      indexBytes: top === fetched ? null : top.bytes,
+      indexBytes,
+      innerIndexBytes,
       manifestDigest: fetched.digest,
       manifestBytes: fetched.bytes,
       layout: module.layout,
       layerDigest: module.layer.digest,
       ...measured.finish(),
-      rootIds: runtimeConfig ? rootIds(runtimeConfig) : annotatedRootIds(image.annotations[ROOT_IDS_ANNOTATION]),
+      rootIds: runtimeConfig
+        ? readRuntimeConfig(runtimeConfig).rootIds
+        : annotatedRootIds(image.annotations[ROOT_IDS_ANNOTATION]),
     };
   }
 
-  async #image(top: FetchedManifest): Promise<{ image: ImageManifest; fetched: FetchedManifest }> {
-    if (top.manifest.kind === "image") return { image: top.manifest, fetched: top };
-    const child = selectManifest(top.manifest);
-    const fetched = await this.#manifest(child.digest);
-    if (fetched.bytes.length !== child.size) {
-      throw new RegistryError("SizeMismatch", `${child.digest} has ${fetched.bytes.length} bytes, not ${child.size}`);
+  /** The image that an address means, and the indexes on the way there. */
+  async #image(): Promise<{ indexes: readonly Buffer[]; image: ImageManifest; fetched: FetchedManifest }> {
+    const indexes: Buffer[] = [];
+    let fetched = await this.#manifest(this.#address.digest, null);
+    while (fetched.manifest.kind === "index") {
+      if (indexes.push(fetched.bytes) > MAX_INDEXES) {
+        throw new RegistryError("BadManifest", `more than ${MAX_INDEXES} indexes lie inside of each other`);
+      }
+      fetched = await this.#child(selectManifest(fetched.manifest, this.#platform));
     }
-    if (fetched.manifest.kind !== "image")
-      throw new RegistryError("BadManifest", "the index lists an index as an image");
-    return { image: fetched.manifest, fetched };
+    return { indexes, image: fetched.manifest, fetched };
   }
 
-  async #manifest(digest: string): Promise<FetchedManifest> {
+  /** What an index lists, held to all that it says of it. */
+  async #child({ digest, size, mediaType }: Descriptor): Promise<FetchedManifest> {
+    const fetched = await this.#manifest(digest, mediaType);
+    if (fetched.bytes.length !== size) {
+      throw new RegistryError("SizeMismatch", `${digest} has ${fetched.bytes.length} bytes, not ${size}`);
+    }
+    if (fetched.mediaType !== mediaType) {
+      throw new RegistryError("BadManifest", `the index calls ${digest} ${mediaType}, but it is ${fetched.mediaType}`);
+    }
+    return fetched;
+  }
+
+  /** @param listedAs the media type by which an index lists it, which counts where nothing else tells */
+  async #manifest(digest: string, listedAs: string | null): Promise<FetchedManifest> {
     const { registry, repository } = this.#address;
     const kept = this.#store && (await readKept(this.#store, digest, this.#source.limits.manifestBytes));
-    if (kept) return readManifest(kept, null, digest);
+    if (kept) return readManifest(kept, listedAs, digest);
     const fetched = await this.#source.manifest(registry, repository, digest, this.#signal);
     if (this.#store) await keep(this.#store, digest, fetched.bytes);
     return fetched;
@@ -132,8 +163,8 @@ class ModuleFetch {
   /** Streams the module to the sink. @returns the runtime-config.json of an archive, or null */
   async #module({ layer, encoding }: ModuleLayer, sink: ModuleSink): Promise<Buffer | null> {
     const { moduleBytes, manifestBytes } = this.#source.limits;
-    if (encoding === "tar+gzip") {
-      return readArchive(await this.#blob(layer, true), { moduleBytes, configBytes: manifestBytes }, sink);
+    if (encoding !== "raw") {
+      return readArchive(await this.#blob(layer, true), encoding, { moduleBytes, configBytes: manifestBytes }, sink);
     }
     // The sink itself keeps what is a module already.
     for await (const chunk of await this.#blob(layer, false)) await sink.write(chunk);

@@ -1,3 +1,4 @@
+import type { Compression } from "./decompression.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { RegistryError } from "./error.ts";
 import { selectCncf } from "./layouts/cncf.ts";
@@ -9,7 +10,7 @@ import type { ImageManifest } from "./manifest.ts";
 
 /**
  * How an image holds its module: CNCF Wasm artifact; Solo.io's "oci" variant (wasme, Istio); Solo.io's "compat" variant
- * (docker, buildah; a tar.gz with plugin.wasm); wasm-to-oci, cosign and Kubewarden; a file pushed with the ORAS CLI.
+ * (docker, buildah; a compressed tar with plugin.wasm); wasm-to-oci, cosign and Kubewarden; a file pushed with the ORAS CLI.
  */
 export type LayoutName = "cncf" | "solo-oci" | "compat" | "content" | "titled";
 
@@ -18,8 +19,8 @@ export interface ModuleLayer {
   readonly layer: Descriptor;
   /** What is known beside the module: JSON worth reading, or null. */
   readonly config: Descriptor | null;
-  /** "raw": the layer is the module. "tar+gzip": the layer holds it as plugin.wasm. */
-  readonly encoding: "raw" | "tar+gzip";
+  /** "raw": the layer is the module. Else the layer is a tar, compressed this way, and holds it as plugin.wasm. */
+  readonly encoding: "raw" | Compression;
 }
 
 /** One layout's view of a manifest: its module, or null where the manifest is of another layout. */
@@ -30,7 +31,7 @@ const SELECTORS: readonly LayoutSelector[] = [selectCncf, selectSolo, selectCont
 
 const SUPPORTED =
   "supported: one application/wasm layer (CNCF); one application/vnd.module.wasm.content.layer.v1+wasm layer; " +
-  "one application/vnd.wasm.content.layer.v1+wasm layer; a last layer of type tar+gzip with plugin.wasm in it; " +
+  "one application/vnd.wasm.content.layer.v1+wasm layer; a last layer of type tar+gzip or tar+zstd with plugin.wasm in it; " +
   "one layer titled *.wasm (oras push)";
 
 /**

@@ -1,9 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { buffer } from "node:stream/consumers";
-import { gzipSync } from "node:zlib";
-import { pack } from "tar-stream";
+import { compatLayer } from "./compat-layer.ts";
 import { digestOf } from "./digest.ts";
 import {
   CNCF_CONFIG,
@@ -18,6 +15,7 @@ import {
   TITLE_ANNOTATION,
 } from "./media-types.ts";
 import { type BlobSource, blobOf } from "./push.ts";
+import { writeRuntimeConfig } from "./runtime-config.ts";
 
 /** The layouts that images are written in. */
 export type WrittenLayout = "cncf" | "compat" | "solo-oci";
@@ -29,6 +27,8 @@ export interface ModuleImageOptions {
   readonly name: string;
   readonly layout: WrittenLayout;
   readonly rootIds?: readonly string[];
+  /** Labels of the ABIs that the module is for, such as "v0.2.1": wasme and its kin compare them. "cncf" has no place for them. */
+  readonly abiVersions?: readonly string[];
   /** Annotations of the manifest. */
   readonly annotations?: Readonly<Record<string, string>>;
   /** RFC 3339. Left out, the image says nothing of time, and the same module gives the same digest. */
@@ -51,20 +51,23 @@ interface Part {
 interface Parts {
   readonly config: Part;
   readonly layers: readonly Part[];
+  /** Of the manifest. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
+const RUNTIME_TYPE = "envoy_proxy";
+
 /**
- * Makes an image of a module. Deterministic: the same options give the same digest on every machine. A module given as
- * a path is streamed, except for "compat", whose archive is made in memory.
+ * Makes an image of a module. Deterministic: the same options give the same digest (for "compat", where the release of
+ * Node is the same: it compresses). A module given as a path is streamed, once to be hashed and once to be sent.
  */
 export async function moduleImage(options: ModuleImageOptions): Promise<ModuleImage> {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(options.name)) {
     throw new TypeError(`${JSON.stringify(options.name)} is no file name: letters, digits, ".", "_" and "-"`);
   }
-  const { config, layers } = await PARTS[options.layout](options);
+  const { config, layers, annotations: own } = await PARTS[options.layout](options);
   const annotations = {
-    ...(options.rootIds && options.layout === "cncf" ? { [ROOT_IDS_ANNOTATION]: JSON.stringify(options.rootIds) } : {}),
-    ...(options.layout === "compat" ? { "module.wasm.image/variant": "compat" } : {}),
+    ...own,
     ...(options.created ? { [CREATED_ANNOTATION]: options.created } : {}),
     ...options.annotations,
   };
@@ -84,7 +87,7 @@ export async function moduleImage(options: ModuleImageOptions): Promise<ModuleIm
 }
 
 const PARTS: Readonly<Record<WrittenLayout, (options: ModuleImageOptions) => Promise<Parts>>> = {
-  cncf: async ({ module, name, created }) => {
+  cncf: async ({ module, name, rootIds, created }) => {
     const blob = await moduleBlob(module);
     const config = {
       ...(created ? { created } : {}),
@@ -95,12 +98,14 @@ const PARTS: Readonly<Record<WrittenLayout, (options: ModuleImageOptions) => Pro
     return {
       config: { mediaType: CNCF_CONFIG, blob: blobOf(json(config)) },
       layers: [{ mediaType: CNCF_WASM, blob, annotations: { [TITLE_ANNOTATION]: `${name}.wasm` } }],
+      annotations: rootIds ? { [ROOT_IDS_ANNOTATION]: JSON.stringify(rootIds) } : {},
     };
   },
 
-  "solo-oci": async ({ module, name, rootIds }) => {
+  "solo-oci": async options => {
+    const { module, name, abiVersions } = options;
     // wasme has the runtime config twice, as config and as first layer; readers look for it in either place.
-    const config = { mediaType: SOLO_CONFIG, blob: blobOf(runtimeConfig(rootIds)) };
+    const config = { mediaType: SOLO_CONFIG, blob: blobOf(runtimeConfig(options)) };
     return {
       config,
       layers: [
@@ -111,36 +116,29 @@ const PARTS: Readonly<Record<WrittenLayout, (options: ModuleImageOptions) => Pro
           annotations: { [TITLE_ANNOTATION]: `${name}.wasm` },
         },
       ],
+      annotations: {
+        ...(abiVersions && { "module.wasm.runtime/abi_version": abiVersions.join(",") }),
+        "module.wasm.runtime/type": RUNTIME_TYPE,
+      },
     };
   },
 
-  compat: async ({ module, name, rootIds, created }) => {
-    const bytes = typeof module === "string" ? await readFile(module) : module;
-    const archive = pack();
-    const flat = { mode: 0o644, mtime: new Date(0), uid: 0, gid: 0 };
-    archive.entry({ ...flat, name: "plugin.wasm" }, bytes);
-    if (rootIds) archive.entry({ ...flat, name: "runtime-config.json" }, runtimeConfig(rootIds));
-    archive.finalize();
-    const tar = await buffer(archive);
-    const gzip = gzipSync(tar, { level: 9 });
-    // RFC 1952: the operating system, "unknown", for the same bytes everywhere.
-    gzip[9] = 255;
+  compat: async options => {
+    const { module, name, created } = options;
+    const { blob, diffId } = await compatLayer(module, options.rootIds ? runtimeConfig(options) : null);
     const config = {
       ...(created ? { created } : {}),
+      // What tools ask for that know of no other: the files run nowhere by themselves.
       architecture: "amd64",
       os: "linux",
       config: {},
-      rootfs: { type: "layers", diff_ids: [digestOf(tar)] },
+      rootfs: { type: "layers", diff_ids: [diffId] },
+      history: [{ ...(created ? { created } : {}), created_by: "wasmount push" }],
     };
     return {
       config: { mediaType: OCI_CONFIG, blob: blobOf(json(config)) },
-      layers: [
-        {
-          mediaType: OCI_LAYER_GZIP,
-          blob: blobOf(gzip),
-          annotations: { [TITLE_ANNOTATION]: `${name}.tar.gz` },
-        },
-      ],
+      layers: [{ mediaType: OCI_LAYER_GZIP, blob, annotations: { [TITLE_ANNOTATION]: `${name}.tar.gz` } }],
+      annotations: { "module.wasm.image/variant": "compat" },
     };
   },
 };
@@ -156,8 +154,8 @@ async function moduleBlob(module: Buffer | string): Promise<BlobSource> {
   return { digest: `sha256:${hash.digest("hex")}`, size, open: () => createReadStream(module) };
 }
 
-function runtimeConfig(rootIds: readonly string[] = []): Buffer {
-  return json({ type: "envoy_proxy", abiVersions: [], config: { rootIds } });
+function runtimeConfig({ rootIds = [], abiVersions }: ModuleImageOptions): Buffer {
+  return writeRuntimeConfig({ type: RUNTIME_TYPE, ...(abiVersions && { abiVersions }), rootIds });
 }
 
 function describe({ mediaType, blob, annotations }: Part): object {

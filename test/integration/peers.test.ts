@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { RegistryClient } from "../../src/oci/client.ts";
 import { fetchModule } from "../../src/oci/fetch-module.ts";
 import { moduleImage } from "../../src/oci/module-image.ts";
@@ -79,6 +80,16 @@ describe("the distribution project's registry, and oras and crane beside it", fu
     const output = join(folder, "pulled");
     await spawnChecked(oras, ["pull", "--plain-http", "--no-tty", "-o", output, `${registry.address}/ours:1`]);
     assert.deepEqual(await readFile(join(output, "filter.wasm")), MODULE);
+  });
+
+  it("oras pulls the archive of a compat image, and crane finds its config true to its layer", async () => {
+    const image = await moduleImage({ module: MODULE, name: "filter", layout: "compat", rootIds: ["one"] });
+    await pushModule(client, parseReference(`${registry.address}/archived:1`), image);
+    const output = join(folder, "archived");
+    await spawnChecked(oras, ["pull", "--plain-http", "--no-tty", "-o", output, `${registry.address}/archived:1`]);
+    const archive = gunzipSync(await readFile(join(output, "filter.tar.gz")));
+    assert.deepEqual(archive.subarray(512, 512 + MODULE.length), MODULE);
+    await spawnChecked(crane, ["validate", "--insecure", "--remote", `${registry.address}/archived:1`]);
   });
 
   for (const type of ["", ":application/wasm", ":application/vnd.module.wasm.content.layer.v1+wasm"]) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { buffer } from "node:stream/consumers";
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { readArchive } from "../../src/oci/archive.ts";
 import { RegistryError } from "../../src/oci/error.ts";
@@ -31,7 +31,7 @@ async function* inPieces(bytes: Buffer, size = 512): AsyncGenerator<Buffer> {
 
 async function read(gzip: Buffer, limits = LIMITS): Promise<{ module: Buffer; config: string | null }> {
   const sink = new MemorySink();
-  const config = await readArchive(inPieces(gzip), limits, sink);
+  const config = await readArchive(inPieces(gzip), "gzip", limits, sink);
   return { module: sink.bytes, config: config?.toString() ?? null };
 }
 
@@ -69,6 +69,15 @@ describe("readArchive", () => {
       ],
       "BadArchive",
     ],
+    [
+      "two configs",
+      [
+        ["runtime-config.json", "{}"],
+        ["x/runtime-config.json", "{}"],
+        ["plugin.wasm", MODULE],
+      ],
+      "BadArchive",
+    ],
     ["a module that is a symbolic link", [["plugin.wasm", "/etc/passwd", "symlink"]], "BadArchive"],
     ["a module that is a hard link", [["plugin.wasm", "other", "link"]], "BadArchive"],
     ["a module that is a folder", [["plugin.wasm/", "", "directory"]], "BadArchive"],
@@ -98,7 +107,7 @@ describe("readArchive", () => {
   it("refuses a module larger than allowed before it passes on a byte", async () => {
     const tar = await tarOf(["plugin.wasm", randomBytes(2 * MIB + 1)]);
     const sink = new MemorySink();
-    await assert.rejects(readArchive(inPieces(gzipSync(tar)), LIMITS, sink), coded("TooLarge"));
+    await assert.rejects(readArchive(inPieces(gzipSync(tar)), "gzip", LIMITS, sink), coded("TooLarge"));
     assert.equal(sink.bytes.length, 0);
   });
 
@@ -118,7 +127,7 @@ describe("readArchive", () => {
       }
     };
     await assert.rejects(
-      readArchive(source(), { ...LIMITS, moduleBytes: 1024 * MIB }, new MemorySink()),
+      readArchive(source(), "gzip", { ...LIMITS, moduleBytes: 1024 * MIB }, new MemorySink()),
       coded("BadArchive", /20 times/),
     );
     assert.ok(passed < bomb.length / 4, `${passed} of ${bomb.length}`);
@@ -154,29 +163,62 @@ describe("readArchive", () => {
     });
   }
 
-  it("reads its source to the end, also behind the end of the gzip, or fails", async () => {
-    const gzip = gzipSync(await tarOf(["plugin.wasm", MODULE]));
-    for (const tail of [Buffer.from("tail"), Buffer.alloc(100_000), randomBytes(300_000)]) {
+  for (const compression of ["gzip", "zstd"] as const) {
+    const compress = compression === "gzip" ? gzipSync : zstdCompressSync;
+
+    it(`refuses whatever stands behind the end of the ${compression}, in the same chunk or in later ones`, async () => {
+      const layer = compress(await tarOf(["plugin.wasm", MODULE]));
+      for (const tail of [
+        Buffer.from("t"),
+        Buffer.from("tail"),
+        Buffer.alloc(8),
+        Buffer.alloc(90_000),
+        layer.subarray(0, 3),
+      ]) {
+        for (const size of [97, layer.length, 64 * 1024]) {
+          const pieces = inPieces(Buffer.concat([layer, tail]), size);
+          await assert.rejects(readArchive(pieces, compression, LIMITS, new MemorySink()), coded("BadArchive"));
+        }
+      }
+    });
+
+    it(`reads every part of a ${compression} that has many, however they are cut`, async () => {
+      const module = Buffer.concat([MODULE, randomBytes(100_000)]);
+      const tar = await tarOf(["plugin.wasm", module]);
+      const layer = Buffer.concat(
+        [tar.subarray(0, 700), tar.subarray(700, 50_000), tar.subarray(50_000)].map(part => compress(part)),
+      );
+      for (const size of [77, 1000, layer.length]) {
+        const sink = new MemorySink();
+        await readArchive(inPieces(layer, size), compression, LIMITS, sink);
+        assert.ok(sink.bytes.equals(module), `${size}`);
+      }
+    });
+
+    it(`reads the source of a ${compression} to its end`, async () => {
       let ended = false;
       const source = async function* () {
-        yield* inPieces(Buffer.concat([gzip, tail]));
+        yield* inPieces(compress(await tarOf(["plugin.wasm", MODULE])));
         ended = true;
       };
-      const failed = await readArchive(source(), LIMITS, new MemorySink()).then(
-        () => null,
-        (error: unknown) => error,
-      );
-      if (failed === null) assert.ok(ended);
-      else coded("BadArchive")(failed);
-    }
-  });
+      await readArchive(source(), compression, LIMITS, new MemorySink());
+      assert.ok(ended);
+    });
+  }
 
   it("fails as its source fails", async () => {
-    const source = async function* () {
-      yield gzipSync(await tarOf(["plugin.wasm", MODULE]));
-      throw new RegistryError("DigestMismatch", "no");
-    };
-    await assert.rejects(readArchive(source(), LIMITS, new MemorySink()), coded("DigestMismatch"));
+    for (const failure of [new RegistryError("DigestMismatch", "no"), new Error("disk full")]) {
+      for (const [compression, compress] of [
+        ["gzip", gzipSync],
+        ["zstd", zstdCompressSync],
+      ] as const) {
+        const source = async function* () {
+          yield compress(await tarOf(["plugin.wasm", MODULE]));
+          throw failure;
+        };
+        await assert.rejects(readArchive(source(), compression, LIMITS, new MemorySink()), failure);
+      }
+    }
   });
 
   it("fails as its sink fails, and asks its source for no more", async () => {
@@ -190,7 +232,7 @@ describe("readArchive", () => {
         yield piece;
       }
     };
-    await assert.rejects(readArchive(source(), LIMITS, sink), { message: "disk full" });
+    await assert.rejects(readArchive(source(), "gzip", LIMITS, sink), { message: "disk full" });
     assert.ok(passed < gzip.length);
   });
 });

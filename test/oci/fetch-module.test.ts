@@ -8,6 +8,7 @@ import { readManifest } from "../../src/oci/manifest.ts";
 import {
   CNCF_CONFIG,
   CNCF_WASM,
+  DOCKER_MANIFEST,
   OCI_INDEX,
   OCI_LAYER,
   OCI_MANIFEST,
@@ -22,6 +23,7 @@ import { coded, collect } from "./scripted-server.ts";
 class Shelf implements ModuleSource {
   readonly limits = { moduleBytes: 1024 * 1024, manifestBytes: 64 * 1024 };
   readonly asked: string[] = [];
+  readonly contentTypes = new Map<string, string>();
   readonly #content = new Map<string, Buffer>();
 
   add(bytes: Buffer): string {
@@ -39,7 +41,7 @@ class Shelf implements ModuleSource {
   }
 
   async manifest(_registry: string, _repository: string, digest: string) {
-    return readManifest(this.#take(digest), null, digest);
+    return readManifest(this.#take(digest), this.contentTypes.get(digest) ?? null, digest);
   }
 
   async *blob(_registry: string, _repository: string, descriptor: { readonly digest: string; readonly size: number }) {
@@ -62,9 +64,24 @@ class Shelf implements ModuleSource {
 
 const at = (digest: string) => ({ registry: "reg.example", repository: "team/filter", digest });
 
-function index(...entries: readonly { readonly digest: string; readonly size: number }[]): Buffer {
+interface Entry {
+  readonly digest: string;
+  readonly size: number;
+  readonly mediaType?: string;
+  readonly platform?: object;
+}
+
+/** A shelf with an image, and the index entry for that. */
+async function shelved() {
+  const shelf = new Shelf();
+  const image = await moduleImage({ module: MODULE, name: "f", layout: "cncf" });
+  await shelf.addImage(image);
+  return { shelf, image, entry: { digest: image.manifest.digest, size: image.manifest.bytes.length } };
+}
+
+function index(...entries: readonly Entry[]): Buffer {
   const platform = { os: "wasip1", architecture: "wasm" };
-  const manifests = entries.map(({ digest, size }) => ({ mediaType: OCI_MANIFEST, digest, size, platform }));
+  const manifests = entries.map(entry => ({ mediaType: OCI_MANIFEST, platform, ...entry }));
   return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
 }
 
@@ -79,6 +96,7 @@ describe("fetchModule", () => {
     assert.deepEqual(sink.bytes, MODULE);
     assert.deepEqual(fetched, {
       indexBytes: top,
+      innerIndexBytes: null,
       manifestDigest: image.manifest.digest,
       manifestBytes: image.manifest.bytes,
       layout: "cncf",
@@ -155,15 +173,58 @@ describe("fetchModule", () => {
     }
   });
 
-  it("refuses an index in an index, and a child of another size than listed", async () => {
-    const shelf = new Shelf();
-    const { manifest, ...rest } = await moduleImage({ module: MODULE, name: "f", layout: "cncf" });
-    await shelf.addImage({ manifest, ...rest });
-    const inner = index({ digest: manifest.digest, size: manifest.bytes.length });
-    const nested = index({ digest: shelf.add(inner), size: inner.length });
-    await assert.rejects(fetchModule(shelf, at(shelf.add(nested)), new MemorySink()), coded("BadManifest", /index/));
-    const lying = shelf.add(index({ digest: manifest.digest, size: 1 }));
-    await assert.rejects(fetchModule(shelf, at(lying), new MemorySink()), coded("SizeMismatch"));
+  it("follows an index in an index, and no further", async () => {
+    const { shelf, image, entry } = await shelved();
+    const inner = index(entry);
+    const outer = index({ digest: shelf.add(inner), size: inner.length, mediaType: OCI_INDEX });
+    const fetched = await fetchModule(shelf, at(shelf.add(outer)), new MemorySink());
+    assert.deepEqual([fetched.indexBytes, fetched.innerIndexBytes], [outer, inner]);
+    assert.equal(fetched.manifestDigest, image.manifest.digest);
+    const third = index({ digest: shelf.add(outer), size: outer.length, mediaType: OCI_INDEX });
+    await assert.rejects(
+      fetchModule(shelf, at(shelf.add(third)), new MemorySink()),
+      coded("BadManifest", /more than 2 indexes/),
+    );
+  });
+
+  it("refuses a child that isn't what its index lists", async () => {
+    const { shelf, entry } = await shelved();
+    const fetching = (change: object) => {
+      shelf.asked.length = 0;
+      return fetchModule(shelf, at(shelf.add(index({ ...entry, ...change }))), new MemorySink());
+    };
+    await assert.rejects(fetching({ size: 1 }), coded("SizeMismatch"));
+    await assert.rejects(fetching({ mediaType: DOCKER_MANIFEST }), coded("BadManifest", /the index calls/));
+    await assert.rejects(fetching({ mediaType: OCI_INDEX }), coded("BadManifest", /the index calls/));
+    const other = digestOf(MODULE);
+    shelf.add(MODULE);
+    await assert.rejects(fetching({ digest: other }), coded("BadManifest"));
+    // The bytes of another image under the digest that the index pins.
+    const { manifest } = await moduleImage({ module: MODULE, name: "other", layout: "cncf" });
+    shelf.change(entry.digest, () => manifest.bytes);
+    await assert.rejects(fetching({}), coded("DigestMismatch"));
+  });
+
+  it("goes by the platform given where an index leaves a choice", async () => {
+    const { shelf, image, entry } = await shelved();
+    const other = { ...entry, digest: digestOf(MODULE), platform: { os: "linux", architecture: "arm64" } };
+    const top = index({ ...entry, platform: { os: "linux", architecture: "amd64" } }, other);
+    const address = at(shelf.add(top));
+    await assert.rejects(fetchModule(shelf, address, new MemorySink()), coded("UnsupportedLayout", /leaves a choice/));
+    const { manifestDigest } = await fetchModule(shelf, address, new MemorySink(), { platform: "linux/amd64" });
+    assert.equal(manifestDigest, image.manifest.digest);
+  });
+
+  it("reads a child without mediaType as what its index lists, also offline", async () => {
+    const { shelf, image } = await shelved();
+    const bytes = Buffer.from(image.manifest.bytes.toString().replace(`"mediaType":"${OCI_MANIFEST}",`, ""));
+    const digest = shelf.add(bytes);
+    const top = shelf.add(index({ digest, size: bytes.length, mediaType: DOCKER_MANIFEST }));
+    const store = new MemoryStore();
+    shelf.contentTypes.set(digest, DOCKER_MANIFEST);
+    const first = await fetchModule(shelf, at(top), new MemorySink(), { store });
+    store.content.set(digestOf(MODULE), MODULE);
+    assert.deepEqual(await fetchModule(new Shelf(), at(top), new MemorySink(), { store }), first);
   });
 
   it("refuses root ids that are none, and says which image", async () => {

@@ -12,7 +12,9 @@ function entry(platform: string | null, change: Partial<Descriptor> = {}): Descr
   return { ...described, ...(platform === null ? {} : { platform: { os, architecture } }), ...change };
 }
 
-function choose(...manifests: readonly Descriptor[]): number {
+const choose = (...manifests: readonly Descriptor[]) => chooseFor(null, ...manifests);
+
+function chooseFor(platform: string | null, ...manifests: readonly Descriptor[]): number {
   const index: ImageIndex = {
     kind: "index",
     mediaType: OCI_INDEX,
@@ -21,7 +23,7 @@ function choose(...manifests: readonly Descriptor[]): number {
     subject: null,
     annotations: {},
   };
-  return manifests.indexOf(selectManifest(index));
+  return manifests.indexOf(selectManifest(index, platform));
 }
 
 const attestation = (platform = "unknown/unknown") =>
@@ -45,12 +47,35 @@ describe("selectManifest", () => {
   });
 
   it("takes no component for a module", () => {
-    assert.equal(choose(entry("wasip2/wasm"), entry("linux/amd64")), 1);
     assert.equal(choose(entry("wasip2/wasm"), entry("wasip1/wasm")), 1);
   });
 
-  it("takes the only one for linux/amd64", () => {
-    assert.equal(choose(entry("linux/arm64"), entry("linux/amd64"), attestation()), 1);
+  it("takes the only one for the platform given, where the rest is not enough", () => {
+    const entries = [entry("linux/arm64"), entry("linux/amd64"), attestation("linux/amd64")];
+    assert.equal(chooseFor("linux/amd64", ...entries), 1);
+    assert.equal(chooseFor("linux/arm64", ...entries), 0);
+    assert.equal(chooseFor("linux/amd64", ...entries, entry("wasip1/wasm")), 3);
+    for (const platform of [null, "linux/s390x", "linux"]) {
+      assert.throws(() => chooseFor(platform, ...entries), coded("UnsupportedLayout", /leaves a choice/));
+    }
+  });
+
+  it("counts an image once that is listed for several platforms", () => {
+    const { platform: _, ...image } = entry("linux/amd64");
+    const listed = ["amd64", "arm64"].map(architecture => ({ ...image, platform: { os: "linux", architecture } }));
+    assert.equal(choose(...listed), 1);
+    const [one, two] = listed;
+    assert.ok(one && two);
+    assert.throws(() => choose(one, { ...two, size: one.size + 1 }), coded("UnsupportedLayout", /leaves a choice/));
+  });
+
+  it("takes an index in an index for what it is", () => {
+    assert.equal(choose(entry(null, { mediaType: OCI_INDEX }), attestation()), 0);
+    assert.throws(() => choose(entry(null, { mediaType: OCI_INDEX }), entry(null)), coded("UnsupportedLayout"));
+    assert.throws(
+      () => choose(entry("wasip1/wasm", { mediaType: "application/json" })),
+      coded("UnsupportedLayout", /lists no image/),
+    );
   });
 
   it("refuses to choose", () => {
@@ -62,7 +87,14 @@ describe("selectManifest", () => {
     for (const entries of ambiguous)
       assert.throws(() => choose(...entries), coded("UnsupportedLayout", /leaves a choice/));
     assert.throws(() => choose(attestation()), coded("UnsupportedLayout", /lists no image/));
-    assert.throws(() => choose(entry(null, { mediaType: OCI_INDEX })), coded("UnsupportedLayout", /lists no image/));
+  });
+
+  it("names what it could not choose from, with digests to choose by", () => {
+    const [one, two] = [entry("linux/arm64"), entry("linux/amd64")];
+    const names = new RegExp(`"linux/arm64" ${one.digest}, "linux/amd64" ${two.digest}\\).*by its digest`);
+    assert.throws(() => choose(one, two), coded("UnsupportedLayout", names));
+    const many = Array.from({ length: 9 }, (_, number) => entry(`linux/${number}`));
+    assert.throws(() => choose(...many), coded("UnsupportedLayout", /"linux\/4" sha256:[0-9a-f]{64}, and 4 more\)/));
   });
 
   it("prints platforms without what could disturb a terminal", () => {

@@ -1,3 +1,4 @@
+import type { Descriptor } from "../descriptor.ts";
 import type { LayoutSelector, ModuleLayer } from "../layout.ts";
 import type { ImageManifest } from "../manifest.ts";
 import { TITLE_ANNOTATION } from "../media-types.ts";
@@ -9,6 +10,10 @@ import { TITLE_ANNOTATION } from "../media-types.ts";
 export const selectTitled: LayoutSelector = ({ layers }: ImageManifest): ModuleLayer | null => {
   const [layer, second] = layers;
   if (layer === undefined || second !== undefined) return null;
-  if (!layer.annotations?.[TITLE_ANNOTATION]?.endsWith(".wasm")) return null;
-  return { layout: "titled", layer, config: null, encoding: "raw" };
+  return isTitledModule(layer) ? { layout: "titled", layer, config: null, encoding: "raw" } : null;
 };
+
+/** Whether a layer's title says that it is a module, which outweighs its media type. */
+export function isTitledModule({ annotations }: Descriptor): boolean {
+  return annotations?.[TITLE_ANNOTATION]?.endsWith(".wasm") === true;
+}
