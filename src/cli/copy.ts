@@ -62,9 +62,10 @@ async function copy(source: string, target: string, options: CopyOptions, verb: 
   const { parsePlace } = await import("../images/place.ts");
   const { watcher, signal } = verb;
   const { referrers = false, force = false } = options;
-  const opened = await openTarget(parsePlace(target), verb, force);
+  const from = parsePlace(source);
+  const opened = await openTarget(parsePlace(target), verb, { replace: force, from });
   try {
-    const copied = await withSource(parsePlace(source), verb, images =>
+    const copied = await withSource(from, verb, images =>
       copyImage(images, opened.target, { referrers, watcher, signal }),
     );
     await opened.commit(signal);

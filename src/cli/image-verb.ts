@@ -31,6 +31,8 @@ export type NamedPlaces = readonly (readonly [place: Place, flags: RegistryFlags
 /** In bytes. What Istio takes of a module at most, and room for the images of other tools that are only copied. */
 const MODULE_BYTES = 256 * 1024 * 1024;
 const TOTAL_BYTES = 4 * 1024 * 1024 * 1024;
+/** Of one manifest. Who is asked to list or copy them wants all of them. */
+const MAX_REFERRERS = 256;
 /** A slow line may take its time; a silent one is given up long before. */
 const DEADLINE_MS = 30 * 60_000;
 
@@ -115,7 +117,7 @@ function clientOptions(places: NamedPlaces): RegistryClientOptions {
   }
   return {
     registries: [...registries.values()],
-    limits: { moduleBytes: MODULE_BYTES },
+    limits: { moduleBytes: MODULE_BYTES, referrers: MAX_REFERRERS, referrerPages: MAX_REFERRERS },
     deadlineMs: DEADLINE_MS,
     userAgent: `wasmount/${version}`,
   };

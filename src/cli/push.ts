@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { messageOf } from "../error.ts";
 import { PLACES, pinned } from "../images/place.ts";
 import { ROOT_IDS_ANNOTATION } from "../oci/media-types.ts";
+import type { RuntimeConfig } from "../oci/runtime-config.ts";
 import {
   EXIT_CODES,
   type ImageFlags,
@@ -38,7 +39,9 @@ export function pushCommand(): Command {
     )
     .option("--annotation <key=value>", "an annotation of the manifest (repeatable)", annotation)
     .option("--root-id <id>", "a root id of the module; the first is the default (repeatable)", collected)
-    .addOption(new Option("--config <file>", "take the root ids from a runtime-config.json").conflicts("rootId"));
+    .addOption(
+      new Option("--config <file>", "take root ids and ABI labels from a runtime-config.json").conflicts("rootId"),
+    );
   return withImageFlags(withRegistryFlags(withCheckFlags(command)))
     .addHelpText(
       "after",
@@ -83,10 +86,20 @@ async function pushModuleFile(file: string, place: string, options: PushOptions,
   const { pushFile } = await import("../images/push.ts");
   const { layout, envoyVersion, annotation: annotations = {}, check } = options;
   const { watcher, signal } = verb;
-  const rootIds = options.rootId ?? (options.config === undefined ? [] : await configuredRootIds(options.config));
-  const { target, commit, discard } = await openTarget(parsePlace(place), verb, false);
+  const { rootIds, abiVersions } = await runtimeConfig(options);
+  const { target, commit, discard } = await openTarget(parsePlace(place), verb, { replace: false, from: null });
   try {
-    const request = { file, layout, rootIds, annotations, envoyVersion, unchecked: !check, watcher, signal };
+    const request = {
+      file,
+      layout,
+      rootIds,
+      abiVersions,
+      annotations,
+      envoyVersion,
+      unchecked: !check,
+      watcher,
+      signal,
+    };
     const { descriptor, report } = await pushFile(target, request);
     await commit(signal);
     for (const { code, message } of report.problems)
@@ -111,7 +124,7 @@ async function pushStored(reference: string, verb: ImageVerb): Promise<Outcome> 
       `${reference} is not a stored image's reference; write wasmount push FILE PLACE`,
     );
   const { watcher, signal } = verb;
-  const { target } = await openTarget(place, verb, false);
+  const { target } = await openTarget(place, verb, { replace: false, from: null });
   const copied = await withSource({ kind: "store", reference: place.reference }, verb, source =>
     copyImage(source, target, { referrers: true, watcher, signal }),
   );
@@ -119,13 +132,18 @@ async function pushStored(reference: string, verb: ImageVerb): Promise<Outcome> 
   return { text: `${pushed}\n`, json: { reference: pushed, ...copied.descriptor } };
 }
 
-async function configuredRootIds(file: string): Promise<readonly string[]> {
-  const { rootIds } = await import("../oci/runtime-config.ts");
+/** What the module says of itself: flags, or the file that wasme's templates came with. */
+async function runtimeConfig({
+  rootId = [],
+  config,
+}: PushOptions): Promise<Pick<RuntimeConfig, "rootIds" | "abiVersions">> {
+  if (config === undefined) return { rootIds: rootId, abiVersions: [] };
+  const { readRuntimeConfig } = await import("../oci/runtime-config.ts");
   const { ImageError } = await import("../images/error.ts");
   try {
-    return rootIds(await readFile(file));
+    return readRuntimeConfig(await readFile(config));
   } catch (error) {
-    throw new ImageError("BadFile", `${file} can't be used as a runtime configuration: ${messageOf(error)}`);
+    throw new ImageError("BadFile", `${config} can't be used as a runtime configuration: ${messageOf(error)}`);
   }
 }
 

@@ -117,6 +117,8 @@ class Copying {
     for (const { descriptor, tag } of await this.#source.attachments(digest, signal)) {
       if (this.#manifests.has(descriptor.digest)) continue;
       const attachment = await this.#source.manifest(descriptor.digest, signal);
+      // A list of referrers is a claim. What does not itself say so is not attached.
+      if (tag === null && attachment.manifest.subject?.digest !== digest) continue;
       await this.#content(attachment, 0, depth + 1);
       await this.#target.putManifest(attachment, tag, signal);
       this.#attachments += 1;

@@ -77,7 +77,7 @@ export class LayoutImages implements ImageSource, ImageTarget {
       const descriptor = { mediaType, digest: entry.digest, size };
       const tag = name === null ? null : (name.split(":").at(-1) ?? name);
       if (tag?.startsWith(tags)) found.push({ descriptor, tag });
-      else if (name === null && (await this.#subjectOf(entry.digest)) === digest) found.push({ descriptor, tag: null });
+      else if (name === null) found.push(...(await this.#attachedTo(digest, descriptor)));
     }
     return found;
   }
@@ -115,12 +115,17 @@ export class LayoutImages implements ImageSource, ImageTarget {
     return reference === null ? tag : formatReference({ ...reference, tag, digest: null });
   }
 
-  async #subjectOf(digest: string): Promise<string | null> {
+  /** The descriptor, by what its manifest says of itself, where that says that it is attached to the digest. */
+  async #attachedTo(digest: string, descriptor: Descriptor): Promise<readonly Attachment[]> {
     try {
-      return (await this.#folder.manifest(digest)).manifest.subject?.digest ?? null;
+      const { manifest } = await this.#folder.manifest(descriptor.digest);
+      if (manifest.subject?.digest !== digest) return [];
+      // distribution-spec, "Listing Referrers": an image without artifactType is one of its config's media type.
+      const artifactType = manifest.artifactType ?? (manifest.kind === "image" ? manifest.config.mediaType : null);
+      return [{ descriptor: artifactType === null ? descriptor : { ...descriptor, artifactType }, tag: null }];
     } catch {
       // A damaged neighbour is none of this image's business.
-      return null;
+      return [];
     }
   }
 }

@@ -49,14 +49,22 @@ export async function withSource<T>(
   }
 }
 
-/**
- * Opens a place for writing.
- * @param replace whether a tar file that is there is replaced
- */
-export async function openTarget(place: Place, { client, store }: Surroundings, replace: boolean): Promise<OpenTarget> {
+export interface TargetOptions {
+  /** Whether a tar file that is there is replaced. */
+  readonly replace: boolean;
+  /** Where what is written comes from: a registry need not be sent what another repository of its own has. */
+  readonly from: Place | null;
+}
+
+/** Opens a place for writing. */
+export async function openTarget(
+  place: Place,
+  { client, store }: Surroundings,
+  { replace, from }: TargetOptions,
+): Promise<OpenTarget> {
   switch (place.kind) {
     case "registry":
-      return lasting(new RegistryImages(client, place.reference));
+      return lasting(new RegistryImages(client, place.reference, sibling(place, from)));
     case "store":
       return lasting(new LayoutImages(await LayoutFolder.create(store), storeEntry(place.reference)));
     case "folder":
@@ -64,6 +72,12 @@ export async function openTarget(place: Place, { client, store }: Surroundings, 
     case "archive":
       return openArchive(place.path, place.name, replace);
   }
+}
+
+function sibling(place: Place, from: Place | null): string | null {
+  if (place.kind !== "registry" || from?.kind !== "registry") return null;
+  const { registry, repository } = from.reference;
+  return registry === place.reference.registry && repository !== place.reference.repository ? repository : null;
 }
 
 function lasting(target: ImageTarget): OpenTarget {

@@ -16,6 +16,8 @@ export interface PushRequest {
   readonly layout: WrittenLayout;
   /** None leaves the image without any. */
   readonly rootIds: readonly string[];
+  /** Labels for tools that compare them; the layout "cncf" has no place for them. */
+  readonly abiVersions: readonly string[];
   readonly annotations: Readonly<Record<string, string>>;
   /** The release of Envoy that is to run the module. */
   readonly envoyVersion: string;
@@ -36,7 +38,7 @@ export interface Pushed {
  * @throws {ImageError} BadFile, ModuleRefused; {RegistryError}, {StoreError}
  */
 export async function pushFile(target: ImageTarget, request: PushRequest): Promise<Pushed> {
-  const { file, layout, rootIds, annotations, watcher, signal } = request;
+  const { file, layout, rootIds, abiVersions, annotations, watcher, signal } = request;
   const report = await reportOf(request);
   const image = await moduleImage({
     module: file,
@@ -44,6 +46,7 @@ export async function pushFile(target: ImageTarget, request: PushRequest): Promi
     layout,
     annotations,
     ...(rootIds.length > 0 ? { rootIds } : {}),
+    ...(abiVersions.length > 0 ? { abiVersions } : {}),
   });
   const { digest } = image.manifest;
   if (target.digest !== null && target.digest !== digest)

@@ -17,8 +17,11 @@ export class RegistryImages implements ImageSource, ImageTarget {
   readonly digest: string | null;
   readonly #client: RegistryClient;
   readonly #reference: Reference;
+  readonly #mountFrom: string | null;
 
-  constructor(client: RegistryClient, reference: Reference) {
+  /** @param mountFrom a repository of the same registry that has the blobs which will be put here */
+  constructor(client: RegistryClient, reference: Reference, mountFrom: string | null = null) {
+    this.#mountFrom = mountFrom;
     this.#client = client;
     this.#reference = reference;
     this.name = formatReference(reference);
@@ -40,13 +43,15 @@ export class RegistryImages implements ImageSource, ImageTarget {
   }
 
   async attachments(digest: string, signal: AbortSignal): Promise<readonly Attachment[]> {
-    const tagged: Attachment[] = [];
+    const { registry, repository } = this.#reference;
+    const found: Attachment[] = [];
     for (const kind of TAGGED_ATTACHMENTS) {
       const tag = `sha256-${hexOf(digest)}.${kind}`;
       const descriptor = await this.#tagged(tag, signal);
-      if (descriptor !== null) tagged.push({ descriptor, tag });
+      if (descriptor !== null) found.push({ descriptor, tag });
     }
-    return tagged;
+    const referrers = await this.#client.referrers(registry, repository, digest, null, signal);
+    return [...found, ...referrers.map(descriptor => ({ descriptor, tag: null }))];
   }
 
   address(digest: string): ModuleAddress {
@@ -56,7 +61,7 @@ export class RegistryImages implements ImageSource, ImageTarget {
 
   putBlob(blob: BlobSource, signal: AbortSignal): Promise<void> {
     const { registry, repository } = this.#reference;
-    return this.#client.pushBlob(registry, repository, blob, signal);
+    return this.#client.pushBlob(registry, repository, blob, signal, this.#mountFrom);
   }
 
   async putManifest(manifest: FetchedManifest, tag: string | null, signal: AbortSignal): Promise<void> {

@@ -3,10 +3,15 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { RegistryClient } from "../../src/oci/client.ts";
+import { digestOf } from "../../src/oci/digest.ts";
+import { OCI_EMPTY, OCI_MANIFEST } from "../../src/oci/media-types.ts";
+import { blobOf } from "../../src/oci/push.ts";
+import { parseReference } from "../../src/oci/reference.ts";
 import { type CommandOutcome, runCommand } from "../environment/command.ts";
 import { type Registry, startRegistry } from "../environment/registry/registry.ts";
 import { GOOD_MODULE } from "../images/modules.ts";
-import { MODULE } from "../oci/images.ts";
+import { descriptorOf, MODULE, manifestBytes } from "../oci/images.ts";
 
 describe("wasmount push, pull, tag, list, inspect and copy", function () {
   // Many processes, one after the other.
@@ -79,6 +84,7 @@ describe("wasmount push, pull, tag, list, inspect and copy", function () {
     assert.equal(inspected.digest, digest.slice(1));
     assert.equal(inspected.module.layout, "cncf");
     assert.deepEqual(inspected.module.rootIds, ["headers"]);
+    assert.equal(await good("list", `${registry.address}/other/filter`), "2.0\nstable\n");
     assert.match(await good("inspect", `store:${reference}`), /\n {2}ABI +0\.2\.1\n/);
   });
 
@@ -94,6 +100,43 @@ describe("wasmount push, pull, tag, list, inspect and copy", function () {
     assert.deepEqual(await readFile(join(folder, "back.wasm")), GOOD_MODULE);
     const unfinished = (await readdir(folder)).filter(name => name.startsWith("."));
     assert.deepEqual(unfinished, []);
+  });
+
+  it("take along what is attached to an image, and say that it is there", async () => {
+    const reference = `${registry.address}/signed/filter:1`;
+    const [, digest = ""] = (await good("push", "filter.wasm", reference)).trim().split("@");
+    const client = new RegistryClient({ registries: [{ host: registry.address, plainHttp: true }] });
+    try {
+      const subject = await client.resolve(parseReference(reference));
+      await client.pushBlob(registry.address, "signed/filter", blobOf(Buffer.from("{}")));
+      const artifactType = "application/vnd.dev.sigstore.bundle.v0.3+json";
+      const config = descriptorOf(Buffer.from("{}"), OCI_EMPTY);
+      const bundle = { bytes: manifestBytes({ subject, artifactType, config }), mediaType: OCI_MANIFEST };
+      await client.pushManifest(registry.address, "signed/filter", digestOf(bundle.bytes), bundle);
+      const tag = `sha256-${digest.slice("sha256:".length)}.sig`;
+      const signature = { bytes: manifestBytes({ config }), mediaType: OCI_MANIFEST };
+      await client.pushManifest(registry.address, "signed/filter", tag, signature);
+    } finally {
+      client.close();
+    }
+    await good("copy", "-r", reference, "oci-archive:signed.tar:1");
+    await good("copy", "-r", "oci-archive:signed.tar:1", `${registry.address}/inside/signed:1`);
+    const { attachments } = JSON.parse(await good("inspect", "--json", `${registry.address}/inside/signed:1`));
+    const kinds = attachments.map(({ kind }: Record<string, string>) => kind);
+    assert.deepEqual(kinds, ["cosign signature", "sigstore bundle"]);
+    assert.match(await good("inspect", "oci-archive:signed.tar:1"), /sigstore bundle .*: present, not verified\n/);
+  });
+
+  it("mount what another repository of the registry has, and send nothing", async () => {
+    const reference = `${registry.address}/mounted/filter:1`;
+    await good("push", "filter.wasm", reference);
+    const before = registry.requests.length;
+    await good("copy", reference, `${registry.address}/elsewhere/filter:1`);
+    const requests = registry.requests.slice(before);
+    assert.deepEqual(
+      requests.filter(request => request.startsWith("GET") && request.includes("/blobs/")),
+      [],
+    );
   });
 
   it("refuse a module that Envoy can't load, where it is pushed and where it is pulled", async () => {
