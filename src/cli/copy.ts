@@ -1,11 +1,15 @@
 import { Command } from "commander";
 import { PLACES, pinned } from "../images/place.ts";
-import { EXIT_CODES, type ImageFlags, withImageFlags, withRegistryFlags } from "./image-flags.ts";
+import { EXIT_CODES, type ImageFlags, type RegistryFlags, withImageFlags, withRegistryFlags } from "./image-flags.ts";
 import { type ImageVerb, type Outcome, runImageVerb } from "./image-verb.ts";
 
 interface CopyOptions extends ImageFlags {
   readonly fromPlainHttp?: boolean;
+  readonly fromInsecure?: true;
+  readonly fromCaFile?: string;
   readonly toPlainHttp?: boolean;
+  readonly toInsecure?: true;
+  readonly toCaFile?: string;
   readonly referrers?: true;
   readonly force?: true;
 }
@@ -45,15 +49,19 @@ ${EXIT_CODES}
       const { parsePlace } = await import("../images/place.ts");
       const places = () =>
         [
-          [parsePlace(source), side(options.fromPlainHttp)],
-          [parsePlace(target), side(options.toPlainHttp)],
+          [parsePlace(source), side(options.fromPlainHttp, options.fromInsecure, options.fromCaFile)],
+          [parsePlace(target), side(options.toPlainHttp, options.toInsecure, options.toCaFile)],
         ] as const;
       await runImageVerb("copy", "copying", options, places, verb => copy(source, target, options, verb));
     });
 }
 
-function side(plainHttp: boolean | undefined) {
-  return plainHttp === undefined ? {} : { plainHttp };
+function side(plainHttp: boolean | undefined, insecure: true | undefined, caFile: string | undefined): RegistryFlags {
+  return {
+    ...(plainHttp === undefined ? {} : { plainHttp }),
+    ...(insecure === undefined ? {} : { insecure }),
+    ...(caFile === undefined ? {} : { caFile }),
+  };
 }
 
 async function copy(source: string, target: string, options: CopyOptions, verb: ImageVerb): Promise<Outcome> {

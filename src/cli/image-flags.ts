@@ -6,6 +6,9 @@ import { formatEnvoyVersion, newestEnvoyVersion, parseEnvoyVersion } from "../wa
 export interface RegistryFlags {
   /** undefined leaves it to the registry's address. */
   readonly plainHttp?: boolean;
+  readonly insecure?: true;
+  /** The path of a file with certificates (PEM). */
+  readonly caFile?: string;
 }
 
 /** The flags that all verbs about images have. */
@@ -34,10 +37,16 @@ export function withImageFlags(command: Command): Command {
  * @param side "from-" and "to-" where a verb has two registries, else ""
  */
 export function withRegistryFlags(command: Command, side: "" | "from-" | "to-" = ""): Command {
+  const flag = (name: string) => {
+    const whole = `${side.slice(0, -1)}${name}`;
+    return `${whole.charAt(0).toLowerCase()}${whole.slice(1)}`;
+  };
   const where = { "": "the registry", "from-": "the source's registry", "to-": "the target's registry" }[side];
   return command
     .option(`--${side}plain-http`, `speak HTTP without TLS to ${where} (default: only to localhost, 127.* and [::1])`)
-    .option(`--no-${side}plain-http`, `speak TLS to ${where} even there`);
+    .option(`--no-${side}plain-http`, `speak TLS to ${where} even there`)
+    .addOption(new Option(`--${side}insecure`, `take any certificate of ${where}`).conflicts(flag("CaFile")))
+    .option(`--${side}ca-file <file>`, `certificates of the only authorities that vouch for ${where} (PEM)`);
 }
 
 /** Adds the flags of verbs that check a module. */

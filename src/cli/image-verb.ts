@@ -1,8 +1,13 @@
-import { tmpdir } from "node:os";
-import { CodedError } from "../error.ts";
+import { readFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import type { LocalCredentialsOptions } from "../docker/local-credentials.ts";
+import { CodedError, messageOf } from "../error.ts";
+import { ImageError } from "../images/error.ts";
 import type { TransferWatcher } from "../images/images.ts";
 import type { Surroundings } from "../images/open-place.ts";
 import type { Place } from "../images/place.ts";
+import type { RegistryClient } from "../oci/client.ts";
+import type { Credential } from "../oci/credentials.ts";
 import { RegistryError } from "../oci/error.ts";
 import type { RegistryClientOptions, RegistrySettings } from "../oci/options.ts";
 import { printable } from "../printable.ts";
@@ -12,6 +17,10 @@ import { version } from "./version.ts";
 
 /** What a verb about images works with. */
 export interface ImageVerb extends Surroundings {
+  /** A client for the same registries with one credential alone. Whoever asks for it closes it. */
+  clientFor(credential: Credential): RegistryClient;
+  /** Where docker's tools keep credentials. */
+  readonly docker: Pick<LocalCredentialsOptions, "path" | "environment">;
   readonly watcher: TransferWatcher;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
@@ -42,6 +51,7 @@ const USAGE: readonly string[] = [
   "WrongPlace",
   "BadFile",
   "BadCredentials",
+  "BadProxy",
   "NotALayout",
   "Exists",
   "BadName",
@@ -87,40 +97,76 @@ async function prepared(
   action: (verb: ImageVerb) => Promise<Outcome>,
 ): Promise<Outcome> {
   const { RegistryClient } = await import("../oci/client.ts");
+  const { dockerConfigPath, localCredentials } = await import("../docker/local-credentials.ts");
   const { storeFolder } = await import("../store/location.ts");
-  const client = new RegistryClient({ ...clientOptions(places), signal });
+  const { env } = process;
+  const note = (text: string) => {
+    if (flags.quiet) return;
+    progress?.clear();
+    process.stderr.write(`${printable(text)}\n`);
+  };
+  const options = { ...(await clientOptions(places)), signal };
+  const docker = { path: flags.registryConfig ?? dockerConfigPath(env, homedir()), environment: env };
+  const client = new RegistryClient({ ...options, credentials: await localCredentials({ ...docker, warn: note }) });
   try {
     return await action({
       client,
-      store: storeFolder(flags.store, process.env),
+      clientFor: credential => new RegistryClient({ ...options, credentials: () => [credential] }),
+      docker,
+      store: storeFolder(flags.store, env),
       temporary: tmpdir(),
       limits: { blobBytes: MODULE_BYTES, totalBytes: TOTAL_BYTES },
       watcher: progress ?? { started() {}, moved() {}, finished() {} },
       signal,
-      note(text) {
-        if (flags.quiet) return;
-        progress?.clear();
-        process.stderr.write(`${printable(text)}\n`);
-      },
+      note,
     });
   } finally {
     client.close();
   }
 }
 
-function clientOptions(places: NamedPlaces): RegistryClientOptions {
+async function clientOptions(places: NamedPlaces): Promise<RegistryClientOptions> {
+  const { proxyFromEnvironment } = await import("../oci/proxy.ts");
   const registries = new Map<string, RegistrySettings>();
-  for (const [place, { plainHttp }] of places) {
+  for (const [place, flags] of places) {
     if (place.kind !== "registry") continue;
     const { registry } = place.reference;
-    registries.set(registry, { host: registry, plainHttp: plainHttp ?? isLoopback(registry) });
+    registries.set(registry, { ...registries.get(registry), ...(await settingsOf(registry, flags)) });
   }
   return {
     registries: [...registries.values()],
     limits: { moduleBytes: MODULE_BYTES, referrers: MAX_REFERRERS, referrerPages: MAX_REFERRERS },
     deadlineMs: DEADLINE_MS,
+    proxy: proxyFromEnvironment(process.env),
     userAgent: `wasmount/${version}`,
   };
+}
+
+async function settingsOf(host: string, { plainHttp, insecure, caFile }: RegistryFlags): Promise<RegistrySettings> {
+  // Who says something of TLS wants TLS.
+  const tls = insecure === true || caFile !== undefined;
+  if (tls && plainHttp)
+    throw new ImageError("WrongPlace", "without TLS there are no certificates: leave --plain-http out");
+  return {
+    host,
+    plainHttp: plainHttp ?? (!tls && isLoopback(host)),
+    ...(insecure ? { insecureTls: true } : {}),
+    ...(caFile === undefined ? {} : { ca: await authorities(caFile) }),
+  };
+}
+
+/** Certificates as text; who reads them says what is wrong with them. */
+async function authorities(file: string): Promise<string> {
+  const { authorityProblem } = await import("../config/authorities.ts");
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw new ImageError("BadFile", `${file} can't be read: ${messageOf(error)}`);
+  }
+  const problem = authorityProblem(text);
+  if (problem !== null) throw new ImageError("BadFile", `${file} ${problem}`);
+  return text;
 }
 
 /** Whether what is said to a registry stays on this machine. docker, crane and oras speak HTTP there, too. */

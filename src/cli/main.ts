@@ -6,6 +6,8 @@ import { fetchCommand } from "./fetch.ts";
 import { injectCommand } from "./inject.ts";
 import { inspectCommand } from "./inspect.ts";
 import { listCommand } from "./list.ts";
+import { loginCommand } from "./login.ts";
+import { logoutCommand } from "./logout.ts";
 import { planCommand } from "./plan.ts";
 import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
@@ -39,6 +41,8 @@ Examples:
   .addCommand(listCommand())
   .addCommand(inspectCommand())
   .addCommand(copyCommand())
+  .addCommand(loginCommand())
+  .addCommand(logoutCommand())
   .addCommand(injectCommand())
   .addCommand(planCommand());
 

@@ -60,9 +60,11 @@ export class ProgressLine implements TransferWatcher {
     if (now - this.#drawn < REDRAW_MS) return;
     this.#drawn = now;
     const { doing } = this.#options;
+    // A terminal that doesn't know its width says 0.
+    const columns = this.#terminal.columns || 80;
     const seconds = (now - (this.#begun ?? now)) / 1000;
     const line = progressText(doing, this.#done, this.#total, seconds);
-    this.#terminal.write(`${CLEAR}${line.slice(0, Math.max((this.#terminal.columns ?? 80) - 1, 0))}`);
+    this.#terminal.write(`${CLEAR}${line.slice(0, columns - 1)}`);
   }
 }
 

@@ -101,17 +101,26 @@ interface Selection {
   readonly problem: string | null;
 }
 
+/** Follows an index, and one in it, to the image that wasmount takes. */
 async function imageOf(source: ImageSource, top: FetchedManifest, signal: AbortSignal): Promise<Selection> {
-  if (top.manifest.kind === "image") return { image: top, selected: null, problem: null };
+  let [found, selected]: [FetchedManifest, string | null] = [top, null];
   try {
-    const { digest } = selectManifest(top.manifest);
-    return { image: await source.manifest(digest, signal), selected: digest, problem: null };
+    for (let depth = 0; found.manifest.kind === "index"; depth += 1) {
+      if (depth === MAX_DEPTH)
+        return { image: null, selected, problem: `indexes are nested more than ${MAX_DEPTH} deep` };
+      const { digest } = selectManifest(found.manifest, null);
+      selected ??= digest;
+      found = await source.manifest(digest, signal);
+    }
+    return { image: found, selected, problem: null };
   } catch (error) {
     if (error instanceof RegistryError && error.code === "UnsupportedLayout")
-      return { image: null, selected: null, problem: error.message };
+      return { image: null, selected, problem: error.message };
     throw error;
   }
 }
+
+const MAX_DEPTH = 3;
 
 /** The module, or why it is none: an image of something else can be looked at, too. */
 async function moduleOf(

@@ -61,7 +61,7 @@ async function imageOf(store: LayoutFolder, entry: Descriptor): Promise<ImageMan
   try {
     const { manifest } = await store.manifest(entry.digest);
     if (manifest.kind === "image") return manifest;
-    const selected = await store.manifest(selectManifest(manifest).digest);
+    const selected = await store.manifest(selectManifest(manifest, null).digest);
     return selected.manifest.kind === "image" ? selected.manifest : null;
   } catch {
     return null;

@@ -29,6 +29,20 @@ export function parsePlace(text: string): Place {
   return { kind: "registry", reference: parseReference(text) };
 }
 
+/** A registry as a whole. @throws {ImageError} BadPlace */
+export function registryPlace(text: string): Extract<Place, { kind: "registry" }> {
+  const any = "any";
+  const reference = parseReference(`${text}/${any}`);
+  // Without a dot or a port it would be a user's name at Docker Hub.
+  const hub = reference.registry === "docker.io" && reference.repository === `library/${any}`;
+  if (!hub && reference.repository !== any)
+    throw new ImageError(
+      "BadPlace",
+      `${JSON.stringify(text)} is no registry; write its host, with a dot or a port in it`,
+    );
+  return { kind: "registry", reference };
+}
+
 /** Whether an argument is spelled as a file: a path, or a name that ends in ".wasm". No look at the disk decides. */
 export function namesFile(text: string): boolean {
   return /^\.{0,2}\//.test(text) || (text.endsWith(".wasm") && !text.includes(":"));

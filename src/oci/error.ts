@@ -31,6 +31,7 @@ export type RegistryErrorCode =
   | "NotAModule";
 
 export type RegistryOperation =
+  | "login"
   | "resolve"
   | "manifest"
   | "blob"
@@ -101,6 +102,7 @@ export class RegistryError extends CodedError<RegistryErrorCode> {
 }
 
 const DOING: Readonly<Record<RegistryOperation, string>> = {
+  login: "cannot log in to",
   resolve: "cannot resolve",
   manifest: "cannot fetch the manifest of",
   blob: "cannot fetch a blob of",

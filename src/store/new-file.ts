@@ -26,19 +26,19 @@ export class NewFile {
   }
 
   /** @throws {StoreError} Exists, Storage */
-  static async create(final: string, mode: WhenThere): Promise<NewFile> {
+  static async create(final: string, mode: WhenThere, permissions = 0o644): Promise<NewFile> {
     // Only for an early word: what counts is the look that comes with the name.
     if (mode === "keep" && existsSync(final)) throw exists(final);
     const path = join(dirname(final), `${UNFINISHED}${randomBytes(8).toString("hex")}`);
     return storing(`create ${final}`, async () => {
       await mkdir(dirname(final), { recursive: true });
-      return new NewFile(final, mode, path, await open(path, "wx+", 0o644));
+      return new NewFile(final, mode, path, await open(path, "wx+", permissions));
     });
   }
 
   /** Writes a whole file. @throws {StoreError} Exists, Storage */
-  static async write(final: string, content: Uint8Array, mode: WhenThere): Promise<void> {
-    const file = await NewFile.create(final, mode);
+  static async write(final: string, content: Uint8Array, mode: WhenThere, permissions?: number): Promise<void> {
+    const file = await NewFile.create(final, mode, permissions);
     try {
       await file.write(content);
       await file.finish();
