@@ -65,10 +65,10 @@ describe("layout archive", () => {
         { name: "/tmp/wasmount-escaped", content: "x" },
         { name: "blobs/sha256/../../../escaped", content: "x" },
         { name: "blobs/sha256/link", type: "symlink", linkname: "/etc/passwd" },
-        { name: "index.json", type: "symlink", linkname: "/etc/passwd" },
         { name: "manifest.json", content: "[]" },
         { name: "./oci-layout", content: MARK.content },
         { name: "./index.json", content: EMPTY.content },
+        { name: "index.json", type: "symlink", linkname: "/etc/passwd" },
       ]),
     );
     assert.equal(existsSync(path("escaped")), false);
