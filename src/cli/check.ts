@@ -1,10 +1,11 @@
 import { open } from "node:fs/promises";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { messageOf } from "../error.ts";
 import { checkModule, type ModuleReport } from "../wasm/check.ts";
-import { formatEnvoyVersion, newestEnvoyVersion, parseEnvoyVersion } from "../wasm/envoy-version.ts";
+import { newestEnvoyVersion } from "../wasm/envoy-version.ts";
 import { bytesSource, fileSource } from "../wasm/module-source.ts";
 import { reportText } from "../wasm/report-text.ts";
+import { envoyVersion } from "./image-flags.ts";
 
 interface CheckOptions {
   readonly envoyVersion: string;
@@ -51,14 +52,6 @@ Exit codes: 0 every module is good, 1 a module is refused, 2 wrong usage or a fi
       else printText(outcomes, options.envoyVersion);
       process.exitCode = Math.max(...outcomes.map(exitCode));
     });
-}
-
-function envoyVersion(text: string): string {
-  try {
-    return formatEnvoyVersion(parseEnvoyVersion(text));
-  } catch (error) {
-    throw new InvalidArgumentError(messageOf(error));
-  }
 }
 
 async function check(file: string, version: string): Promise<Outcome> {

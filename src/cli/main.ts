@@ -1,9 +1,17 @@
 import { Command } from "commander";
 import { messageOf } from "../error.ts";
 import { checkCommand } from "./check.ts";
+import { copyCommand } from "./copy.ts";
 import { fetchCommand } from "./fetch.ts";
 import { injectCommand } from "./inject.ts";
+import { inspectCommand } from "./inspect.ts";
+import { listCommand } from "./list.ts";
+import { loginCommand } from "./login.ts";
+import { logoutCommand } from "./logout.ts";
 import { planCommand } from "./plan.ts";
+import { pullCommand } from "./pull.ts";
+import { pushCommand } from "./push.ts";
+import { tagCommand } from "./tag.ts";
 import { version } from "./version.ts";
 import { webhookCommand } from "./webhook.ts";
 
@@ -17,6 +25,7 @@ const program = new Command("wasmount")
     `
 Examples:
   $ wasmount check filter.wasm                        can Envoy load this module?
+  $ wasmount push filter.wasm registry.example/team/filter:1.0
   $ wasmount webhook --config wasmount.yaml           serve admission
   $ wasmount inject -f deployment.yaml --explain      what would the webhook make of it?
   $ kubectl get pod shop -o yaml | wasmount plan show  what was decided for a pod?
@@ -26,6 +35,14 @@ Examples:
   .addCommand(webhookCommand())
   .addCommand(fetchCommand())
   .addCommand(checkCommand())
+  .addCommand(pushCommand())
+  .addCommand(pullCommand())
+  .addCommand(tagCommand())
+  .addCommand(listCommand())
+  .addCommand(inspectCommand())
+  .addCommand(copyCommand())
+  .addCommand(loginCommand())
+  .addCommand(logoutCommand())
   .addCommand(injectCommand())
   .addCommand(planCommand());
 

@@ -30,14 +30,38 @@ export async function askHelper(
   server: string,
   { environment, timeoutMs = DEFAULT_TIMEOUT_MS }: HelperOptions,
 ): Promise<PasswordCredential | IdentityToken | null> {
-  if (!NAME.test(name)) throw bad("the name of a credential helper is made of letters, digits, '.', '_' and '-'");
-  const program = `docker-credential-${name}`;
-  const output = await run(program, server, environment, timeoutMs);
+  const program = programOf(name);
+  const output = await run(program, "get", server, environment, timeoutMs);
   if (output === null) return null;
   const { Username: username, Secret: secret } = readAnswer(output, program);
   const login = readLogin(username, secret);
   if (login === null) throw bad(`${program} wrote no usable Username and Secret`);
   return login;
+}
+
+/** Gives a credential helper a login to keep, on its standard input alone. @throws {RegistryError} BadCredentials */
+export async function storeInHelper(
+  name: string,
+  server: string,
+  { username, password }: Pick<PasswordCredential, "username" | "password">,
+  { environment, timeoutMs = DEFAULT_TIMEOUT_MS }: HelperOptions,
+): Promise<void> {
+  const login = JSON.stringify({ ServerURL: server, Username: username, Secret: password });
+  await run(programOf(name), "store", login, environment, timeoutMs);
+}
+
+/** Has a credential helper forget a server. @throws {RegistryError} BadCredentials */
+export async function eraseFromHelper(
+  name: string,
+  server: string,
+  { environment, timeoutMs = DEFAULT_TIMEOUT_MS }: HelperOptions,
+): Promise<void> {
+  await run(programOf(name), "erase", server, environment, timeoutMs);
+}
+
+function programOf(name: string): string {
+  if (!NAME.test(name)) throw bad("the name of a credential helper is made of letters, digits, '.', '_' and '-'");
+  return `docker-credential-${name}`;
 }
 
 function readAnswer(output: Buffer, program: string): { readonly Username?: unknown; readonly Secret?: unknown } {
@@ -50,6 +74,7 @@ function readAnswer(output: Buffer, program: string): { readonly Username?: unkn
 
 function run(
   program: string,
+  verb: "get" | "store" | "erase",
   input: string,
   environment: HelperOptions["environment"],
   timeout: number,
@@ -66,7 +91,7 @@ function run(
     windowsHide: true,
   } as const;
   return new Promise((resolve, reject) => {
-    const child = execFile(program, ["get"], options, (error, output) => {
+    const child = execFile(program, [verb], options, (error, output) => {
       if (error === null) resolve(output);
       else if (error.code === 1 && output.toString().trim() === NOT_FOUND) resolve(null);
       else reject(bad(`${program} ${failureOf(error, timeout)}`));

@@ -42,7 +42,7 @@ export async function localCredentials(options: LocalCredentialsOptions): Promis
 }
 
 /** As docker looks for it: one registry's own, even where it is "" (none), before the one for all. */
-function helperFor(registry: string, store: unknown, helpers: unknown): string | null {
+export function helperFor(registry: string, store: unknown, helpers: unknown): string | null {
   const named: Readonly<Record<string, unknown>> =
     typeof helpers === "object" && helpers !== null ? { ...helpers } : {};
   const key = spellings(registry).find(spelling => Object.hasOwn(named, spelling));
@@ -66,6 +66,6 @@ async function ask(
 }
 
 /** Under which names docker keeps a registry; the first is the one that helpers are asked by. */
-function spellings(registry: string): readonly string[] {
+export function spellings(registry: string): readonly string[] {
   return registry === "docker.io" ? ["https://index.docker.io/v1/", "index.docker.io", "docker.io"] : [registry];
 }

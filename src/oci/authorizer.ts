@@ -13,6 +13,7 @@ import type { Transport, TransportRequest, TransportResponse } from "./transport
 /** What an operation needs to be allowed to do. */
 export interface Scope {
   readonly registry: string;
+  /** "" for the registry as a whole, which takes no rights. */
   readonly repository: string;
   readonly actions: "pull" | "pull,push";
 }
@@ -140,7 +141,7 @@ export class Authorizer {
 }
 
 function asked({ repository, actions }: Scope): string {
-  return `repository:${repository}:${actions}`;
+  return repository === "" ? "" : `repository:${repository}:${actions}`;
 }
 
 /**

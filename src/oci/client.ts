@@ -168,6 +168,11 @@ export class RegistryClient implements ModuleSource {
     return uploadManifest(this.#session, place, digestOrTag, manifest, this.limits);
   }
 
+  /** Asks a registry whether it takes our credentials. @returns false where it asks nobody for any */
+  ping(registry: string, signal?: AbortSignal): Promise<boolean> {
+    return this.#session.ping(registry, signal);
+  }
+
   /** Closes idle connections. Nothing can be asked of the client afterwards. */
   close(): void {
     this.#session.close();

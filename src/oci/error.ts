@@ -31,6 +31,7 @@ export type RegistryErrorCode =
   | "NotAModule";
 
 export type RegistryOperation =
+  | "login"
   | "resolve"
   | "manifest"
   | "blob"
@@ -84,11 +85,6 @@ export class RegistryError extends CodedError<RegistryErrorCode> {
     return new RegistryError(this.code, this.#bare, { ...place, ...defined(this.#context), cause: this.cause ?? this });
   }
 
-  /** This error without the other side's words, for where those may hold a secret of ours: so may those of its cause. */
-  withoutDetail(): RegistryError {
-    return new RegistryError(this.code, this.#bare, { ...this.#context, detail: null, cause: undefined });
-  }
-
   /** This error with the failures before it in its message: what else was tried. */
   after(earlier: readonly RegistryError[]): RegistryError {
     if (earlier.length === 0) return this;
@@ -98,9 +94,15 @@ export class RegistryError extends CodedError<RegistryErrorCode> {
       cause: this.cause ?? this,
     });
   }
+
+  /** This error without the other side's words, for where those may hold a secret of ours: so may those of its cause. */
+  withoutDetail(): RegistryError {
+    return new RegistryError(this.code, this.#bare, { ...this.#context, detail: null, cause: undefined });
+  }
 }
 
 const DOING: Readonly<Record<RegistryOperation, string>> = {
+  login: "cannot log in to",
   resolve: "cannot resolve",
   manifest: "cannot fetch the manifest of",
   blob: "cannot fetch a blob of",

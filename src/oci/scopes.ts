@@ -10,11 +10,12 @@ const RESOURCE = /^([^:]+:.+):([^:]*)$/;
 /**
  * What to ask a realm for: what we want to do and what the registry says it takes, each resource once with the actions
  * of both, in one order whoever asks.
+ * @param asked "" for nothing in particular
  * @param challenged scopes parted by spaces
  * @throws {RegistryError} BadChallenge
  */
 export function mergedScopes(asked: string, challenged: string | null): readonly string[] {
-  const all = [asked, ...(challenged ?? "").split(" ").filter(scope => scope !== "")];
+  const all = [asked, ...(challenged ?? "").split(" ")].filter(scope => scope !== "");
   if (all.length > MAX_SCOPES) throw bad(`the registry's challenge has more than ${MAX_SCOPES - 1} scopes`);
   if (!all.every(scope => SCOPE.test(scope))) throw bad("the registry's challenge has a scope that is malformed");
   const resources = Map.groupBy(all, scope => RESOURCE.exec(scope)?.[1] ?? scope);

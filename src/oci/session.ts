@@ -1,5 +1,5 @@
 import { Authorizer, type Scope } from "./authorizer.ts";
-import { refusal } from "./body.ts";
+import { refusal, release } from "./body.ts";
 import type { TlsSettings } from "./connections.ts";
 import { isDigest } from "./digest.ts";
 import { RegistryError, type RegistryOperation } from "./error.ts";
@@ -78,6 +78,29 @@ export class Session {
       base: new URL(`${scheme}://${host}/v2/${repository}/`),
       signal: AbortSignal.any(signals.filter(one => one !== null && one !== undefined)),
     };
+  }
+
+  /**
+   * Asks a registry whether it takes our credentials (distribution-spec, "Determining Support").
+   * @returns whether it asked for any
+   */
+  async ping(registry: string, signal?: AbortSignal): Promise<boolean> {
+    // Any repository's place is at the right host; what is asked is of none.
+    const { base, ...any } = this.place("login", registry, "any", "pull", null, signal);
+    const place: Place = { ...any, base: new URL("/v2/", base), repository: "", subject: registry };
+    const request = { method: "GET", url: place.base, redirects: "refuse", signal: place.signal } as const;
+    try {
+      const anonymous = await this.#transport.send(request);
+      if (anonymous.status !== 401) {
+        release(await this.#checked(anonymous, place, [200]));
+        return false;
+      }
+      release(anonymous);
+      release(await this.#accepted(request, place, [200]));
+      return true;
+    } catch (error) {
+      throw this.#located(error, place);
+    }
   }
 
   /**
