@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { openCluster } from "./cluster/cluster.ts";
-import { applyGuards } from "./guards.ts";
+import { applyGuards, untilEnforced } from "./guards.ts";
 import { Kubectl } from "./kubectl.ts";
 import type { Manifest } from "./stage.ts";
 
@@ -10,11 +10,16 @@ const LABEL = "guards.test/run";
 /** A module's reference: never fetched, since no such pod runs. */
 export const MODULE = `registry.example/headers@sha256:${"a".repeat(64)}`;
 
+/** The image of the fetcher of {@link injected}. */
+const FETCHER_IMAGE = "registry.example/wasmount:1";
+
 /** A cluster whose API server enforces the guards in this run's namespaces, and in no others. */
 export interface GuardedCluster {
   readonly kubectl: Kubectl;
   readonly policies: readonly string[];
   create(manifest: Manifest, ...options: readonly string[]): Promise<string>;
+  /** Puts a namespace under the guards in which there are pods already. */
+  guard(namespace: string): Promise<void>;
   /** Removes guards and namespaces; the cluster stays. */
   close(): Promise<void>;
 }
@@ -23,12 +28,12 @@ export interface GuardedCluster {
  * Makes the namespaces anew, then applies the guards.
  * @param run a DNS label that no other suite uses
  * @param namespaces made by {@link namespaceOf}; the first one has no switch
- * @param images that the guards are told to be wasmount's
+ * @param images that the guards are told to be wasmount's; null leaves them as they ship
  */
 export async function openGuarded(
   run: string,
   namespaces: readonly Manifest[],
-  images: readonly string[] = [],
+  images: readonly string[] | null = [FETCHER_IMAGE],
 ): Promise<GuardedCluster> {
   const kubectl = new Kubectl(await openCluster({ node: false, progress: line => console.log(`      ${line}`) }));
   const names: string[] = namespaces.map(({ metadata }) => metadata.name);
@@ -45,6 +50,10 @@ export async function openGuarded(
     kubectl,
     policies,
     create: (manifest, ...options) => kubectl.run(["create", "-f", "-", ...options], JSON.stringify(manifest)),
+    guard: async namespace => {
+      await kubectl.run(["label", "namespace", namespace, `${LABEL}=${run}`, "--overwrite"]);
+      await untilEnforced(kubectl, namespace);
+    },
     close: async () => {
       await remove();
       await kubectl.run(["delete", "namespace", ...names, "--ignore-not-found", "--wait=false"]);
@@ -91,11 +100,13 @@ export function injected(namespace: string, name: string): Manifest {
   pod.spec.volumes = [
     { name: "wasmount", emptyDir: { sizeLimit: "64Mi" } },
     { name: "wasmount-no-token", emptyDir: { sizeLimit: "1Mi" } },
+    { name: "wasmount-pull-secrets", projected: { sources: [{ secret: { name: "pull", optional: true } }] } },
   ];
   pod.spec.initContainers = [
     {
       name: "wasmount-fetch",
-      image: "registry.example/wasmount:1",
+      image: FETCHER_IMAGE,
+      securityContext: { runAsUser: 101, allowPrivilegeEscalation: false },
       volumeMounts: [
         { name: "wasmount", mountPath: "/wasmount" },
         { name: "wasmount-no-token", mountPath: "/var/run/secrets/kubernetes.io/serviceaccount", readOnly: true },

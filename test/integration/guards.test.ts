@@ -1,25 +1,42 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { clusterUnavailable } from "../environment/cluster/cluster.ts";
+import { ApiException, CoreV1Api, type V1Pod } from "@kubernetes/client-node";
+import { isOurVolume } from "../../src/dataplanes/data-plane.ts";
+import type { Container, Pod, SecurityContext } from "../../src/kube/pod.ts";
+import { refuseSharedProcesses } from "../../src/validation/processes.ts";
+import { samplePod } from "../admission/pods.ts";
+import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { authored, type GuardedCluster, injected, namespaceOf, openGuarded } from "../environment/guarded-cluster.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { injected as admitted } from "../validation/injected-pod.ts";
 
 const PLAIN = "integration-guards";
+/** Not guarded until a test says so. */
+const EARLIER = "integration-guards-earlier";
 const INJECTED = "injected";
+/** Users of a pod as a whole, each for a pod whose containers see each other's processes. */
+const SHARING = { none: undefined, apart: 1000, fetcher: 101 } as const;
 
 describe("guards of existing pods", function () {
   this.timeout(15 * 60_000);
   let cluster: GuardedCluster | undefined;
   let kubectl: GuardedCluster["kubectl"];
   let create: GuardedCluster["create"];
+  let api: CoreV1Api;
 
   before(async function () {
     const reason = await clusterUnavailable({ node: false });
     if (reason !== null) unavailable(this, reason);
-    cluster = await openGuarded(PLAIN, [namespaceOf(PLAIN, PLAIN)]);
+    cluster = await openGuarded(PLAIN, [namespaceOf(PLAIN, PLAIN), namespaceOf("", EARLIER)]);
     ({ kubectl, create } = cluster);
+    api = (await openCluster({ node: false })).kubeConfig.makeApiClient(CoreV1Api);
     await create(injected(PLAIN, INJECTED));
+    for (const [name, runAsUser] of Object.entries(SHARING)) {
+      const pod = injected(PLAIN, `sharing-${name}`);
+      Object.assign(pod.spec, { shareProcessNamespace: true, securityContext: { runAsUser } });
+      await create(pod);
+    }
     const plain = authored(PLAIN, "plain");
     plain.metadata.annotations = {};
     // The name of our volume is free where we put none.
@@ -154,22 +171,27 @@ describe("guards of existing pods", function () {
   });
 
   describe("on ephemeral containers", () => {
-    async function debug(container: object, name = INJECTED): Promise<string> {
-      const pod = await read(name);
+    async function debug(container: object, name = INJECTED, namespace = PLAIN): Promise<string> {
+      const pod = await kubectl.get<Manifest>("pod", name, "-n", namespace);
       pod.metadata.resourceVersion = undefined;
       const added = { image: "registry.example/debug:1", ...container };
       pod.spec.ephemeralContainers = [...(pod.spec.ephemeralContainers ?? []), added];
-      const address = `/api/v1/namespaces/${PLAIN}/pods/${name}/ephemeralcontainers`;
+      const address = `/api/v1/namespaces/${namespace}/pods/${name}/ephemeralcontainers`;
       return kubectl.run(["replace", "--raw", address, "-f", "-"], JSON.stringify(pod));
     }
 
-    for (const volume of ["wasmount", "wasmount-no-token"]) {
-      it(`refuse a mount of ${volume}`, () =>
-        refused(
+    it("refuse a mount of any volume that admission adds", async () => {
+      const pod = samplePod({ spec: { ...samplePod().spec, imagePullSecrets: [{ name: "pull" }] } });
+      const names: string[] = (await admitted(pod)).spec.volumes.map(({ name }: Manifest) => name);
+      const ours = names.filter(name => !pod.spec.volumes?.some(volume => volume.name === name));
+      assert.ok(ours.length > 0 && ours.every(isOurVolume), ours.join());
+      for (const volume of ours) {
+        await refused(
           debug({ name: "thief", volumeMounts: [{ name: volume, mountPath: "/loot" }] }),
           /an ephemeral container can't mount the volumes wasmount/,
-        ));
-    }
+        );
+      }
+    });
 
     it("refuse the fetcher as target", () =>
       refused(
@@ -179,6 +201,106 @@ describe("guards of existing pods", function () {
 
     it("leave pods alone that are not injected", () =>
       debug({ name: "one", volumeMounts: [{ name: "wasmount", mountPath: "/data" }] }, "plain"));
+
+    describe("where the pod shares its processes", () => {
+      const refusal = /the pod shares its processes \(shareProcessNamespace\)/;
+      const apart = { runAsUser: 1000, allowPrivilegeEscalation: false };
+
+      /** Adds one for no longer than the request lasts. */
+      async function tried(name: string, added: object): Promise<string | null> {
+        const pod = await api.readNamespacedPod({ name, namespace: PLAIN });
+        const container = { name: "debug", image: "registry.example/debug:1", ...added };
+        const body = {
+          ...pod,
+          spec: { ...pod.spec, ephemeralContainers: [...(pod.spec?.ephemeralContainers ?? []), container] },
+        } as V1Pod;
+        try {
+          await api.replaceNamespacedPodEphemeralcontainers({ name, namespace: PLAIN, body, dryRun: "All" });
+          return null;
+        } catch (error) {
+          if (!(error instanceof ApiException)) throw error;
+          return String(error.body);
+        }
+      }
+
+      const ways: readonly (readonly [way: string, security: object | undefined])[] = [
+        ["as a user that isn't known", { allowPrivilegeEscalation: false }],
+        ["as the fetcher's user", { ...apart, runAsUser: 101 }],
+        ["as root", { ...apart, runAsUser: 0 }],
+        ["as who may become root", { runAsUser: 1000 }],
+        ["as who may become root, in so many words", { ...apart, allowPrivilegeEscalation: true }],
+        ["with nothing said", undefined],
+      ];
+      for (const [way, securityContext] of ways) {
+        it(`refuse one ${way}`, async () => {
+          assert.match((await tried("sharing-none", { securityContext })) ?? "allowed", refusal);
+        });
+      }
+
+      it("refuse one as the fetcher's user by the pod's word", async () => {
+        const securityContext = { allowPrivilegeEscalation: false };
+        assert.match((await tried("sharing-fetcher", { securityContext })) ?? "allowed", refusal);
+      });
+
+      it("let others in, by their own word or the pod's", async () => {
+        assert.equal(await tried("sharing-none", { securityContext: apart }), null);
+        assert.equal(await tried("sharing-fetcher", { securityContext: apart }), null);
+        assert.equal(await tried("sharing-apart", { securityContext: { allowPrivilegeEscalation: false } }), null);
+      });
+
+      it("let anyone in where processes are not shared", async () => {
+        assert.equal(await tried(INJECTED, { securityContext: { runAsUser: 101 } }), null);
+      });
+
+      it("ask what is asked of the pod's other containers when it is created", async () => {
+        const wrong: string[] = [];
+        for (const { pod, podUser, securityContext } of combinations()) {
+          const said = await tried(`sharing-${pod}`, { securityContext });
+          if (said !== null) assert.match(said, refusal);
+          if ((said !== null) !== isRefused(podUser, securityContext)) wrong.push(JSON.stringify(securityContext));
+        }
+        assert.deepEqual(wrong, []);
+      });
+
+      it("leave alone who got in before, and all other updates of its pod", async () => {
+        const pod = injected(EARLIER, INJECTED);
+        pod.spec.shareProcessNamespace = true;
+        await create(pod);
+        const thief = { name: "early", securityContext: { runAsUser: 101 } };
+        await debug(thief, INJECTED, EARLIER);
+        await cluster?.guard(EARLIER);
+        await refused(debug({ ...thief, name: "late" }, INJECTED, EARLIER), refusal);
+        await debug({ name: "late", securityContext: apart }, INJECTED, EARLIER);
+        await kubectl.run(["-n", EARLIER, "annotate", "pod", INJECTED, "later=x"]);
+      });
+
+      function* combinations() {
+        for (const [pod, podUser] of Object.entries(SHARING)) {
+          for (const runAsUser of [{}, { runAsUser: 0 }, { runAsUser: 101 }, { runAsUser: 1000 }]) {
+            for (const escalation of [{}, { allowPrivilegeEscalation: false }, { allowPrivilegeEscalation: true }]) {
+              yield { pod, podUser, securityContext: { ...runAsUser, ...escalation } };
+            }
+          }
+        }
+      }
+
+      /** What the webhook would say of a pod with such a container in it from the start. */
+      function isRefused(runAsUser: number | undefined, securityContext: SecurityContext): boolean {
+        const { spec } = samplePod();
+        const [app, envoy] = spec.containers as [Container, Container];
+        const candidate = { ...app, securityContext };
+        const pod = {
+          metadata: {},
+          spec: {
+            shareProcessNamespace: true,
+            securityContext: runAsUser === undefined ? {} : { runAsUser },
+            containers: [candidate, envoy],
+          },
+        } as Pod;
+        const place = { list: "containers", index: 1, uid: 101, gid: 101, envoyVersion: null } as const;
+        return refuseSharedProcesses(pod, { ...place, container: envoy }) !== null;
+      }
+    });
 
     it("let others in, one after the other, and the pod be updated after", async () => {
       await debug({ name: "one" });

@@ -2,20 +2,26 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { readLimitRange } from "../../src/kube/limit-range.ts";
 import type { Namespace } from "../../src/kube/namespace.ts";
 import type { Pod } from "../../src/kube/pod.ts";
 import { type AdmissionFixture, admissionFixtures, decideFixture, patchedBy } from "../admission/fixtures.ts";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
+import { exampleManifest } from "../environment/example.ts";
+import { MODULE } from "../environment/guarded-cluster.ts";
 import { Kubectl } from "../environment/kubectl.ts";
 import { makeNamespace } from "../environment/namespace.ts";
 import { registerWebhook } from "../environment/registration.ts";
 import { unavailable } from "../environment/requirement.ts";
+import type { Manifest } from "../environment/stage.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const PREFIX = "integration-restricted";
 /** Not another namespace for each: what they say is the same. */
 const SHARED = `${PREFIX}-shared`;
+/** Where pods are created and stay, so that the quota counts them. */
+const COUNTED = `${PREFIX}-counted`;
 
 const LIMIT_RANGE = {
   apiVersion: "v1",
@@ -71,6 +77,14 @@ describe("in a namespace with restricted Pod Security, a LimitRange and a Resour
         await kubectl.apply({ ...limit, metadata: { ...limit.metadata, namespace: name } });
       }
     }
+    await makeNamespace(kubectl, COUNTED, {
+      labels: { "wasmount.dev/inject": "true", "pod-security.kubernetes.io/enforce": "restricted" },
+    });
+    const hard = { ...QUOTA.spec.hard, "limits.cpu": "800m" };
+    await kubectl.apply(
+      { ...LIMIT_RANGE, metadata: { ...LIMIT_RANGE.metadata, namespace: COUNTED } },
+      { ...QUOTA, metadata: { ...QUOTA.metadata, namespace: COUNTED }, spec: { hard } },
+    );
     webhook = await startWebhookProcess({
       folder,
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
@@ -79,14 +93,14 @@ describe("in a namespace with restricted Pod Security, a LimitRange and a Resour
         ...Object.assign({}, ...fixtures.map(({ operator }) => operator)),
       },
     });
-    const namespaces = fixtures.map(namespaceOf);
+    const namespaces = [...fixtures.map(namespaceOf), COUNTED];
     unregister = await registerWebhook(cluster.kubeConfig, { ...webhook, name: PREFIX, namespaces });
   });
 
   after(async () => {
     await unregister?.();
     await webhook?.stop();
-    const namespaces = [...new Set(fixtures.map(namespaceOf))];
+    const namespaces = [...new Set(fixtures.map(namespaceOf)), COUNTED];
     await kubectl?.run(["delete", "namespace", ...namespaces, "--ignore-not-found", "--wait=false"]);
     if (folder) await rm(folder, { recursive: true, force: true });
   });
@@ -106,6 +120,35 @@ describe("in a namespace with restricted Pod Security, a LimitRange and a Resour
       }
     });
   }
+
+  it("pods as far as the quota goes, which counts what the fetcher may take", async () => {
+    const { metadata, spec } = parse(await exampleManifest("pod")) as Manifest;
+    const store = (name: string, inject: string) => {
+      const annotations = { ...metadata.annotations, "wasmount.dev/module.headers": MODULE };
+      const marked = { name, namespace: COUNTED, annotations, labels: { "wasmount.dev/inject": inject } };
+      const manifest = { apiVersion: "v1", kind: "Pod", metadata: marked, spec };
+      return kubectl.run(["create", "-f", "-"], JSON.stringify(manifest));
+    };
+    await kubectl.run([
+      ...["wait", "-n", COUNTED, "resourcequota/quota", "--timeout=120s"],
+      "--for=jsonpath={.status.hard.limits\\.cpu}=800m",
+    ]);
+    await store("first", "true");
+    // The application and its proxy have 200m and 32Mi by the LimitRange's word, the fetcher has its maximum and 64Mi.
+    const { status } = await kubectl.get<Manifest>("resourcequota", "quota", "-n", COUNTED);
+    assert.deepEqual(status.used, {
+      "requests.cpu": "20m",
+      "limits.cpu": "500m",
+      "requests.memory": "64Mi",
+      "limits.memory": "128Mi",
+    });
+    await assert.rejects(
+      store("second", "true"),
+      /pods "second" is forbidden: exceeded quota: quota, requested: limits\.cpu=500m, used: limits\.cpu=500m, limited: limits\.cpu=800m/,
+    );
+    // It would have fitted without the fetcher.
+    await store("second", "false");
+  });
 
   async function create({ pod }: AdmissionFixture, namespace: string): Promise<Pod> {
     const manifest = { apiVersion: "v1", kind: "Pod", ...pod, metadata: { ...pod.metadata, namespace } };
