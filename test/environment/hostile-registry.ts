@@ -27,6 +27,8 @@ export interface HostileRegistry {
   /** Holds bytes under their digest, or under a false one. @returns the digest */
   hold(bytes: Buffer, mediaType?: string, digest?: string): string;
   script(play: Play): void;
+  /** The honest answer, for a script that gives it in its own time. */
+  answer(request: IncomingMessage, response: ServerResponse): void;
   close(): Promise<void>;
 }
 
@@ -61,6 +63,7 @@ export async function startHostileRegistry(host = "127.0.0.1"): Promise<HostileR
     script: next => {
       play = next;
     },
+    answer: (request, response) => answerHonestly(request, response, content),
     async image({ blobs, manifest }) {
       for (const { digest, open } of blobs) {
         const chunks: Uint8Array[] = [];

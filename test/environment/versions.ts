@@ -8,6 +8,8 @@ export const versions = {
   containerd: "2.3.4",
   /** Peers of the registry client: the distribution project's registry, and three clients. */
   registry: "3.1.2",
+  /** Debian's package of an older release, docker-registry: the upstream part of its version. */
+  debianRegistry: "2.8.2",
   oras: "1.3.3",
   crane: "0.21.9",
   cosign: "3.1.2",
