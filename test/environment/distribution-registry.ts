@@ -8,7 +8,7 @@ import { binaryOf } from "./cluster/binaries.ts";
 import type { Progress } from "./cluster/progress.ts";
 import { freePorts } from "./ports.ts";
 
-/** The distribution project's registry, as its users run it: files on disk, plain HTTP. */
+/** The distribution project's registry, of its own release or of a distribution's, with files on disk and plain HTTP. */
 export interface DistributionRegistry {
   /** "host:port", as references spell it. */
   readonly address: string;
@@ -17,20 +17,26 @@ export interface DistributionRegistry {
   stop(): Promise<void>;
 }
 
+export interface DistributionOptions {
+  /** Who may use it, in Apache's form with bcrypt; default: everyone. */
+  readonly htpasswd?: string | null;
+  /** The program; without it, the pinned release, built from its Go module on first use. */
+  readonly program?: string | null;
+}
+
 const START_MS = 15_000;
 
 /**
- * Starts a registry that keeps its files below `folder`, built from its Go module on first use.
+ * Starts a registry that keeps its files below `folder`.
  * @param host the address to listen on, which references will name
- * @param htpasswd who may use it, in Apache's form with bcrypt; default: everyone
  */
 export async function startDistributionRegistry(
   folder: string,
   host: string,
   progress: Progress = () => {},
-  htpasswd: string | null = null,
+  { htpasswd = null, program = null }: DistributionOptions = {},
 ): Promise<DistributionRegistry> {
-  const binary = await binaryOf("registry", progress);
+  const binary = program ?? (await binaryOf("registry", progress));
   const [port = 0] = await freePorts(1);
   const address = `${host}:${port}`;
   const data = join(folder, "data");
@@ -43,7 +49,7 @@ export async function startDistributionRegistry(
     stringify({
       version: 0.1,
       log: { level: "error", accesslog: { disabled: true } },
-      storage: { filesystem: { rootdirectory: data } },
+      storage: { filesystem: { rootdirectory: data }, delete: { enabled: true } },
       http: { addr: address },
       ...(htpasswd !== null && { auth: { htpasswd: { realm: "test", path: users } } }),
     }),

@@ -6,10 +6,15 @@ export const versions = {
   kubernetes: "1.36.3",
   etcd: "3.6.14",
   containerd: "2.3.4",
-  /** Peers of the registry client: the distribution project's registry, and two clients. */
+  /** Peers of the registry client: the distribution project's registry, and three clients. */
   registry: "3.1.2",
+  /** Debian's package of an older release, docker-registry: the upstream part of its version. */
+  debianRegistry: "2.8.2",
   oras: "1.3.3",
   crane: "0.21.9",
+  cosign: "3.1.2",
+  /** The suite that registries are held to, which has no releases: a pseudo-version. */
+  conformance: "0.0.0-20260831232431-97274622c111",
   /** The load generator of the benchmarks. */
   vegeta: "12.13.0",
 } as const;

@@ -46,7 +46,7 @@ describe("a registry that wants a password", function () {
     if (problem !== null) unavailable(this, problem);
     const progress = (line: string) => console.log(`      ${line}`);
     folder = await mkdtemp(join(tmpdir(), "wasmount-credentials-"));
-    registry = await startDistributionRegistry(join(folder, "registry"), "127.0.0.1", progress, USERS);
+    registry = await startDistributionRegistry(join(folder, "registry"), "127.0.0.1", progress, { htpasswd: USERS });
     reference = parseReference(`${registry.address}/team/filter:v1`);
     const image = await moduleImage({ module: MODULE, name: "filter", layout: "cncf" });
     ({ digest } = await pushModule(

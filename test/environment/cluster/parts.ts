@@ -84,7 +84,7 @@ export const nodeParts: readonly Part[] = [
 ];
 
 /** A command-line program of its own module. */
-function tool(name: "registry" | "oras" | "crane", module: string, coldBuild: string): Part {
+function tool(name: "registry" | "oras" | "crane" | "cosign", module: string, coldBuild: string): Part {
   const version = versions[name];
   return {
     name,
@@ -97,11 +97,33 @@ function tool(name: "registry" | "oras" | "crane", module: string, coldBuild: st
   };
 }
 
-/** Real peers of our registry client. */
+/** Real peers of our registry client, and the suite that holds the registry of our own to the specification. */
 export const peerParts: readonly Part[] = [
   tool("registry", "github.com/distribution/distribution/v3", "a minute"),
   tool("oras", "oras.land/oras", "some seconds"),
   tool("crane", "github.com/google/go-containerregistry", "some seconds"),
+  tool("cosign", "github.com/sigstore/cosign/v3", "3 minutes"),
+  {
+    name: "referrers",
+    version: versions.crane,
+    folder: "referrers",
+    requires: { module: "github.com/google/go-containerregistry", version: `v${versions.crane}` },
+    binaries: { referrers: "." },
+    linkerFlags: stripped,
+    coldBuild: "some seconds",
+  },
+  {
+    name: "conformance",
+    version: versions.conformance,
+    folder: "conformance",
+    requires: {
+      module: "github.com/opencontainers/distribution-spec/conformance",
+      version: `v${versions.conformance}`,
+    },
+    binaries: { conformance: "github.com/opencontainers/distribution-spec/conformance" },
+    linkerFlags: stripped,
+    coldBuild: "some seconds",
+  },
 ];
 
 /** What benchmarks send their load with. */

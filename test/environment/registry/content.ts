@@ -9,23 +9,41 @@ export interface StoredManifest {
   readonly mediaType: string;
 }
 
+/** What a registry may do in one way or another. */
+export interface Habits {
+  /** Takes manifests whose blobs were never pushed. */
+  readonly sparse: boolean;
+  /** Referrers on one page. */
+  readonly referrersPage: number;
+}
+
 /** What one repository holds. */
 export class Repository {
   readonly blobs = new Map<string, Buffer>();
   readonly manifests = new Map<string, StoredManifest>();
   readonly tags = new Map<string, string>();
   readonly uploads = new Map<string, Buffer[]>();
+  readonly habits: Habits;
+
+  constructor(habits: Habits) {
+    this.habits = habits;
+  }
 }
 
 /** All repositories of a registry, in memory. */
 export class Content {
   readonly #repositories = new Map<string, Repository>();
+  readonly #habits: Habits;
+
+  constructor(habits: Habits) {
+    this.#habits = habits;
+  }
 
   /** The repository of that name, made if need be. */
   open(name: string): Repository {
     const known = this.#repositories.get(name);
     if (known) return known;
-    const made = new Repository();
+    const made = new Repository(this.#habits);
     this.#repositories.set(name, made);
     return made;
   }

@@ -17,18 +17,24 @@ export function listTags(exchange: Exchange, repository: Repository, name: strin
   answerJson(exchange, 200, { name, tags }, more ? { link: next } : {});
 }
 
-/** GET /v2/<name>/referrers/<digest>, filtered by artifactType where asked. */
-export function listReferrers(exchange: Exchange, repository: Repository, subject: string): void {
+/** GET /v2/<name>/referrers/<digest>, filtered by artifactType where asked, page by page where it has pages. */
+export function listReferrers(exchange: Exchange, repository: Repository, name: string, subject: string): void {
   if (exchange.method !== "GET") throw new Refusal("UNSUPPORTED", "referrers are listed with GET");
   checkDigest(subject);
   const wanted = exchange.query.get("artifactType");
-  const manifests = [...repository.manifests]
+  const all = [...repository.manifests]
     .filter(([, { bytes }]) => documentOf(bytes).subject?.digest === subject)
     .map(([digest, { bytes, mediaType }]) => referrer(digest, bytes, mediaType))
     .filter(({ artifactType }) => wanted === null || artifactType === wanted);
-  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
-  const headers = { "content-type": OCI_INDEX, ...(wanted === null ? {} : { "oci-filters-applied": "artifactType" }) };
-  answerJson(exchange, 200, index, headers);
+  const from = Number(exchange.query.get("from") ?? 0);
+  const next = from + repository.habits.referrersPage;
+  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: all.slice(from, next) };
+  const rest = new URLSearchParams({ ...(wanted === null ? {} : { artifactType: wanted }), from: String(next) });
+  answerJson(exchange, 200, index, {
+    "content-type": OCI_INDEX,
+    ...(wanted === null ? {} : { "oci-filters-applied": "artifactType" }),
+    ...(next < all.length ? { link: `</v2/${name}/referrers/${subject}?${rest}>; rel="next"` } : {}),
+  });
 }
 
 function referrer(digest: string, bytes: Buffer, mediaType: string) {

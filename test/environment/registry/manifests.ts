@@ -2,7 +2,9 @@ import { answer, type Exchange, Refusal } from "./answer.ts";
 import { checkContent, digestLike, type Repository } from "./content.ts";
 
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
-export const MAX_MANIFEST = 8 * 1024 * 1024;
+const MAX_MANIFEST = 8 * 1024 * 1024;
+/** distribution-spec, "Pushing Manifests": registries accept at least ten tags with one manifest. */
+const MAX_TAGS = 10;
 
 interface ManifestDocument {
   readonly mediaType?: string;
@@ -59,12 +61,17 @@ function put(exchange: Exchange, repository: Repository, name: string, reference
   if ("layers" in document && "manifests" in document) {
     throw new Refusal("MANIFEST_INVALID", "a manifest has layers or manifests");
   }
-  checkBlobs(document, repository);
+  if (!repository.habits.sparse) checkBlobs(document, repository);
   const byDigest = reference.includes(":");
+  const tags = byDigest ? exchange.query.getAll("tag") : [reference];
+  if (tags.length > MAX_TAGS || !tags.every(tag => TAG.test(tag))) {
+    throw new Refusal("MANIFEST_INVALID", `a manifest is pushed with at most ${MAX_TAGS} tags, each of them a tag`);
+  }
   const digest = byDigest ? reference : digestLike("sha256", body);
   checkContent(digest, body);
   repository.manifests.set(digest, { bytes: body, mediaType });
-  if (!byDigest) repository.tags.set(reference, digest);
+  for (const tag of tags) repository.tags.set(tag, digest);
+  if (byDigest && tags.length > 0) exchange.response.setHeader("oci-tag", tags);
   answer(exchange, 201, {
     location: `/v2/${name}/manifests/${digest}`,
     "docker-content-digest": digest,

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { answer, type Exchange, Refusal, refuse } from "./answer.ts";
 import { serveBlob } from "./blobs.ts";
-import { Content } from "./content.ts";
+import { Content, type Habits } from "./content.ts";
 import { listReferrers, listTags } from "./listings.ts";
 import { serveManifest } from "./manifests.ts";
 import { continueUpload, startUpload } from "./uploads.ts";
@@ -24,6 +24,7 @@ export interface RegistryOptions {
   readonly host?: string;
   /** Asks for these credentials (Basic) where given. */
   readonly login?: { readonly username: string; readonly password: string };
+  readonly habits?: Partial<Habits>;
 }
 
 const MAX_BODY = 256 * 1024 * 1024;
@@ -31,7 +32,7 @@ const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|
 
 export async function startRegistry(options: RegistryOptions = {}): Promise<Registry> {
   const { port = 0, host = "127.0.0.1" } = options;
-  const content = new Content();
+  const content = new Content({ sparse: false, referrersPage: Number.POSITIVE_INFINITY, ...options.habits });
   const requests: string[] = [];
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`);
@@ -87,7 +88,7 @@ function route(exchange: Exchange, content: Content, path: string): void {
   const repository = writes || kind === "referrers" ? content.open(name) : content.existing(name);
   if (kind === "manifests") serveManifest(exchange, repository, name, item);
   else if (kind === "tags" && item === "list") listTags(exchange, repository, name);
-  else if (kind === "referrers") listReferrers(exchange, repository, item);
+  else if (kind === "referrers") listReferrers(exchange, repository, name, item);
   else if (item.startsWith("uploads/")) continueUpload(exchange, repository, name, item.slice("uploads/".length));
   else serveBlob(exchange, repository, item);
 }
