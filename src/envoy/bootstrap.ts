@@ -5,9 +5,10 @@ import { findHttpManagers, type HttpManager } from "./http-managers.ts";
 import { readJson } from "./json-source.ts";
 import { checkIdentity, editNode, type NodeIdentity } from "./node-identity.ts";
 import { type SourceList, type SourceMap, sharesNodes } from "./source-node.ts";
-import { meaningOf } from "./source-value.ts";
+import { meaningOf, pathText } from "./source-value.ts";
 import { applySplices } from "./splice.ts";
-import { checkEdited, refuseStrayManagers } from "./verification.ts";
+import { refuseStrays } from "./strays.ts";
+import { checkEdited } from "./verification.ts";
 import { readYaml } from "./yaml-source.ts";
 
 export type BootstrapFormat = "yaml" | "json";
@@ -50,8 +51,8 @@ export function bootstrapFormat(path: string): BootstrapFormat {
 }
 
 /**
- * Puts a filter for each entry into every HTTP connection manager of a bootstrap, in place of those that an earlier
- * edit left. Everything else stays byte for byte; editing twice gives what editing once gave.
+ * Puts a filter for each entry into every chain of every HTTP connection manager of a bootstrap, in place of those that
+ * an earlier edit left. Everything else stays byte for byte; editing twice gives what editing once gave.
  * @param text the file, decoded from UTF-8
  * @throws BootstrapError
  */
@@ -70,7 +71,7 @@ export function editBootstrap(text: string, edit: BootstrapEdit): EditedBootstra
   const root = read(body, edit.format);
   const value = meaningOf(root);
   const managers = findHttpManagers(root);
-  refuseStrayManagers(value, managers);
+  refuseStrays(value, managers);
   const lists = editLists(body, managers, edit);
   const node = editNode(body, root, edit.node);
   const edited = applySplices(body, [...node.splices, ...[...lists.values()].flatMap(list => list.splices)]);
@@ -84,15 +85,15 @@ export function editBootstrap(text: string, edit: BootstrapEdit): EditedBootstra
   return { text: mark + edited, managers: managers.map(manager => manager.path) };
 }
 
-/** One edit for each list in the text: managers that share a list through an alias share its edit. */
+/** One edit for each list in the text: chains that share a list through an alias share its edit. */
 function editLists(
   text: string,
   managers: readonly HttpManager[],
   edit: BootstrapEdit,
 ): ReadonlyMap<SourceList, ListEdit> {
   const lists = new Map<SourceList, ListEdit>();
-  for (const { filters, path } of managers) {
-    if (!lists.has(filters)) lists.set(filters, editFilterList(text, filters, edit.entries, edit.root, path));
+  for (const { list, steps } of managers.flatMap(({ chains }) => chains)) {
+    if (!lists.has(list)) lists.set(list, editFilterList(text, list, edit.entries, edit.root, pathText(steps)));
   }
   return lists;
 }

@@ -15,16 +15,13 @@ export interface SlotEntry {
 
 export const WASM_TYPE_URL = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const RBAC_TYPE_URL = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
-const NAME_PREFIX = "wasmount.";
+
+/** What the names of our filters begin with, and nobody else's. */
+export const RESERVED_PREFIX = "wasmount.";
 
 /** The name of a slot's filter, in the chain, in its filter file and in Envoy's statistics. */
 export function discoveredName(slot: string): string {
-  return NAME_PREFIX + slot;
-}
-
-/** Whether a filter's name is one of ours, whatever the slot. */
-export function isOurs(name: string | undefined): boolean {
-  return name?.startsWith(NAME_PREFIX) === true;
+  return RESERVED_PREFIX + slot;
 }
 
 /** The folder of the filter files and the file of one slot, below the volume's root. */

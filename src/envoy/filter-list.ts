@@ -1,11 +1,12 @@
 import { BootstrapError } from "./bootstrap-error.ts";
-import { discoveredFilter, isOurs, type SlotEntry } from "./discovered-filter.ts";
+import { discoveredFilter, type SlotEntry } from "./discovered-filter.ts";
 import { blockLines, flowText, type Inserted, isTight, type Layout, layoutAt } from "./layout.ts";
+import { isOwnEntry } from "./own-entry.ts";
 import { fieldOf, type SourceItem, type SourceList, textOf } from "./source-node.ts";
 import type { Splice } from "./splice.ts";
 import { configuredType, ROUTER_NAME, ROUTER_TYPE } from "./type-names.ts";
 
-/** What becomes of one http_filters list. */
+/** What becomes of one list of HTTP filters. */
 export interface ListEdit {
   /** Indices of the author's own items, in order. */
   readonly kept: readonly number[];
@@ -17,7 +18,8 @@ export interface ListEdit {
 /**
  * Puts the entries into a list of http filters: those of phase `first` at its head, those of phase `last` before the
  * terminal filter; entries that an earlier edit left are removed.
- * @param where the manager's path, for messages
+ * @param where the list's path, for messages
+ * @throws BootstrapError Unsupported, DuplicateField
  */
 export function editFilterList(
   text: string,
@@ -26,9 +28,9 @@ export function editFilterList(
   root: string,
   where: string,
 ): ListEdit {
-  const names = list.items.map((item, index) => nameOf(item, `${where}.http_filters[${index}]`));
-  const kept = names.flatMap((name, index) => (isOurs(name) ? [] : [index]));
-  const terminal = terminalAmong(kept, list, names, where);
+  const ours = list.items.map((item, index) => isOwnEntry(item.use.node, `${where}[${index}]`));
+  const kept = ours.flatMap((own, index) => (own ? [] : [index]));
+  const terminal = terminalAmong(kept, list, where);
   const filtersOf = (phase: SlotEntry["phase"]) =>
     entries.filter(entry => entry.phase === phase).map(entry => discoveredFilter(entry.slot, root));
   const splices = new Map<number, Inserted[]>();
@@ -41,34 +43,24 @@ export function editFilterList(
     kept,
     terminal,
     splices: [
-      ...list.items.flatMap((_, index) => (isOurs(names[index]) ? [removal(text, list, kept, index)] : [])),
+      ...list.items.flatMap((_, index) => (ours[index] ? [removal(text, list, kept, index)] : [])),
       ...[...splices].map(([index, filters]) => insertion(text, list, kept, index, filters)),
     ],
   };
 }
 
-function nameOf(item: SourceItem, where: string): string | undefined {
-  return item.use.node.kind === "map" ? textOf(fieldOf(item.use.node, "name", where)?.use.node) : undefined;
+function terminalAmong(kept: readonly number[], list: SourceList, where: string): number {
+  if (kept.length === 0) {
+    throw new BootstrapError("Unsupported", `${where} holds no filter of the author's: it needs a router`);
+  }
+  const byType = kept.findLastIndex(index => typeOf(list.items[index], `${where}[${index}]`) === ROUTER_TYPE);
+  if (byType !== -1) return byType;
+  const byName = kept.findLastIndex(index => nameOf(list.items[index], `${where}[${index}]`) === ROUTER_NAME);
+  return byName !== -1 ? byName : kept.length - 1;
 }
 
-function terminalAmong(
-  kept: readonly number[],
-  list: SourceList,
-  names: readonly (string | undefined)[],
-  where: string,
-): number {
-  if (kept.length === 0) {
-    throw new BootstrapError(
-      "Unsupported",
-      `the HTTP connection manager at ${where} has no filter of its own: it needs a router`,
-    );
-  }
-  const byType = kept.findLastIndex(
-    index => typeOf(list.items[index], `${where}.http_filters[${index}]`) === ROUTER_TYPE,
-  );
-  if (byType !== -1) return byType;
-  const byName = kept.findLastIndex(index => names[index] === ROUTER_NAME);
-  return byName !== -1 ? byName : kept.length - 1;
+function nameOf(item: SourceItem | undefined, where: string): string | undefined {
+  return item?.use.node.kind === "map" ? textOf(fieldOf(item.use.node, "name", where)?.use.node) : undefined;
 }
 
 function typeOf(item: SourceItem | undefined, where: string): string | undefined {

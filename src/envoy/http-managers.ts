@@ -1,5 +1,7 @@
 import { BootstrapError } from "./bootstrap-error.ts";
-import { fieldOf, isUnset, type SourceList, type SourceMap, type SourceNode, textOf } from "./source-node.ts";
+import { type FilterChain, filterChains } from "./filter-chains.ts";
+import { type Place, under } from "./place.ts";
+import { fieldOf, isUnset, type SourceMap, textOf } from "./source-node.ts";
 import { pathText, type SourceStep } from "./source-value.ts";
 import { configuredType, httpManagerIn } from "./type-names.ts";
 
@@ -9,20 +11,14 @@ export interface HttpManager {
   readonly path: string;
   /** The manager's own fields: typed_config, or the value of a TypedStruct. */
   readonly config: readonly SourceStep[];
-  /** Its http_filters. Managers that share an alias share the node. */
-  readonly filters: SourceList;
-  readonly filtersPath: readonly SourceStep[];
+  /** All that its requests may pass; the first is its http_filters. */
+  readonly chains: readonly FilterChain[];
 }
 
 /** What was seen beside managers, for the message that none was found. */
 interface Sighting {
   readonly listener: string;
   readonly filters: string[];
-}
-
-interface Place {
-  readonly map: SourceMap;
-  readonly steps: readonly SourceStep[];
 }
 
 /**
@@ -92,32 +88,9 @@ function manager(holder: Place, field: string, path: readonly SourceStep[], sigh
   }
   const inStruct = found.where !== pathText(steps);
   const config = inStruct ? [...steps, "value"] : steps;
-  const list = found.fields && fieldOf(found.fields, "http_filters", found.where);
-  const filters = httpFilters(list?.use.node, found.where);
-  return { path: pathText(path), config, filters, filtersPath: [...config, list?.key ?? "http_filters"] };
-}
-
-function httpFilters(node: SourceNode | undefined, where: string): SourceList {
-  if (node?.kind === "list" && node.items.length > 0) return node;
-  const problem =
-    node?.kind === "map"
-      ? "has one http filter that is not in a list: write http_filters as a list"
-      : "has no http_filters, so nothing answers its requests: it needs at least a router, " +
-        "{name: envoy.filters.http.router, typed_config: {…router.v3.Router}}";
-  throw new BootstrapError("Unsupported", `the HTTP connection manager at ${where} ${problem}`);
-}
-
-/** The maps under a field, whether it holds one or a list: Envoy takes a lone message for a list of one. */
-function under(place: Place, name: string): readonly Place[] {
-  const field = fieldOf(place.map, name, pathText(place.steps));
-  if (!field) return [];
-  const steps = [...place.steps, field.key];
-  const node = field.use.node;
-  if (node.kind === "map") return [{ map: node, steps }];
-  if (node.kind === "scalar") return [];
-  return node.items.flatMap((item, index) =>
-    item.use.node.kind === "map" ? [{ map: item.use.node, steps: [...steps, index] }] : [],
-  );
+  if (!found.fields)
+    throw new BootstrapError("Unsupported", `${found.where} is no mapping: write the manager's fields out`);
+  return { path: pathText(path), config, chains: filterChains({ map: found.fields, steps: config }) };
 }
 
 function noneFound(sightings: readonly Sighting[]): BootstrapError {

@@ -1,4 +1,5 @@
 import { fieldOf, type SourceMap, type SourceNode, textOf } from "./source-node.ts";
+import { type SourceValue, scalarText } from "./source-value.ts";
 
 const HTTP_MANAGER_PACKAGE = "envoy.extensions.filters.network.http_connection_manager.";
 const HTTP_MANAGER = `${HTTP_MANAGER_PACKAGE}v3.HttpConnectionManager`;
@@ -16,6 +17,14 @@ export function messageName(typeUrl: string): string {
 /** Whether the message is an HTTP connection manager of any kind, also one that can't be edited. */
 export function isAnyHttpManager(name: string): boolean {
   return name.startsWith(HTTP_MANAGER_PACKAGE);
+}
+
+/** Whether a message of a configuration, as it is or in a TypedStruct, is of a kind. */
+export function namesMessage(map: ReadonlyMap<string, SourceValue>, kind: (name: string) => boolean): boolean {
+  return ["@type", "type_url", "typeUrl"].some(key => {
+    const url = scalarText(map.get(key));
+    return url !== undefined && kind(messageName(url));
+  });
 }
 
 /** The message that a `typed_config` holds, looking through TypedStruct; undefined where it names none. */

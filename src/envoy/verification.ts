@@ -1,19 +1,12 @@
 import { BootstrapError } from "./bootstrap-error.ts";
 import { discoveredFilter, type SlotEntry } from "./discovered-filter.ts";
+import type { FilterChain } from "./filter-chains.ts";
 import type { ListEdit } from "./filter-list.ts";
 import type { HttpManager } from "./http-managers.ts";
 import type { Inserted } from "./layout.ts";
 import type { NodeIdentity } from "./node-identity.ts";
 import type { SourceList } from "./source-node.ts";
-import {
-  firstDifference,
-  pathText,
-  type SourceStep,
-  type SourceValue,
-  scalarText,
-  scalarValue,
-} from "./source-value.ts";
-import { isAnyHttpManager, messageName } from "./type-names.ts";
+import { firstDifference, pathText, type SourceStep, type SourceValue, scalarValue } from "./source-value.ts";
 
 /** What an edit was meant to do. */
 export interface Intent {
@@ -26,48 +19,13 @@ export interface Intent {
 }
 
 /**
- * Refuses a bootstrap with an HTTP connection manager in a place that is not edited: it would serve unfiltered.
- * @throws BootstrapError Unsupported
- */
-export function refuseStrayManagers(value: SourceValue, managers: readonly HttpManager[]): void {
-  const known = new Set(managers.map(manager => pathText(manager.config)));
-  const visit = (node: SourceValue, steps: readonly SourceStep[]): void => {
-    if (typeof node === "string") return;
-    if (node instanceof Map && namesHttpManager(node) && !isKnown(known, steps, node)) {
-      throw new BootstrapError(
-        "Unsupported",
-        `there is an HTTP connection manager at ${pathText(steps)}, where it can't be edited: ` +
-          "only network filters of static listeners and api_listener can",
-      );
-    }
-    for (const [step, child] of node.entries()) visit(child, [...steps, step]);
-  };
-  visit(value, []);
-}
-
-function namesHttpManager(map: ReadonlyMap<string, SourceValue>): boolean {
-  return ["@type", "type_url", "typeUrl"].some(key => {
-    const url = scalarText(map.get(key));
-    return url !== undefined && isAnyHttpManager(messageName(url));
-  });
-}
-
-function isKnown(
-  known: ReadonlySet<string>,
-  steps: readonly SourceStep[],
-  map: ReadonlyMap<string, SourceValue>,
-): boolean {
-  return known.has(pathText(steps)) || (map.has("value") && known.has(pathText([...steps, "value"])));
-}
-
-/**
- * Compares what the edited text means with what it should mean: the input, plus the entries in every manager, minus
+ * Compares what the edited text means with what it should mean: the input, plus the entries in every chain of every manager, minus
  * those of an earlier edit, plus the node's identity. Nothing else may differ.
  * @param before is changed into what is expected
  * @throws BootstrapError Unsupported where YAML aliases spread an insertion to where it doesn't belong, else Internal
  */
 export function checkEdited(before: SourceValue, after: SourceValue, intent: Intent): void {
-  for (const manager of intent.managers) expectEntries(before, manager, intent);
+  for (const chain of intent.managers.flatMap(({ chains }) => chains)) expectEntries(before, chain, intent);
   if (Object.keys(intent.added).length > 0 && before instanceof Map) expectNode(before, intent.added);
   const difference = firstDifference(before, after);
   if (!difference) return;
@@ -80,11 +38,11 @@ export function checkEdited(before: SourceValue, after: SourceValue, intent: Int
   );
 }
 
-function expectEntries(root: SourceValue, manager: HttpManager, intent: Intent): void {
-  const list = intent.lists.get(manager.filters);
-  const filters = manager.filtersPath.reduce<SourceValue | undefined>(stepInto, root);
+function expectEntries(root: SourceValue, chain: FilterChain, intent: Intent): void {
+  const list = intent.lists.get(chain.list);
+  const filters = chain.steps.reduce<SourceValue | undefined>(stepInto, root);
   if (!list || !Array.isArray(filters)) {
-    throw new BootstrapError("Internal", `the http_filters of ${manager.path} are not where they were found`);
+    throw new BootstrapError("Internal", `the filters of ${pathText(chain.steps)} are not where they were found`);
   }
   const own = list.kept.flatMap(index => filters[index] ?? []);
   const entries = (phase: SlotEntry["phase"]): SourceValue[] =>

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { request } from "node:http";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { envoyBinary } from "../environment/envoy.ts";
 
@@ -55,6 +57,23 @@ export async function validate(config: string): Promise<string | null> {
 export async function get(url: string): Promise<Answer> {
   const response = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) });
   return { status: response.status, body: await response.text() };
+}
+
+/** Asks for a WebSocket. Where the answer is 101, there is no body. */
+export function upgrade(url: string): Promise<Answer> {
+  const headers = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13" };
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const asked = request(url, { agent: false, headers, signal: AbortSignal.timeout(PATIENCE_MS) });
+  asked.on("error", reject);
+  asked.on("upgrade", ({ statusCode = 0 }, socket) => {
+    socket.destroy();
+    resolve({ status: statusCode, body: "" });
+  });
+  asked.on("response", response => {
+    text(response).then(body => resolve({ status: response.statusCode ?? 0, body }), reject);
+  });
+  asked.end();
+  return promise;
 }
 
 /** Asks again until the answer is yes. Refused connections count as no. */

@@ -11,7 +11,7 @@ import { envoyBinary } from "../environment/envoy.ts";
 import { freePorts } from "../environment/ports.ts";
 import { unavailable } from "../environment/requirement.ts";
 import { versions } from "../environment/versions.ts";
-import { type EnvoyProcess, eventually, get, startEnvoy, validate } from "../envoy/envoy-process.ts";
+import { type EnvoyProcess, eventually, get, startEnvoy, upgrade, validate } from "../envoy/envoy-process.ts";
 import { bootstrapFixtures, fixtureEdit } from "../envoy/fixtures.ts";
 import { buildEchoModule, buildTrapModule, NO_OP_MODULE, sha256 } from "../envoy/modules.ts";
 
@@ -23,6 +23,7 @@ const REFUSED_ANYWAY: Readonly<Record<string, RegExp>> = {
   "router-not-last.yaml": /must be the last filter/,
   "router-by-name.yaml": /router\.v2\.Router|could not find/i,
   "no-router.yaml": /Didn't find a registered implementation for 'one'/,
+  "upgrades-no-router.yaml": /Didn't find a registered implementation for 'one'/,
 };
 
 describe("edited bootstraps and filter files, in the real Envoy", function () {
@@ -77,8 +78,14 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
     }
   });
 
-  describe("Envoy itself finds each slot once in every manager of", () => {
-    for (const name of [
+  describe("Envoy itself finds each slot once in every chain of", () => {
+    const upgrades = {
+      "upgrades.yaml": 2,
+      "upgrades-shared.yaml": 1,
+      "upgrades-lone.yaml": 1,
+      "upgrades-typed-struct.yaml": 1,
+    };
+    const plain = [
       "several.yaml",
       "shared-chains.yaml",
       "shared-manager.yaml",
@@ -87,7 +94,8 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
       "explicit-keys.yaml",
       "camel-case.json",
       "stale-flow.yaml",
-    ]) {
+    ];
+    for (const [name, more] of [...plain.map(plainName => [plainName, 0] as const), ...Object.entries(upgrades)]) {
       it(name, async () => {
         const fixture = bootstrapFixtures().find(candidate => candidate.name === name);
         assert.ok(fixture);
@@ -99,7 +107,7 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
         const envoy = await startEnvoy(path, admin, ["--config-yaml", adminAt(admin)]);
         try {
           const chains = httpFilterNames(JSON.parse(await envoy.admin("/config_dump?resource=static_listeners")));
-          assert.equal(chains.length, edited.managers.length);
+          assert.equal(chains.length, edited.managers.length + more);
           for (const names of chains) {
             assert.deepEqual(names.slice(0, 2), ["wasmount.in-first-01", "wasmount.in-first-02"]);
             assert.deepEqual(names.slice(-3, -1), ["wasmount.in-last-01", "wasmount.in-last-02"]);
@@ -242,7 +250,73 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
       await envoy.close();
     }
   });
+
+  it("filters requests whose upgrade has a chain of its own", async () => {
+    const built = await buildEchoModule(root);
+    const echo = sha256(await readFile(built));
+    await copyFile(built, modulePath(root, echo));
+    await put(filter("in-last-03", { moduleSha256: "2".repeat(64) }));
+    const [port, admin] = await freePorts(2);
+    assert.ok(port && admin);
+    const url = `http://127.0.0.1:${port}/`;
+    const config = join(root, "upgrades.yaml");
+    const edit = { ...fixtureEdit(config, root), entries: [{ slot: "in-last-03", phase: "last" } as const] };
+    await writeFile(config, editBootstrap(bootstrap(port, admin) + UPGRADES, edit).text);
+    const envoy = await startEnvoy(config, admin);
+    try {
+      assert.equal((await get(url)).status, 403);
+      assert.equal((await upgrade(url)).status, 403);
+      await put(filter("in-last-03", { moduleSha256: echo, config: "filtered" }));
+      await eventually(async () => (await get(url)).status === 200);
+      assert.deepEqual(await get(url), { status: 200, body: "filtered" });
+      assert.deepEqual(await upgrade(url), { status: 200, body: "filtered" });
+    } finally {
+      await envoy.close();
+    }
+  });
+
+  it("is not told by routes to leave our filters out, which Envoy would do where they name them", async () => {
+    await put(filter("in-last-04", { moduleSha256: "3".repeat(64) }));
+    const [port, admin] = await freePorts(2);
+    assert.ok(port && admin);
+    const config = join(root, "routes.yaml");
+    const edit = { ...fixtureEdit(config, root), entries: [{ slot: "in-last-04", phase: "last" } as const] };
+    const off = '{"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}';
+    const permit = '{"@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute}';
+    const overrides = {
+      wasm: `envoy.filters.http.wasm: ${off}`,
+      rbac: `envoy.filters.http.rbac: ${off}`,
+      permit: `envoy.filters.http.rbac: ${permit}`,
+      placeholder: `placeholder: ${off}`,
+    };
+    const routes = Object.entries(overrides).map(
+      ([path, override]) => `
+              - match: {path: /${path}}
+                direct_response: {status: 200}
+                typed_per_filter_config: {${override}}`,
+    );
+    const text = bootstrap(port, admin).replace("routes:", `routes:${routes.join("")}`);
+    const named = (original: string) => original.replace("placeholder:", "wasmount.in-last-04:");
+    assert.throws(() => editBootstrap(named(text), edit), { code: "Unsupported" });
+    await writeFile(config, named(editBootstrap(text, edit).text));
+    const envoy = await startEnvoy(config, admin);
+    try {
+      const statusOf = async (path: string) => (await get(`http://127.0.0.1:${port}/${path}`)).status;
+      for (const path of ["", "wasm", "rbac", "permit"]) assert.equal(await statusOf(path), 403, path);
+      assert.equal(await statusOf("placeholder"), 200);
+    } finally {
+      await envoy.close();
+    }
+  });
 });
+
+/** To be appended to the manager of the bootstrap below. */
+const UPGRADES = `          upgrade_configs:
+          - upgrade_type: websocket
+            filters:
+            - name: envoy.filters.http.router
+              typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+`;
 
 function bootstrap(port: number, admin: number): string {
   return `# direct answers
@@ -274,11 +348,18 @@ function adminAt(port: number): string {
   return `admin: {address: {socket_address: {address: 127.0.0.1, port_value: ${port}}}}`;
 }
 
-/** The names in every http_filters list below a value. */
+/** The names in every list of HTTP filters below a value, those of upgrades too. */
 function httpFilterNames(value: unknown): string[][] {
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, member]) => {
-    if (!/^http_?filters$/i.test(key) || !Array.isArray(member)) return httpFilterNames(member);
-    return [member.map(filter => String(filter.name))];
+    if (/^upgrade_?configs$/i.test(key)) {
+      const own = [member].flat().map(({ filters = [] }) => filters);
+      return own.filter(filters => filters.length > 0).map(namesOf);
+    }
+    return /^http_?filters$/i.test(key) && Array.isArray(member) ? [namesOf(member)] : httpFilterNames(member);
   });
+}
+
+function namesOf(filters: readonly { readonly name: unknown }[]): string[] {
+  return filters.map(({ name }) => String(name));
 }
