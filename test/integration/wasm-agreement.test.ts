@@ -29,7 +29,7 @@ function accepts(module: Uint8Array): boolean {
  * reason, in their table; a difference that is not there any more fails as well.
  */
 describe("the module check and a real Envoy", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
 
   let envoy: string;
   const verdicts = new Map<Uint8Array, Verdict>();

@@ -3,6 +3,8 @@ import { filter, filterSections } from "../filter.ts";
 import { type Case, malloc } from "./case.ts";
 
 const trap = [0x00];
+/** i32.const 0, for each of the parameters; call of the first import; drop of its result. */
+const callImport = (parameters: number) => [...new Array<number[]>(parameters).fill([0x41, 0]).flat(), 0x10, 0, 0x1a];
 const unread =
   "the check doesn't read function bodies, data or elements; Envoy's engine does, and the filter's place denies";
 const unrun = "the check runs nothing; Envoy does, and the filter's place denies";
@@ -67,6 +69,29 @@ export const behaviourCases: readonly Case[] = [
     envoy: "refuses",
     difference: unrun,
   },
+  {
+    name: "_initialize that logs, one of the few things that it may",
+    module: filter({
+      imports: [["env", "proxy_log", "iii:i"]],
+      functions: { ...malloc, _initialize: ":" },
+      bodies: { _initialize: callImport(3) },
+    }),
+    problems: [],
+    envoy: "accepts",
+  },
+  ...["_initialize", "_start"].map(
+    (start): Case => ({
+      name: `${start} that makes a host call which is only for callbacks`,
+      module: filter({
+        imports: [["env", "proxy_get_buffer_status", "iii:i"]],
+        functions: { ...malloc, [start]: ":" },
+        bodies: { [start]: callImport(3) },
+      }),
+      problems: [],
+      envoy: "refuses",
+      difference: unrun,
+    }),
+  ),
   {
     name: "a configuration that is refused",
     module: filter({ functions: { ...malloc, proxy_on_configure: "ii:i" } }),

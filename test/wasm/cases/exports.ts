@@ -1,3 +1,4 @@
+import { abiFacts } from "../abi-facts.ts";
 import { filter } from "../filter.ts";
 import { type Case, malloc, memoryExport } from "./case.ts";
 
@@ -13,6 +14,19 @@ const callbacks = {
   proxy_on_done: "i:i",
   proxy_on_log: "i:",
 };
+
+/** One case for each function that Envoy looks for: with a parameter too many. */
+const strangeCallbacks: readonly Case[] = [
+  ...Object.entries({ ...abiFacts.callbacks.all, ...abiFacts.callbacks["0.2.x"] }).map(
+    ([name, type]) => [name, type, "0_2_1"] as const,
+  ),
+  ...Object.entries(abiFacts.callbacks["0.1.0"]).map(([name, type]) => [name, type, "0_1_0"] as const),
+].map(([name, type, abi]) => ({
+  name: `${name} with a parameter too many, ABI ${abi.replaceAll("_", ".")}`,
+  module: exporting({ [name]: `i${type}` }, abi),
+  problems: ["ExportType"],
+  envoy: "refuses",
+}));
 
 /** Cases of what a module gives. */
 export const exportCases: readonly Case[] = [
@@ -126,18 +140,6 @@ export const exportCases: readonly Case[] = [
     envoy: "accepts",
   },
   {
-    name: "three parameters for request headers in ABI 0.1.0",
-    module: exporting({ proxy_on_request_headers: "iii:i" }, "0_1_0"),
-    problems: ["ExportType"],
-    envoy: "refuses",
-  },
-  {
-    name: "proxy_on_foreign_function with another type in ABI 0.2.1",
-    module: exporting({ proxy_on_foreign_function: ":" }),
-    problems: ["ExportType"],
-    envoy: "refuses",
-  },
-  {
     name: "proxy_on_foreign_function with another type in ABI 0.1.0, which doesn't have it",
     module: exporting({ proxy_on_foreign_function: ":" }, "0_1_0"),
     problems: [],
@@ -149,12 +151,7 @@ export const exportCases: readonly Case[] = [
     problems: [],
     envoy: "accepts",
   },
-  {
-    name: "one of Envoy's own callbacks with another type",
-    module: exporting({ envoy_on_stats_update: ":" }),
-    problems: ["ExportType"],
-    envoy: "refuses",
-  },
+  ...strangeCallbacks,
   { name: "_start with a parameter", module: exporting({ _start: "i:" }), problems: ["ExportType"], envoy: "refuses" },
   {
     name: "_start with a parameter beside _initialize, which goes first",
