@@ -6,7 +6,9 @@ import { readYaml } from "./yaml-source.ts";
 const MAX_INLINE_LENGTH = 128 * 1024;
 const VARIABLES =
   "--config-yaml refers to variables, which may hold anything: write their values, or name the node by --service-node and --service-cluster";
-const LISTENER_FIELDS: readonly string[] = [
+
+/** The fields of a bootstrap that may bring listeners. */
+export const LISTENER_FIELDS: readonly string[] = [
   "static_resources",
   "staticResources",
   "dynamic_resources",

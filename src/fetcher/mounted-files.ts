@@ -1,7 +1,6 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { type BootstrapFormat, bootstrapFormat, editBootstrap, MAX_BOOTSTRAP_LENGTH } from "../envoy/bootstrap.ts";
-import { BootstrapError } from "../envoy/bootstrap-error.ts";
+import { readSibling } from "../envoy/sibling.ts";
 import { messageOf } from "../error.ts";
 import { isWithin } from "../kube/mount.ts";
 import { FetchError } from "./error.ts";
@@ -11,9 +10,12 @@ import type { Volume } from "./volume.ts";
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
 const MAX_FILES = 256;
 
+const ADVICE = "name the configuration with -c in args, so that the mount can stay";
+
 /**
  * Copies the files beside an edited configuration, through the links that ConfigMap volumes are made of and never out of
- * the mount. Another Envoy configuration among them is refused: if the proxy read that one, it would run unfiltered.
+ * the mount. Another Envoy configuration among them is refused, and what may be one: if the proxy read that, it would run
+ * unfiltered.
  * @param source the configuration itself, which is not copied
  * @throws FetchError NoBootstrap, Volume
  */
@@ -46,8 +48,7 @@ async function filesBeside(from: string, source: string): Promise<MountedFile[]>
     }
     return files;
   } catch (error) {
-    const advice = "name the configuration with -c in args, so that the mount can stay";
-    throw new FetchError("NoBootstrap", `can't copy the mount ${from}: ${messageOf(error)}; ${advice}`, {
+    throw new FetchError("NoBootstrap", `can't copy the mount ${from}: ${messageOf(error)}; ${ADVICE}`, {
       cause: error,
     });
   }
@@ -60,23 +61,13 @@ async function readMounted(name: string, real: string, top: string): Promise<Buf
   return readFile(real);
 }
 
-/** What can be edited like a bootstrap is one. */
+/** What the proxy could be started with instead would run unfiltered. */
 function refuseBootstrap(path: string, content: Buffer): void {
-  const text = content.toString("utf8");
-  if (text.length > MAX_BOOTSTRAP_LENGTH || !isBootstrap(path, text)) return;
-  throw new FetchError(
-    "NoBootstrap",
-    `${path} is an Envoy configuration too, and which one the proxy reads can't be told: name it with -c in args`,
-  );
-}
-
-function isBootstrap(path: string, text: string): boolean {
-  try {
-    const format: BootstrapFormat = bootstrapFormat(path);
-    editBootstrap(text, { format, entries: [], root: "/wasmount", node: { id: "probe", cluster: "probe" } });
-    return true;
-  } catch (error) {
-    if (!(error instanceof BootstrapError)) throw error;
-    return error.code === "DynamicListeners" || error.code === "Unsupported";
-  }
+  const sibling = readSibling(path, content);
+  if (sibling.kind === "other") return;
+  const problem =
+    sibling.kind === "bootstrap"
+      ? `${path} is an Envoy configuration too, and which one the proxy reads can't be told`
+      : `whether ${path} is an Envoy configuration too, which the proxy may read, can't be told (${sibling.why})`;
+  throw new FetchError("NoBootstrap", `${problem}: ${ADVICE}, or keep other files in another volume`);
 }

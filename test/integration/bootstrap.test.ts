@@ -14,6 +14,7 @@ import { versions } from "../environment/versions.ts";
 import { type EnvoyProcess, eventually, get, startEnvoy, upgrade, validate } from "../envoy/envoy-process.ts";
 import { bootstrapFixtures, fixtureEdit } from "../envoy/fixtures.ts";
 import { buildEchoModule, buildTrapModule, NO_OP_MODULE, sha256 } from "../envoy/modules.ts";
+import { siblings } from "../envoy/siblings.ts";
 
 const ENVOY_VERSION = versions.envoy.replace(/\.\d+$/, "");
 
@@ -74,6 +75,19 @@ describe("edited bootstraps and filter files, in the real Envoy", function () {
         const refused = REFUSED_ANYWAY[name];
         if (refused) assert.match(verdict ?? "accepted", refused);
         else assert.equal(verdict, null);
+      });
+    }
+  });
+
+  describe("Envoy and the reader of a bootstrap's siblings, about", () => {
+    for (const { title, name, content, kind, starts } of siblings) {
+      it(title, async () => {
+        const path = join(root, name);
+        await writeFile(path, content);
+        const verdict = await validate(path);
+        await rm(path);
+        assert.equal(verdict === null, starts, verdict ?? "");
+        if (title !== "JSON without listeners") assert.ok(kind !== "other" || !starts);
       });
     }
   });
