@@ -245,14 +245,20 @@ describe("plain Envoy: attaching", () => {
     );
   });
 
-  it("refuses a volume that is still empty when the fetcher runs", () => {
-    const volumes = [{ name: "config", emptyDir: {} }];
-    refused(
-      attach(samplePod({ spec: { volumes, containers: samplePod().spec.containers } })),
-      "ProxyConfigUnsupported",
-      /still empty/,
-    );
-  });
+  const emptyAtFirst = {
+    emptyDir: { name: "config", emptyDir: {} },
+    ephemeral: { name: "config", ephemeral: { volumeClaimTemplate: { spec: {} } } },
+    "no such volume": { name: "other", configMap: { name: "envoy" } },
+  };
+  for (const [kind, volume] of Object.entries(emptyAtFirst)) {
+    it(`refuses a volume that is still empty when the fetcher runs: ${kind}`, () => {
+      refused(
+        attach(samplePod({ spec: { volumes: [volume], containers: samplePod().spec.containers } })),
+        "ProxyConfigUnsupported",
+        /still empty/,
+      );
+    });
+  }
 
   it("refuses subPathExpr", () => {
     const volumeMounts = [{ ...config, subPathExpr: "$(POD)" }];
