@@ -8,8 +8,9 @@ import type { Container, Pod } from "../kube/pod.ts";
  * mounted: writable in the fetcher.
  *
  * The fetcher runs alone, and every other process comes after it. But it runs again whenever the pod's sandbox is
- * replaced, a process of its user may trace the proxy and change in memory what was verified on disk, and a debugging
- * container may still join. So the rule doesn't lean on the order of containers.
+ * replaced, and a process of its user may trace the proxy and change in memory what was verified on disk. So the rule
+ * doesn't lean on the order of containers. Of debugging containers, which join later, a policy asks the same
+ * (manifests/guards/ephemeral-containers.yaml).
  *
  * The proxy has the fetcher's user by design. It has the volume read-only, and what it would do to the filters it could
  * do to itself.

@@ -89,6 +89,21 @@ describe("guards of new pods and of namespaces", function () {
       await refused(tried(pod), /wasmount-fetch does not run wasmount's image/);
     });
 
+    it("refuse one that looks injected where there is nothing to inject", async () => {
+      const message = /the pod gets no filters, but has a container wasmount-fetch or label wasmount\.dev\/injected/;
+      const none = { "wasmount.dev/module.headers": "none" };
+      const whole = injected(INHERITING, "injected");
+      const labelled = authored(INHERITING);
+      labelled.metadata.labels = { "wasmount.dev/injected": "true" };
+      const fetching = authored(INHERITING);
+      fetching.spec.initContainers = injected(INHERITING, "injected").spec.initContainers.slice(0, 1);
+      delete fetching.spec.initContainers[0].volumeMounts;
+      for (const pod of [whole, labelled, fetching]) {
+        pod.metadata.annotations = none;
+        await refused(tried(pod), message);
+      }
+    });
+
     it("let in one that was injected", async () => {
       await tried(injected(SWITCHED, "injected"));
       const fixed = injected(LOCKED, "injected");

@@ -40,6 +40,9 @@ const kinds: Readonly<Record<string, Change>> = {
   "windows by selector": pod => {
     pod.spec.nodeSelector = { "kubernetes.io/os": "windows" };
   },
+  "without its namespace's filter": pod => {
+    pod.metadata.annotations["wasmount.dev/module.headers"] = "none";
+  },
   "that names its proxy": pod => {
     pod.metadata.annotations["wasmount.dev/proxy-container"] = "envoy";
   },
@@ -53,9 +56,6 @@ const bareKinds: Readonly<Record<string, Change>> = {
   ...kinds,
   "windows by name": pod => {
     pod.spec.os = { name: "windows" };
-  },
-  "without its namespace's filter": pod => {
-    pod.metadata.annotations["wasmount.dev/module.headers"] = "none";
   },
   "with a filter of its own": pod => {
     pod.metadata.annotations["wasmount.dev/module.extra"] = MODULE;
