@@ -1,3 +1,4 @@
+import "./young-generation.ts";
 import { Command } from "commander";
 import { messageOf } from "../error.ts";
 import { checkCommand } from "./check.ts";

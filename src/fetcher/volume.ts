@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { chmod, type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { messageOf } from "../error.ts";
@@ -7,6 +7,7 @@ import { FetchError } from "./error.ts";
 
 /** Unfinished files start so; one that is left belongs to a fetcher that was killed. */
 const UNFINISHED = ".unfinished-";
+const CHUNK_BYTES = 256 * 1024;
 const FOLDERS = ["modules", "filters", "bootstrap", "blobs"] as const;
 export type Folder = (typeof FOLDERS)[number];
 
@@ -136,7 +137,12 @@ export class UnfinishedFile {
 export async function fileSha256(path: string): Promise<string | null> {
   const hash = createHash("sha256");
   try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) hash.update(chunk);
+    await using file = await open(path, "r");
+    // One buffer for all of it: a stream's chunks would be garbage by the hundred megabytes before anything collects it.
+    const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+    for (let read = await file.read(buffer); read.bytesRead > 0; read = await file.read(buffer)) {
+      hash.update(buffer.subarray(0, read.bytesRead));
+    }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw volumeError(`read ${path}`, error);

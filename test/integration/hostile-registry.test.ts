@@ -10,6 +10,7 @@ import { type Pack, pack } from "tar-stream";
 import { RegistryClient } from "../../src/oci/client.ts";
 import type { Credential } from "../../src/oci/credentials.ts";
 import { RegistryError } from "../../src/oci/error.ts";
+import { fetchModule } from "../../src/oci/fetch-module.ts";
 import { DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { moduleImage } from "../../src/oci/module-image.ts";
 import type { RegistryClientOptions } from "../../src/oci/options.ts";
@@ -68,6 +69,8 @@ describe("a hostile registry", function () {
     await unlock(folder);
     await rm(folder, { recursive: true });
   });
+
+  const address = () => ({ registry: registry.address, repository: REPOSITORY });
 
   const plainly = (...hosts: readonly string[]) => hosts.map(host => ({ host, plainHttp: true }));
 
@@ -730,7 +733,16 @@ describe("a hostile registry", function () {
       const platform = { architecture: rude, os: rude.repeat(1000) };
       const entries = [1, 2].map(size => ({ ...descriptorOf(Buffer.alloc(size), OCI_MANIFEST), platform }));
       const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries }));
-      assertPlain((await refused(planFor(registry.hold(index, OCI_INDEX)), REFUSED, /UnsupportedLayout: /)).log);
+      const indexDigest = registry.hold(index, OCI_INDEX);
+      assertPlain((await refused(planFor(indexDigest), REFUSED, /UnsupportedLayout: /)).log);
+      // The command line and the webhook have messages from where the fetcher has them, before it cleans its last line.
+      const key = client().manifest(registry.address, REPOSITORY, digest);
+      const choice = fetchModule(client(), { ...address(), digest: indexDigest }, { write: async () => {} });
+      for (const reading of [key, choice]) {
+        const failure: unknown = await reading.catch((error: unknown) => error);
+        assert.ok(failure instanceof RegistryError);
+        assertPlain(failure.message);
+      }
     });
 
     function assertPlain(text: string): void {
