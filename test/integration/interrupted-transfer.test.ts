@@ -26,11 +26,13 @@ describe("an image's transfer", function () {
   before(async () => {
     registry = await startRegistry();
     const front = frontOf(registry, () => null);
-    stalling = createServer((request, response) => {
-      // Half of a blob of this size, and then nothing: whoever waits for the rest is at work.
-      if (request.method === "GET" && request.url?.includes("/blobs/")) {
-        response.writeHead(200, { "content-length": String(MODULE.length) });
-        response.write(MODULE.subarray(0, SIZE / 2));
+    stalling = createServer(async (request, response) => {
+      const whole = await fetch(`http://${registry.address}${request.url}`);
+      const bytes = Buffer.from(await whole.arrayBuffer());
+      // Half of the layer, and then nothing: whoever waits for the rest is at work.
+      if (request.method === "GET" && bytes.length > SIZE) {
+        response.writeHead(200, { "content-length": String(bytes.length) });
+        response.write(bytes.subarray(0, bytes.length >> 1));
         stalling.emit("stalled");
       } else front(request, response, Buffer.alloc(0));
     });
@@ -59,16 +61,24 @@ describe("an image's transfer", function () {
     ["SIGTERM", 143],
   ] as const) {
     it(`leaves nothing half-written on ${signal}`, async () => {
-      for (const more of [["-o", "out.wasm"], []]) {
-        const child = startCommand(["pull", `${stalled}/team/filter:1`, ...more], { cwd: path(), env });
+      for (const output of [["-o", "out.wasm"], []]) {
+        const child = startCommand(["pull", `${stalled}/team/filter:1`, ...output], { cwd: path(), env });
         let stderr = "";
         child.stderr.setEncoding("utf8").on("data", text => {
           stderr += text;
         });
         await once(stalling, "stalled");
+        let more = 0;
+        const counting = () => {
+          more += 1;
+        };
+        stalling.on("stalled", counting);
         child.kill(signal);
         const [exit] = (await once(child, "close")) as [number];
+        stalling.off("stalled", counting);
         assert.equal(exit, code, stderr);
+        // It ended because it was told to, not because it gave the silent registry up: it would have asked again.
+        assert.equal(more, 0);
         assert.match(stderr, /^wasmount pull: interrupted; nothing was left half-written\n$/);
       }
       assert.deepEqual((await readdir(path())).sort(), ["filter.wasm", "store"]);
@@ -99,6 +109,8 @@ describe("an image's transfer", function () {
       );
     assert.match((await pull()).shown, /pulling \[[#-]{24}\] .* of /);
     for (const flag of ["--json", "--quiet"]) assert.doesNotMatch((await pull(flag)).shown, /\[[#-]{24}\]/);
+    const copied = ["copy", `${registry.address}/team/filter:1`, "oci:bundle:1"];
+    assert.match((await runInTerminal(copied, {}, { cwd: path(), env })).shown, /copying \[[#-]{24}\] .* of /);
     const piped = await runCommand(["pull", `${registry.address}/team/filter:1`], { cwd: path(), env });
     assert.equal(piped.stderr, "");
   });
