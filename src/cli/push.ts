@@ -51,7 +51,7 @@ ${PLACES}
 
 The layout "cncf" is a Wasm artifact as the CNCF describes it: what wasmount, wkg and oras read. "compat" is a container
 image with plugin.wasm in its last layer: what wasmount, Istio, Envoy Gateway and Kubernetes image volumes read. The same
-module and options give the same digest everywhere and at any time.
+module and options give the same digest at any time, and everywhere ("compat": with the same release of Node).
 
 Prints the reference with its digest: what to write into a pod's annotation.
 
