@@ -69,6 +69,8 @@ export interface Config {
     readonly manifestBytes: number;
     /** Budget of one admission for asking registries, in seconds. */
     readonly resolveSeconds: number;
+    /** Budget of one admission for asking registries and the API server, all together, in seconds. */
+    readonly reviewSeconds: number;
     /** Budget of one run of the fetcher for asking registries, in seconds. */
     readonly fetchSeconds: number;
   };

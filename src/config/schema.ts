@@ -207,7 +207,15 @@ export const configSchema = {
       configBytes: integer(1, 262144, 65536, "bytes of one filter's configuration"),
       moduleBytes: integer(1024, 1073741824, 67108864, "bytes of one module"),
       manifestBytes: integer(1024, 33554432, 4194304, "bytes of one manifest or index"),
-      resolveSeconds: integer(1, 20, 2, "seconds that one admission may spend on registries"),
+      resolveSeconds: integer(1, 4, 2, "seconds that one admission may spend on registries; less than reviewSeconds"),
+      reviewSeconds: {
+        type: "number",
+        minimum: 1,
+        maximum: 29.5,
+        default: 4.5,
+        description:
+          "seconds that one admission may wait for answers, whosever they are: less than the timeoutSeconds of its registration",
+      },
       fetchSeconds: integer(1, 3600, 120, "seconds that one fetcher may spend on registries"),
     }),
     log: section({ level: { enum: ["debug", "info", "warn", "error"], default: "info" } }),
