@@ -67,6 +67,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       validate: validation({ ...admission, keys: keys.size > 0 ? keys : null }, envoyDataPlane, cluster),
     },
     observer(log, metrics, cluster.announce),
+    config.listen.maxReviewBytes,
   );
   const server = await startWebhook(config, app, cluster.namespaces.notReady, log, metrics).catch(async error => {
     await cluster.close();
