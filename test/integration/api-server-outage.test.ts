@@ -42,7 +42,10 @@ describe("an API server that is away for half a minute", function () {
     const text = cluster.kubeConfig.exportConfig().replaceAll(server, `https://127.0.0.1:${proxy.port}`);
     through.loadFromString(text);
     const config = parseConfig("{tls: {certFile: a, keyFile: b}, fetcher: {image: c}}", "defaults");
-    const resolver = new TagResolver({ resolve: () => Promise.reject(new Error("no tag is asked for")) }, 1_000);
+    const resolver = new TagResolver(
+      { resolve: () => Promise.reject(new Error("no tag is asked for")) },
+      { budgetMs: 1_000 },
+    );
     webhook = openWebhookCluster(through, config, resolver, createLogger("silent"), metrics);
   });
 

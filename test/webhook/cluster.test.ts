@@ -41,7 +41,7 @@ describe("what a webhook asks of its cluster", function () {
     const kubeConfig = new KubeConfig();
     const server = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
     kubeConfig.loadFromClusterAndUser({ name: "c", server, skipTLSVerify: true }, { name: "u", token: "t" });
-    const resolver = new TagResolver({ resolve: () => new Promise<never>(() => {}) }, 60_000);
+    const resolver = new TagResolver({ resolve: () => new Promise<never>(() => {}) }, { budgetMs: 60_000 });
     cluster = openCluster(kubeConfig, config, resolver, createLogger("silent"), createMetrics());
     await until(
       () => COLLECTIONS.every(path => lists.has(path)),
