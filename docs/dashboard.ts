@@ -31,7 +31,10 @@ const panels: readonly Panel[] = [
     description:
       "Reviews that ended in an internal error and followed failurePolicy. Anything but zero wants a look at the log.",
     unit: "reqps",
-    queries: [[rate("wasmount_admission_failures_total", "side"), "{{side}}"]],
+    queries: [
+      [rate("wasmount_admission_failures_total", "side"), "{{side}}"],
+      [rate("wasmount_admission_unanswered_total", "side"), "{{side}}, decided too late"],
+    ],
   },
   {
     title: "Rejected requests",
@@ -72,6 +75,15 @@ const panels: readonly Panel[] = [
     description: "By reason. Limits keep a crash-looping workload from flooding the API server.",
     unit: "ops",
     queries: [[rate("wasmount_events_dropped_total", "reason"), "{{reason}}"]],
+  },
+  {
+    title: "Connections refused",
+    description: "Beyond listen.maxConnections, or without TLS or the client certificate that is asked for.",
+    unit: "cps",
+    queries: [
+      [rate("wasmount_connections_dropped_total", "instance"), "{{instance}} too many"],
+      [rate("wasmount_tls_handshake_failures_total", "instance"), "{{instance}} no TLS"],
+    ],
   },
   {
     title: "Certificate expires in",

@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import { type DataPlane, FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
+import type { ContainerLimit } from "../kube/limit-range.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import { type Container, controllerOf, type Pod } from "../kube/pod.ts";
 import type { Reference } from "../oci/reference.ts";
@@ -39,9 +40,13 @@ export interface AdmissionConfig
 /** Turns a tag into the digest of its manifest. I/O lives behind this: the rest of admission is pure. */
 export type ResolveTag = (reference: Reference) => Promise<ResolvedTag>;
 
+/** Tells what LimitRanges ask of containers in the pod's namespace. */
+export type ReadLimits = () => Promise<readonly ContainerLimit[]>;
+
 /**
  * Decides about one pod that is being created. Two pure halves with the resolution of tags between them:
  * `prepare` reads what is wanted, `conclude` makes plan and patch of it.
+ * @param readLimits asked for pods that get a plan alone; without it, what the namespace says counts
  */
 export async function admit(
   pod: Pod,
@@ -49,15 +54,17 @@ export async function admit(
   dataPlane: DataPlane,
   config: AdmissionConfig,
   resolveTag: ResolveTag,
+  readLimits: ReadLimits = async () => namespace.limits ?? [],
 ): Promise<Decision> {
   const prepared = prepare(pod, namespace, dataPlane, config);
   if ("outcome" in prepared) return prepared;
-  const digests = await Promise.all(
+  const resolving = Promise.all(
     prepared.references.map(async ({ reference }) =>
       reference.digest === null ? resolveTag(reference) : { digest: reference.digest },
     ),
   );
-  const terms = termsOf(config, prepared.settings, namespace);
+  const [digests, limits] = await Promise.all([resolving, readLimits()]);
+  const terms = termsOf(config, prepared.settings, { ...namespace, limits });
   if (isRefusal(terms)) return denied(terms);
   return conclude(pod, namespace, dataPlane, config, prepared, digests, terms);
 }

@@ -3,6 +3,17 @@ import type { Operation } from "../patch/operation.ts";
 import type { Plan } from "../plan/plan.ts";
 
 /**
+ * Reasons why a pod is left without the filters that its namespace asks for, because of something that its author may not
+ * have thought of. Who opts out knows it, and a namespace may well have pods without filters: that would be noise.
+ */
+const SURPRISES: ReadonlySet<Reason> = new Set(["HostNetwork", "WindowsPod"]);
+
+/** Whether a pod is skipped in a way that its author is to hear of. */
+export function isSurprise({ outcome, reason }: Pick<Decision, "outcome" | "reason">): boolean {
+  return outcome === "Skipped" && SURPRISES.has(reason);
+}
+
+/**
  * What is to become of a pod. The mutating side says `Injected`, `Deferred` (another webhook is expected to add the
  * proxy, and then we are called again) or `Skipped`; the validating side `Verified` or `Skipped`; both `Denied`.
  * An internal error is none of these: it is thrown, and follows the webhook's failure policy.

@@ -1,6 +1,6 @@
 import { reasons } from "../decision/reason.ts";
 import { printable } from "../printable.ts";
-import type { Decision } from "./decision.ts";
+import { type Decision, isSurprise } from "./decision.ts";
 
 /** An AdmissionReview (admission.k8s.io/v1) that answers a request. */
 export interface ReviewResponse {
@@ -29,6 +29,7 @@ export function reviewResponse(uid: string, decision: Decision): ReviewResponse 
     }) as const;
   switch (decision.outcome) {
     case "Skipped":
+      return answer(isSurprise(decision) ? { warnings: [warning(decision)] } : {});
     case "Deferred":
     case "Verified":
       return answer({});
@@ -56,8 +57,17 @@ function audit(decision: Decision): Readonly<Record<string, string>> {
 }
 
 /** A decision in words: the code, the reason's sentence, and what was found, fit for a terminal. */
-export function sentence({ reason, detail }: Pick<Decision, "reason" | "detail">): string {
-  return `wasmount: ${reason}: ${reasons[reason].sentence}${detail === "" ? "" : ` ${asSentence(printable(detail))}`}`;
+export function sentence(decision: Pick<Decision, "reason" | "detail">): string {
+  return `wasmount: ${said(decision)}`;
+}
+
+/** The same for a pod that is skipped: what a reason's sentence says of it does not tell what became of it. */
+export function warning(decision: Pick<Decision, "reason" | "detail">): string {
+  return `wasmount: no filters for this pod: ${said(decision)}`;
+}
+
+function said({ reason, detail }: Pick<Decision, "reason" | "detail">): string {
+  return `${reason}: ${reasons[reason].sentence}${detail === "" ? "" : ` ${asSentence(printable(detail))}`}`;
 }
 
 function asSentence(text: string): string {

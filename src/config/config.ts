@@ -10,8 +10,17 @@ export interface Config {
     readonly plainPort: number;
     /** Seconds between "not ready" and the end of accepting, for endpoints to be withdrawn. */
     readonly drainSeconds: number;
+    /** Of the HTTPS server, at a time. */
+    readonly maxConnections: number;
+    /** Bytes of the reviews under way at a time, all together. */
+    readonly maxReviewBytes: number;
   };
-  readonly tls: { readonly certFile: string; readonly keyFile: string };
+  readonly tls: {
+    readonly certFile: string;
+    readonly keyFile: string;
+    /** PEM file of the authorities whose client certificates are asked for; null asks for none. */
+    readonly clientCaFile: string | null;
+  };
   readonly fetcher: {
     readonly image: string;
     readonly imagePullPolicy: "Always" | "IfNotPresent" | "Never";
@@ -69,6 +78,8 @@ export interface Config {
     readonly manifestBytes: number;
     /** Budget of one admission for asking registries, in seconds. */
     readonly resolveSeconds: number;
+    /** Budget of one admission for asking registries and the API server, all together, in seconds. */
+    readonly reviewSeconds: number;
     /** Budget of one run of the fetcher for asking registries, in seconds. */
     readonly fetchSeconds: number;
   };

@@ -22,6 +22,7 @@ export function configProblems(config: Config): string[] {
     ...smallVolume(config),
     ...keysWithoutSigner(config),
     ...dangerousEnvironment(config),
+    ...lateAnswers(config),
   ];
 }
 
@@ -165,6 +166,12 @@ function dangerousEnvironment({ fetcher }: Config): string[] {
   return fetcher.allowedEnvironment
     .filter(name => NEVER_ADDED.test(name))
     .map(name => `fetcher.allowedEnvironment has ${name}, by which other code or another plan would run: leave it out`);
+}
+
+/** An answer of a registry must leave time to make use of it. */
+function lateAnswers({ limits: { resolveSeconds, reviewSeconds } }: Config): string[] {
+  if (resolveSeconds < reviewSeconds) return [];
+  return [`limits.resolveSeconds is ${resolveSeconds}: write less than limits.reviewSeconds, ${reviewSeconds}`];
 }
 
 function exceededLimits({ requests = {}, limits = {} }: ResourceRequirements): string[] {

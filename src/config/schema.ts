@@ -33,9 +33,26 @@ export const configSchema = {
       ),
       plainPort: integer(0, 65535, 8080, "port of /livez, /readyz and /metrics; 0 picks a free one"),
       drainSeconds: integer(0, 300, 5, "seconds between turning not ready and closing, on SIGTERM"),
+      maxConnections: integer(1, 65535, 1024, "connections of the HTTPS server at a time; others are closed at once"),
+      maxReviewBytes: integer(
+        8388608,
+        4294967296,
+        134217728,
+        "bytes of the reviews under way at a time, all together; others are answered 503",
+      ),
     }),
     tls: section(
-      { certFile: text("PEM file of the certificate chain"), keyFile: text("PEM file of the private key") },
+      {
+        certFile: text("PEM file of the certificate chain"),
+        keyFile: text("PEM file of the private key"),
+        clientCaFile: {
+          type: ["string", "null"],
+          minLength: 1,
+          default: null,
+          description:
+            "PEM file of the authorities of whose client certificates the HTTPS server asks for one; without it, whoever reaches the port is answered",
+        },
+      },
       ["certFile", "keyFile"],
     ),
     fetcher: section(
@@ -207,7 +224,15 @@ export const configSchema = {
       configBytes: integer(1, 262144, 65536, "bytes of one filter's configuration"),
       moduleBytes: integer(1024, 1073741824, 67108864, "bytes of one module"),
       manifestBytes: integer(1024, 33554432, 4194304, "bytes of one manifest or index"),
-      resolveSeconds: integer(1, 20, 2, "seconds that one admission may spend on registries"),
+      resolveSeconds: integer(1, 4, 2, "seconds that one admission may spend on registries; less than reviewSeconds"),
+      reviewSeconds: {
+        type: "number",
+        minimum: 1,
+        maximum: 29.5,
+        default: 4.5,
+        description:
+          "seconds that one admission may wait for answers, whosever they are: less than the timeoutSeconds of its registration",
+      },
       fetchSeconds: integer(1, 3600, 120, "seconds that one fetcher may spend on registries"),
     }),
     log: section({ level: { enum: ["debug", "info", "warn", "error"], default: "info" } }),

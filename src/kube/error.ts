@@ -24,6 +24,8 @@ export type KubeErrorCode =
   /** An answer, or a line of one, beyond its limit. */
   | "TooLarge"
   /** A watch that said nothing for longer than it may. */
-  | "Silent";
+  | "Silent"
+  /** The time that a caller has for all its questions together is over. */
+  | "Deadline";
 
 export class KubeError extends CodedError<KubeErrorCode> {}

@@ -3,9 +3,11 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { messageOf } from "../error.ts";
 import { type ApiServer, apiServer } from "./api-server.ts";
 import { jsonOf } from "./body.ts";
+import type { Deadline } from "./deadline.ts";
 import { KubeError } from "./error.ts";
 import { type ContainerLimit, readLimitRange } from "./limit-range.ts";
 import {
+  doubtAbout,
   type Interruption,
   MetadataWatch,
   WATCH_SETTINGS,
@@ -13,6 +15,7 @@ import {
   withDeadline,
 } from "./metadata-watch.ts";
 import type { ObjectMetadata } from "./object-metadata.ts";
+import { SharedReads } from "./shared-reads.ts";
 
 /** What one namespace's LimitRanges may take, together. */
 const LIST_BYTES = 4 * 1024 * 1024;
@@ -31,23 +34,34 @@ export const LIMIT_RANGE_CACHE_SETTINGS: LimitRangeCacheSettings = {
 };
 
 export interface LimitRangeCache {
-  /** What the LimitRanges of a namespace say about containers. @throws KubeError where they can't be read */
-  limitsOf(namespace: string): Promise<readonly ContainerLimit[]>;
+  /**
+   * What the LimitRanges of a namespace say about containers.
+   * @throws KubeError where they can't be read and nothing held is recent enough; Deadline
+   */
+  limitsOf(namespace: string, deadline?: Deadline): Promise<readonly ContainerLimit[]>;
+  /** Why LimitRanges can't be told now, or null while they can: a part of the replica's readiness. */
+  notReady(): string | null;
   readonly synced: () => boolean;
   /** Seconds since the API server last confirmed what is held; null where it never did. */
   readonly contactSeconds: () => number | null;
   close(): Promise<void>;
 }
 
-/** The LimitRanges of a namespace as they were read, and which versions those were. */
+/** The LimitRanges of a namespace as they were read. */
 interface Reading {
-  readonly versions: string;
-  readonly limits: Promise<readonly ContainerLimit[]>;
+  readonly limits: readonly ContainerLimit[];
+  /** Monotonic milliseconds of the moment since when other versions are known; null while these are the known ones. */
+  outdatedAt: number | null;
 }
+
+/** Of a namespace without LimitRanges. */
+const NONE: Reading = { limits: [], outdatedAt: null };
 
 /**
  * LimitRanges, read once for each of their versions. A watch of their metadata tells which namespaces have any, and
- * when they changed; while it can't tell, they are read each time.
+ * when they changed. Where it can't tell, or they did change, they are read; where that fails, what was read last
+ * answers for as long as it was right a minute ago or less. A limit that is a minute old harms little: the API server
+ * holds the pod to the new one itself.
  */
 export function limitRangeCache(
   kubeConfig: KubeConfig,
@@ -56,6 +70,7 @@ export function limitRangeCache(
 ): LimitRangeCache {
   const server = apiServer(kubeConfig);
   const ending = new AbortController();
+  const now = () => performance.now();
   /** Versions by name, by namespace. */
   const versions = new Map<string, Map<string, string>>();
   const readings = new Map<string, Reading>();
@@ -63,33 +78,53 @@ export function limitRangeCache(
     server,
     path: "/api/v1/limitranges",
     keep: () => false,
-    changed: (before, after) => note(versions, readings, before, after),
+    changed(before, after) {
+      const namespace = after?.namespace ?? before?.namespace ?? "";
+      if (before?.resourceVersion === after?.resourceVersion) return;
+      note(versions, namespace, before, after);
+      const reading = readings.get(namespace);
+      if (reading) reading.outdatedAt ??= now();
+      if (!versions.has(namespace)) readings.delete(namespace);
+    },
     settings,
     interrupted,
-    now: () => performance.now(),
+    now,
     random: Math.random,
     sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
   });
+  const doubt = () => doubtAbout("LimitRanges", watch, settings.staleMs);
 
-  function read(namespace: string): Promise<readonly ContainerLimit[]> {
-    return readLimits(server, namespace, settings.readMs, ending.signal);
+  const reads = new SharedReads(async namespace => {
+    const before = versionsOf(versions, namespace);
+    const limits = await readLimits(server, namespace, settings.readMs, ending.signal);
+    // What changed meanwhile may be in it or not: it is read again.
+    const isCurrent = watch.open && versionsOf(versions, namespace) === before;
+    if (versions.has(namespace)) readings.set(namespace, { limits, outdatedAt: isCurrent ? null : now() });
+    return limits;
+  });
+
+  /** What is known without asking, if it was right a moment ago; null otherwise. */
+  function last(namespace: string): Reading | null {
+    if (doubt() !== null) return null;
+    if (!versions.has(namespace)) return NONE;
+    const reading = readings.get(namespace);
+    return reading && now() - (reading.outdatedAt ?? now()) <= settings.staleMs ? reading : null;
   }
 
   return {
-    async limitsOf(namespace) {
-      const current = watch.open && (watch.contactAge ?? Infinity) <= settings.staleMs;
-      if (!current) return read(namespace);
-      const known = versions.get(namespace);
-      if (known === undefined) return [];
-      const key = JSON.stringify([...known].sort());
-      const held = readings.get(namespace);
-      if (held?.versions === key) return held.limits;
-      const reading = { versions: key, limits: read(namespace) };
-      readings.set(namespace, reading);
-      // What failed is tried again.
-      reading.limits.catch(() => readings.get(namespace) === reading && readings.delete(namespace));
-      return reading.limits;
+    async limitsOf(namespace, deadline) {
+      const current = watch.open ? last(namespace) : null;
+      if (current?.outdatedAt === null) return current.limits;
+      try {
+        const read = reads.get(namespace);
+        return await (deadline ? deadline.wait(`reading the LimitRanges of namespace ${namespace}`, read) : read);
+      } catch (error) {
+        const recent = last(namespace);
+        if (recent !== null) return recent.limits;
+        throw error;
+      }
     },
+    notReady: doubt,
     synced: () => watch.synced,
     contactSeconds: () => (watch.contactAge === null ? null : watch.contactAge / 1000),
     async close() {
@@ -99,19 +134,21 @@ export function limitRangeCache(
   };
 }
 
+function versionsOf(versions: ReadonlyMap<string, ReadonlyMap<string, string>>, namespace: string): string {
+  return JSON.stringify([...(versions.get(namespace) ?? [])].sort());
+}
+
 function note(
   versions: Map<string, Map<string, string>>,
-  readings: Map<string, Reading>,
+  namespace: string,
   before: ObjectMetadata | undefined,
   after: ObjectMetadata | undefined,
 ): void {
-  const namespace = after?.namespace ?? before?.namespace ?? "";
   const known = versions.get(namespace) ?? new Map<string, string>();
   if (before) known.delete(before.name);
   if (after) known.set(after.name, after.resourceVersion);
   if (known.size > 0) versions.set(namespace, known);
   else versions.delete(namespace);
-  readings.delete(namespace);
 }
 
 async function readLimits(

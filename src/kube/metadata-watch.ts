@@ -246,6 +246,19 @@ export class MetadataWatch {
   }
 }
 
+/**
+ * Why what a watch holds can't be relied on, or null where it can.
+ * @param what is watched, in the plural
+ * @param staleMs how long ago the API server may have confirmed it
+ */
+export function doubtAbout(what: string, watch: MetadataWatch, staleMs: number): string | null {
+  const why = watch.lastInterruption === null ? "" : ` (last: ${watch.lastInterruption})`;
+  if (!watch.synced) return `${what} are not listed yet${why}`;
+  const age = watch.contactAge ?? Infinity;
+  if (age <= staleMs) return null;
+  return `no word about ${what} from the API server for ${Math.round(age / 1000)} s${why}`;
+}
+
 /** Runs something that ends, at the latest, after so many milliseconds. */
 export async function withDeadline<Value>(
   outer: AbortSignal,

@@ -3,9 +3,11 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { messageOf } from "../error.ts";
 import { type ApiServer, apiServer } from "./api-server.ts";
 import { jsonOf } from "./body.ts";
+import type { Deadline } from "./deadline.ts";
 import { DNS_LABEL } from "./dns-label.ts";
 import { KubeError } from "./error.ts";
 import {
+  doubtAbout,
   type Interruption,
   MetadataWatch,
   WATCH_SETTINGS,
@@ -14,6 +16,7 @@ import {
 } from "./metadata-watch.ts";
 import type { Namespace, NamespaceSource } from "./namespace.ts";
 import { type KeepAnnotation, METADATA, readObject } from "./object-metadata.ts";
+import { SharedReads } from "./shared-reads.ts";
 
 const PATH = "/api/v1/namespaces";
 /** A namespace is its metadata; etcd holds no object larger than 1.5 MiB. */
@@ -54,7 +57,6 @@ export function namespaceCache(
 ): NamespaceCache {
   const server = apiServer(kubeConfig);
   const ending = new AbortController();
-  const reads = new Map<string, Promise<Namespace | null>>();
   const watch = new MetadataWatch({
     server,
     path: PATH,
@@ -65,39 +67,30 @@ export function namespaceCache(
     random: Math.random,
     sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
   });
-  const isFresh = () => (watch.contactAge ?? Infinity) <= settings.staleMs;
-
-  function read(name: string): Promise<Namespace | null> {
-    const running = reads.get(name);
-    if (running) return running;
-    const started = readNamespace(server, name, keep, settings.readMs, ending.signal).finally(() => reads.delete(name));
-    reads.set(name, started);
-    return started;
-  }
+  const doubt = () => doubtAbout("namespaces", watch, settings.staleMs);
+  const read = (name: string, signal: AbortSignal) => readNamespace(server, name, keep, settings.readMs, signal);
+  const reads = new SharedReads(name => read(name, ending.signal));
 
   return {
-    async get(name) {
+    async get(name, deadline) {
       if (!DNS_LABEL.test(name)) return null;
       const held = watch.get(name);
-      if (held && watch.open && isFresh()) return held;
+      if (held && watch.open && doubt() === null) return held;
       try {
-        return await read(name);
+        return await within(deadline, name, reads.get(name));
       } catch (error) {
         const last = watch.get(name);
-        if (last && isFresh()) return last;
+        if (last && doubt() === null) return last;
         throw error;
       }
     },
-    // A read that is under way may be older than what the caller knows.
-    getNow: async name =>
-      DNS_LABEL.test(name) ? readNamespace(server, name, keep, settings.readMs, ending.signal) : null,
-    notReady() {
-      const last = watch.lastInterruption;
-      const why = last === null ? "" : ` (last: ${last})`;
-      if (!watch.synced) return `namespaces are not listed yet${why}`;
-      if (isFresh()) return null;
-      return `no word about namespaces from the API server for ${Math.round((watch.contactAge ?? 0) / 1000)} s${why}`;
+    async getNow(name, deadline) {
+      if (!DNS_LABEL.test(name)) return null;
+      // A read that is under way may be older than what the caller knows.
+      const signal = deadline ? AbortSignal.any([ending.signal, deadline.signal]) : ending.signal;
+      return within(deadline, name, read(name, signal));
     },
+    notReady: doubt,
     synced: () => watch.synced,
     contactSeconds: () => (watch.contactAge === null ? null : watch.contactAge / 1000),
     async close() {
@@ -105,6 +98,10 @@ export function namespaceCache(
       await watch.close();
     },
   };
+}
+
+function within<Value>(deadline: Deadline | undefined, name: string, work: Promise<Value>): Promise<Value> {
+  return deadline ? deadline.wait(`reading namespace ${name}`, work) : work;
 }
 
 async function readNamespace(

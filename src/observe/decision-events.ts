@@ -1,10 +1,10 @@
-import type { Decision } from "../admission/decision.ts";
-import { sentence } from "../admission/response.ts";
+import { type Decision, isSurprise } from "../admission/decision.ts";
+import { sentence, warning } from "../admission/response.ts";
 import { DNS_LABEL, isDnsSubdomain } from "../kube/dns-label.ts";
 import type { EventContent, EventSubject } from "../kube/event.ts";
 import type { OwnerReference, Pod } from "../kube/pod.ts";
 
-const ACTIONS = { Injected: "Inject", Deferred: "Wait", Denied: "Deny" } as const;
+const ACTIONS = { Injected: "Inject", Deferred: "Wait", Denied: "Deny", Skipped: "Skip" } as const;
 
 /**
  * The Event that tells the people of a namespace what became of a pod; null where nothing did. It is about the pod's
@@ -12,13 +12,13 @@ const ACTIONS = { Injected: "Inject", Deferred: "Wait", Denied: "Deny" } as cons
  */
 export function eventOf(decision: Decision, pod: Pod, namespace: string): EventContent | null {
   const { outcome, reason } = decision;
-  if (outcome === "Skipped" || outcome === "Verified") return null;
+  if (outcome === "Verified" || (outcome === "Skipped" && !isSurprise(decision))) return null;
   return {
     regarding: ownerOf(pod, namespace) ?? { apiVersion: "v1", kind: "Namespace", name: namespace, namespace },
-    type: outcome === "Denied" ? "Warning" : "Normal",
+    type: outcome === "Denied" || outcome === "Skipped" ? "Warning" : "Normal",
     reason,
     action: ACTIONS[outcome],
-    note: sentence(decision),
+    note: outcome === "Skipped" ? warning(decision) : sentence(decision),
   };
 }
 

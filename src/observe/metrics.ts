@@ -17,6 +17,8 @@ export interface CacheState {
 export interface Metrics {
   decided(side: Side, decision: Decision, seconds: number): void;
   failed(side: Side, seconds: number): void;
+  /** A decision came when its caller had gone. */
+  unanswered(side: Side): void;
   rejected(status: number): void;
   /** Shows a cache's state from now on. */
   watch(cache: CacheName, state: CacheState): void;
@@ -24,6 +26,10 @@ export interface Metrics {
   interrupted(cache: CacheName, reason: Interruption): void;
   /** Shows until when a certificate serves from now on. */
   watchCertificate(expiry: () => Date): void;
+  /** A connection was closed at once, since there are as many as there may be. */
+  connectionDropped(): void;
+  /** A connection ended before TLS was agreed upon. */
+  handshakeFailed(): void;
   /** An Event was not written. */
   eventDropped(reason: string): void;
   /** The Prometheus text exposition, and its content type. */
@@ -42,6 +48,12 @@ export function createMetrics(): Metrics {
   const failures = new Counter({
     name: "wasmount_admission_failures_total",
     help: "Reviews that ended in an internal error and followed the failure policy.",
+    labelNames: ["side"] as const,
+    registers: [registry],
+  });
+  const unanswered = new Counter({
+    name: "wasmount_admission_unanswered_total",
+    help: "Decisions that came when their caller had gone: the admission followed the failure policy.",
     labelNames: ["side"] as const,
     registers: [registry],
   });
@@ -95,6 +107,16 @@ export function createMetrics(): Metrics {
       if (certificateExpiry !== null) this.set(certificateExpiry().getTime() / 1000);
     },
   });
+  const droppedConnections = new Counter({
+    name: "wasmount_connections_dropped_total",
+    help: "Connections that were closed at once, since there were listen.maxConnections.",
+    registers: [registry],
+  });
+  const failedHandshakes = new Counter({
+    name: "wasmount_tls_handshake_failures_total",
+    help: "Connections that ended before TLS was agreed upon, such as those without the client certificate asked for.",
+    registers: [registry],
+  });
   const droppedEvents = new Counter({
     name: "wasmount_events_dropped_total",
     help: "Events that were not written, by reason.",
@@ -110,6 +132,9 @@ export function createMetrics(): Metrics {
       failures.inc({ side });
       duration.observe({ side }, seconds);
     },
+    unanswered(side) {
+      unanswered.inc({ side });
+    },
     rejected(status) {
       rejections.inc({ status });
     },
@@ -121,6 +146,12 @@ export function createMetrics(): Metrics {
     },
     watchCertificate(expiry) {
       certificateExpiry = expiry;
+    },
+    connectionDropped() {
+      droppedConnections.inc();
+    },
+    handshakeFailed() {
+      failedHandshakes.inc();
     },
     eventDropped(reason) {
       droppedEvents.inc({ reason });

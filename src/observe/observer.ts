@@ -21,6 +21,8 @@ export interface Decided extends Reviewed {
   readonly decision: Decision;
   /** Null for what is no creation of a pod. */
   readonly pod: Pod | null;
+  /** Whether its caller was there to have the answer. Else the decision was about an admission that never happened. */
+  readonly answered: boolean;
 }
 
 /** Hears of everything that happens at the admission endpoint, after it was answered. */
@@ -32,20 +34,22 @@ export interface Observer {
   rejected(status: number, error: unknown): void;
 }
 
-/** Takes decisions to where people of the namespace see them; never called for a dry run. */
+/** Takes decisions to where people of the namespace see them; never called for a dry run, nor where nobody had the answer. */
 export type Announce = (decision: Decision, pod: Pod, namespace: string) => void;
 
-/** An observer that reports to log and metrics, and announces what was no dry run. */
+/** An observer that reports to log and metrics, and announces what came of an admission. */
 export function observer(log: Logger, metrics: Metrics, announce: Announce): Observer {
   return {
     decided(decided) {
-      const { decision, pod, namespace, dryRun, seconds } = decided;
+      const { decision, pod, namespace, dryRun, seconds, answered } = decided;
       metrics.decided(decided.side, decision, seconds);
+      if (!answered) metrics.unanswered(decided.side);
       log[decision.outcome === "Denied" ? "warn" : "info"](
         {
           ...fields(decided),
           pod: pod && (pod.metadata.name ?? `${pod.metadata.generateName ?? ""}*`),
           dryRun,
+          ...(!answered && { answered }),
           outcome: decision.outcome,
           reason: decision.reason,
           detail: decision.detail,
@@ -55,7 +59,9 @@ export function observer(log: Logger, metrics: Metrics, announce: Announce): Obs
         },
         "decided",
       );
-      if (pod !== null && !dryRun) announce(decision, pod, namespace);
+      // Both sides skip the same pods: the second one has the last word.
+      const said = decision.outcome === "Skipped" && decided.side === "mutate";
+      if (pod !== null && !dryRun && answered && !said) announce(decision, pod, namespace);
     },
     failed(reviewed, error) {
       metrics.failed(reviewed.side, reviewed.seconds);

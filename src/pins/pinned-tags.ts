@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { messageOf } from "../error.ts";
+import type { Deadline } from "../kube/deadline.ts";
 import { KubeError } from "../kube/error.ts";
 import { ownerIdOf } from "../kube/owner-id.ts";
 import type { Reference } from "../oci/reference.ts";
@@ -54,6 +55,8 @@ export interface PinRequest {
   readonly owner: string;
   /** Reads pins and sets none. */
   readonly dryRun: boolean;
+  /** Until when the pod can wait; without it, as long as one tag may take. */
+  readonly deadline?: Deadline;
 }
 
 const CLOCK: PinClock = { wall: () => Date.now(), monotonic: () => performance.now() };
@@ -65,7 +68,9 @@ const CLOCK: PinClock = { wall: () => Date.now(), monotonic: () => performance.n
  * first one wrote. Where the record can't be read or written, the tag is not resolved.
  *
  * A pod's author may name any owner. With the owner of somebody else's pods in the same namespace, a tag can be pinned
- * before they ask for it, yet only to what it means at that moment; pins of other namespaces are out of reach.
+ * before they ask for it, yet only to what it means at that moment. Pins of other namespaces are out of reach of who
+ * creates pods: the API server says which namespace a pod is in. They are not of who calls the webhook itself, and says
+ * so in its place; who may do that is the server's affair (tls.clientCaFile, and the network's policy).
  */
 export class PinnedTags {
   readonly #given: PinDependencies;
@@ -85,9 +90,9 @@ export class PinnedTags {
     this.#held = new LRUCache({ max, ttl, ttlResolution: 0, perf: { now: clock.monotonic } });
   }
 
-  async resolve(reference: Reference, { namespace, owner: uid, dryRun }: PinRequest): Promise<ResolvedTag> {
+  async resolve(reference: Reference, { namespace, owner: uid, dryRun, deadline }: PinRequest): Promise<ResolvedTag> {
     if (reference.digest !== null) return { digest: reference.digest };
-    if (uid === "") return this.#given.resolver.resolve(reference, namespace);
+    if (uid === "") return inTime(reference, deadline, this.#given.resolver.resolve(reference, namespace));
     const owner = { namespace, id: ownerIdOf(uid) };
     const place = placeOf(owner, taggedName(reference));
     const digest = this.#held.get(place);
@@ -98,7 +103,7 @@ export class PinnedTags {
       answer = this.#ask(owner, reference, dryRun).finally(() => this.#asking.delete(question));
       this.#asking.set(question, answer);
     }
-    return answer;
+    return inTime(reference, deadline, answer);
   }
 
   async #ask(owner: PinOwner, reference: Reference, dryRun: boolean): Promise<ResolvedTag> {
@@ -161,6 +166,22 @@ export class PinnedTags {
 
 function placeOf(owner: PinOwner, name: string): string {
   return `${recordName(owner)} ${name}`;
+}
+
+/** Other pods may wait for the same answer: it is not ended with the time of one. */
+async function inTime(
+  reference: Reference,
+  deadline: Deadline | undefined,
+  answer: Promise<ResolvedTag>,
+): Promise<ResolvedTag> {
+  if (deadline === undefined) return answer;
+  const name = taggedName(reference);
+  try {
+    return await deadline.wait(`the digest of ${name}`, answer);
+  } catch (error) {
+    if (!(error instanceof KubeError && error.code === "Deadline")) throw error;
+    return { problem: `no digest of ${name} came in time`, cause: `${error.code}: ${error.message}` };
+  }
 }
 
 /** What comes of something, unless a signal is aborted first. */

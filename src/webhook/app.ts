@@ -9,19 +9,28 @@ import { messageOf } from "../error.ts";
 import type { Pod } from "../kube/pod.ts";
 import type { Observer } from "../observe/observer.ts";
 import type { Decide } from "./decide.ts";
+import { reviewBudget } from "./review-budget.ts";
 
 /** The API server sends old and new object of up to 3 MB each, and the review around them. */
 const BODY_LIMIT = "7mb";
 
-/** The admission endpoint: speaks HTTP and knows nothing of filters. */
-export function admissionApp(decides: Readonly<Record<Side, Decide>>, observer: Observer): Express {
+/**
+ * The admission endpoint: speaks HTTP and knows nothing of filters.
+ * @param maxReviewBytes of all reviews under way
+ */
+export function admissionApp(
+  decides: Readonly<Record<Side, Decide>>,
+  observer: Observer,
+  maxReviewBytes: number,
+): Express {
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
+  const budget = reviewBudget(maxReviewBytes);
   const body = express.raw({ type: "application/json", limit: BODY_LIMIT });
   for (const side of sides) {
     for (const entry of entries) {
-      app.post(`/${side}/${entry}`, requireJson, body, review(side, entry, decides[side], observer));
+      app.post(`/${side}/${entry}`, requireJson, budget, body, review(side, entry, decides[side], observer));
     }
   }
   app.use((_request, response) => {
@@ -56,16 +65,17 @@ function review(side: Side, entry: Entry, decide: Decide, observer: Observer): R
       return;
     }
     response.type("application/json");
-    send(response, JSON.stringify(answer), () => observer.decided({ ...reviewed(), decision, pod }));
+    send(response, JSON.stringify(answer), answered => observer.decided({ ...reviewed(), decision, pod, answered }));
   };
 }
 
-/** Observers hear of an answer when it is on its way, and also where its caller has gone. */
-function send(response: Response, body: string, observe: () => void): void {
+/** Observers hear of an answer when it is on its way, and whether there still was somebody to have it. */
+function send(response: Response, body: string, observe: (answered: boolean) => void): void {
+  const answered = !response.destroyed && response.socket?.writable === true;
   const bytes = Buffer.from(body);
   response.setHeader("content-length", bytes.length);
   response.end(bytes);
-  observe();
+  observe(answered);
 }
 
 /** @throws ReviewError where the object is no readable pod. */

@@ -5,7 +5,7 @@ import type { Logger } from "../observe/log.ts";
 import { type Credentials, readCredentials } from "./credentials.ts";
 
 /**
- * How often the files are read. Kubernetes itself takes a minute or so to bring a changed Secret into a volume, and a
+ * How often the files are read, in milliseconds. Kubernetes itself takes a minute or so to bring a changed Secret into a volume, and a
  * change by symbolic links, as it makes it, is one that file watchers miss.
  */
 const EVERY_MS = 5_000;
@@ -26,6 +26,7 @@ export function reloadCertificate(
   first: Credentials,
   use: (credentials: Credentials) => void,
   log: Logger,
+  everyMs = EVERY_MS,
 ): CertificateReload {
   const ending = new AbortController();
   let current = first;
@@ -34,7 +35,7 @@ export function reloadCertificate(
     try {
       const found = await readCredentials(files, new Date());
       told = "";
-      if (found.cert.equals(current.cert) && found.key.equals(current.key)) return;
+      if (isSame(found, current)) return;
       use(found);
       current = found;
       log.info({ fingerprint: found.fingerprint, notAfter: found.notAfter }, "serving another certificate");
@@ -45,7 +46,7 @@ export function reloadCertificate(
       told = problem;
     }
   };
-  const running = repeatedly(look, ending.signal);
+  const running = repeatedly(look, everyMs, ending.signal);
   return {
     current: () => current,
     async stop() {
@@ -55,8 +56,17 @@ export function reloadCertificate(
   };
 }
 
-async function repeatedly(look: () => Promise<void>, signal: AbortSignal): Promise<void> {
+function isSame(one: Credentials, other: Credentials): boolean {
+  const pairs = [
+    [one.cert, other.cert],
+    [one.key, other.key],
+    [one.clientCa, other.clientCa],
+  ] as const;
+  return pairs.every(([a, b]) => a === b || (a !== null && b !== null && a.equals(b)));
+}
+
+async function repeatedly(look: () => Promise<void>, everyMs: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await sleep(EVERY_MS, undefined, { signal }).then(look, () => {});
+    await sleep(everyMs, undefined, { signal }).then(look, () => {});
   }
 }

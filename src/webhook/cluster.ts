@@ -9,7 +9,7 @@ import { type ApiServer, apiServer } from "../kube/api-server.ts";
 import { KubeError } from "../kube/error.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { limitRangeCache } from "../kube/limit-range-cache.ts";
-import type { Namespace, NamespaceSource } from "../kube/namespace.ts";
+import type { NamespaceSource } from "../kube/namespace.ts";
 import { namespaceCache } from "../kube/namespace-cache.ts";
 import { podCache } from "../kube/pod-cache.ts";
 import { eventOf } from "../observe/decision-events.ts";
@@ -20,12 +20,11 @@ import { collectRepeatedly } from "../pins/collecting.ts";
 import { PinCollector } from "../pins/pin-collector.ts";
 import { PinStore } from "../pins/pin-store.ts";
 import { PIN_SETTINGS, type PinDependencies, PinnedTags } from "../pins/pinned-tags.ts";
-import type { ResolveFor } from "./decide.ts";
+import type { Sources } from "./decide.ts";
 
 /** What a webhook asks of the cluster that it serves. */
-export interface Cluster {
+export interface Cluster extends Sources {
   readonly namespaces: NamespaceSource;
-  readonly resolve: ResolveFor;
   readonly announce: Announce;
   /** Ends it all; Events that wait are written, for a bounded time. */
   close(): Promise<void>;
@@ -89,15 +88,15 @@ export function openCluster(
     Math.random,
     ending.signal,
   );
-  const withLimits = async (namespace: Namespace | null) =>
-    namespace && { ...namespace, limits: await limits.limitsOf(namespace.name) };
   const events = config.events.enabled ? eventRecorder(server, metrics) : null;
   return {
     namespaces: {
-      get: async name => withLimits(await namespaces.get(name)),
-      getNow: async name => withLimits(await namespaces.getNow(name)),
-      notReady: () => namespaces.notReady() ?? (limits.synced() ? null : "LimitRanges are not listed yet"),
+      get: namespaces.get,
+      getNow: namespaces.getNow,
+      // What decisions depend on. Pods are watched for clearing pins away, which may come later.
+      notReady: () => namespaces.notReady() ?? limits.notReady(),
     },
+    limitsOf: limits.limitsOf,
     resolve: (reference, request) => pins.resolve(reference, request),
     announce(decision, pod, namespace) {
       const event = events && eventOf(decision, pod, namespace);

@@ -5,22 +5,30 @@ import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/error.ts";
 import { messageOf } from "../error.ts";
 
-/** A certificate chain with its key, as they were read, and what is said about them. */
+/** A certificate chain with its key, and the authorities of clients, as they were read, and what is said about them. */
 export interface Credentials {
   readonly cert: Buffer;
   readonly key: Buffer;
+  /** Null where clients need no certificate. */
+  readonly clientCa: Buffer | null;
   /** SHA-256 of the leaf (DER), in hex. */
   readonly fingerprint: string;
   readonly notAfter: Date;
 }
 
 /**
- * Reads the serving certificate and its key.
+ * Reads the serving certificate and its key, and the authorities of clients.
  * @param now to refuse what has ended or has not begun
  * @throws ConfigError Unusable, naming the setting.
  */
-export async function readCredentials({ certFile, keyFile }: Config["tls"], now: Date): Promise<Credentials> {
-  const [cert, key] = await Promise.all([read(certFile, "tls.certFile"), read(keyFile, "tls.keyFile")]);
+export async function readCredentials(files: Config["tls"], now: Date): Promise<Credentials> {
+  const { certFile, keyFile, clientCaFile } = files;
+  const [cert, key, clientCa] = await Promise.all([
+    read(certFile, "tls.certFile"),
+    read(keyFile, "tls.keyFile"),
+    clientCaFile === null ? null : read(clientCaFile, "tls.clientCaFile"),
+  ]);
+  if (clientCa !== null) checkAuthorities(clientCa, `tls.clientCaFile ${clientCaFile}`, now);
   const pair = `tls.certFile ${certFile} and tls.keyFile ${keyFile}`;
   const leaf = parse(cert, key, pair);
   const [notBefore, notAfter] = [new Date(leaf.validFrom), new Date(leaf.validTo)];
@@ -28,7 +36,7 @@ export async function readCredentials({ certFile, keyFile }: Config["tls"], now:
   if (now < notBefore) {
     throw unusable(`tls.certFile ${certFile} begins ${notBefore.toISOString()}: is this machine's clock right?`);
   }
-  return { cert, key, fingerprint: createHash("sha256").update(leaf.raw).digest("hex"), notAfter };
+  return { cert, key, clientCa, fingerprint: createHash("sha256").update(leaf.raw).digest("hex"), notAfter };
 }
 
 /** Throws where the certificate is none, or the key is another one's. */
@@ -39,6 +47,25 @@ function parse(cert: Buffer, key: Buffer, pair: string): X509Certificate {
   } catch (error) {
     throw unusable(`${pair} are no certificate with its key: ${messageOf(error)}`, error);
   }
+}
+
+/** OpenSSL passes over what it can't read: a file of nothing would let nobody in, and nobody know why. */
+function checkAuthorities(pem: Buffer, where: string, now: Date): void {
+  const blocks = pem.toString("latin1").match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  const authorities = blocks.map((block, index) => {
+    try {
+      return new X509Certificate(block);
+    } catch (error) {
+      throw unusable(`${where}, certificate ${index + 1}: ${messageOf(error)}`, error);
+    }
+  });
+  const [first] = authorities;
+  if (first === undefined) throw unusable(`${where} holds no certificate in PEM form`);
+  for (const [index, authority] of authorities.entries()) {
+    if (!authority.ca) throw unusable(`${where}, certificate ${index + 1} is not an authority's`);
+  }
+  if (authorities.some(({ validTo }) => now <= new Date(validTo))) return;
+  throw unusable(`${where} holds none that is still valid, the first ended ${new Date(first.validTo).toISOString()}`);
 }
 
 async function read(path: string, setting: string): Promise<Buffer> {

@@ -61,15 +61,15 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const cluster = options.namespaceFile
     ? withoutCluster(await namespacesFromFile(options.namespaceFile), tags)
     : openCluster(readKubeConfig(options.kubeconfig), config, tags, log, metrics);
-  const { namespaces, resolve, announce } = cluster;
   const app = admissionApp(
     {
-      mutate: mutation(admission, envoyDataPlane, namespaces, resolve),
-      validate: validation({ ...admission, keys: keys.size > 0 ? keys : null }, envoyDataPlane, namespaces),
+      mutate: mutation(admission, envoyDataPlane, cluster),
+      validate: validation({ ...admission, keys: keys.size > 0 ? keys : null }, envoyDataPlane, cluster),
     },
-    observer(log, metrics, announce),
+    observer(log, metrics, cluster.announce),
+    config.listen.maxReviewBytes,
   );
-  const server = await startWebhook(config, app, namespaces.notReady, log, metrics).catch(async error => {
+  const server = await startWebhook(config, app, cluster.namespaces.notReady, log, metrics).catch(async error => {
     await cluster.close();
     throw error;
   });
@@ -88,6 +88,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 function withoutCluster(namespaces: NamespaceSource, tags: NamespaceTags): Cluster {
   return {
     namespaces,
+    limitsOf: async () => [],
     resolve: (tag, { namespace }) => tags.resolve(tag, namespace),
     announce: () => {},
     close: async () => {},

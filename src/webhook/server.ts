@@ -11,8 +11,27 @@ import { reloadCertificate } from "./certificate-reload.ts";
 import { type Credentials, readCredentials } from "./credentials.ts";
 import { healthApp } from "./health.ts";
 
-/** API servers keep idle connections for about 90 s: closing them first would race with their next call. */
-const KEEP_ALIVE_MS = 120_000;
+/** The HTTPS server's patience with its callers, in milliseconds. */
+export interface Patience {
+  readonly handshakeMs: number;
+  /** From a connection's first byte, or the end of the request before, to the end of the headers. */
+  readonly headersMs: number;
+  /** The same to the end of the body. An API server has given up by then. */
+  readonly requestMs: number;
+  /** How often the two are looked at. */
+  readonly checkMs: number;
+  /** Between two requests. API servers keep idle connections for about 90 s: closing first would race with a call. */
+  readonly keepAliveMs: number;
+}
+
+export const PATIENCE: Patience = {
+  handshakeMs: 5_000,
+  headersMs: 5_000,
+  requestMs: 10_000,
+  checkMs: 1_000,
+  keepAliveMs: 120_000,
+};
+
 /** How long calls in flight may take after the server stopped accepting. */
 const IN_FLIGHT_MS = 10_000;
 
@@ -31,14 +50,19 @@ export async function startWebhook(
   notReady: () => string | null,
   log: Logger,
   metrics: Metrics,
+  patience = PATIENCE,
 ): Promise<WebhookServer> {
   let draining = false;
   let drained: Promise<void> | null = null;
   const credentials = await readCredentials(config.tls, new Date());
-  const admission = createHttpsServer(tlsOptions(credentials), app);
-  admission.keepAliveTimeout = KEEP_ALIVE_MS;
-  admission.headersTimeout = 10_000;
-  admission.requestTimeout = 30_000;
+  const admission = createHttpsServer({ ...tlsOptions(credentials), ...timeouts(patience) }, app);
+  admission.maxConnections = config.listen.maxConnections;
+  admission.on("drop", () => metrics.connectionDropped());
+  admission.on("tlsClientError", error => {
+    metrics.handshakeFailed();
+    // Anybody may knock, as often as they like: no more than a debugger wants to see.
+    log.debug({ error: error.message }, "no TLS connection");
+  });
   const unanswered = new Set<ServerResponse>();
   admission.prependListener("request", (_request, response: ServerResponse) => {
     if (draining) response.setHeader("connection", "close");
@@ -84,8 +108,19 @@ export async function startWebhook(
   }
 }
 
-function tlsOptions({ cert, key }: Credentials): ServerOptions {
-  return { cert, key, minVersion: "TLSv1.2" };
+function tlsOptions({ cert, key, clientCa }: Credentials): ServerOptions {
+  const clients = clientCa === null ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+  return { cert, key, minVersion: "TLSv1.2", ...clients };
+}
+
+function timeouts({ handshakeMs, headersMs, requestMs, checkMs, keepAliveMs }: Patience): ServerOptions {
+  return {
+    handshakeTimeout: handshakeMs,
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: checkMs,
+    keepAliveTimeout: keepAliveMs,
+  };
 }
 
 function listen(server: Server, address: string, port: number, setting: string): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { reviewResponse, sentence } from "../../src/admission/response.ts";
+import type { Reason } from "../../src/decision/reason.ts";
 
 describe("answer to a review", () => {
   it("says the reason's code, its sentence and what was found", () => {
@@ -9,6 +10,23 @@ describe("answer to a review", () => {
     );
     assert.match(sentence({ reason: "UnknownKey", detail: "did you mean x?" }), /Did you mean x\?$/);
     assert.match(sentence({ reason: "OptedOut", detail: "" }), /inject=false\.$/);
+  });
+
+  it("warns authors of pods that are left without filters in a way they may not expect, and no others", () => {
+    const warnings = (reason: Reason, detail = "") =>
+      reviewResponse("u", { outcome: "Skipped", reason, detail }).response.warnings;
+    const [warning = "", ...more] = warnings("HostNetwork", "label the pod wasmount.dev/inject=true") ?? [];
+    assert.match(
+      warning,
+      /^wasmount: no filters for this pod: HostNetwork: .* Label the pod wasmount\.dev\/inject=true\.$/,
+    );
+    assert.deepEqual(more, []);
+    // API servers may cut what is longer (k8s.io/api/admission/v1, AdmissionResponse.Warnings).
+    assert.ok(warning.length <= 256);
+    assert.equal(warnings("WindowsPod")?.length, 1);
+    for (const reason of ["OptedOut", "NotSwitchedOn", "NoFilters", "MirrorPod", "NotAPodCreation"] as const) {
+      assert.equal(warnings(reason), undefined, reason);
+    }
   });
 
   it("lets nobody write to the terminal of who reads it", () => {

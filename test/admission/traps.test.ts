@@ -1,19 +1,38 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseAllDocuments } from "yaml";
 import { admit } from "../../src/admission/admission.ts";
 import type { Decision } from "../../src/admission/decision.ts";
 import { readPod } from "../../src/admission/pod-object.ts";
+import { type Credentials, createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import { discoveredFilter } from "../../src/envoy/discovered-filter.ts";
+import { NAMESPACE_CACHE_SETTINGS, namespaceCache } from "../../src/kube/namespace-cache.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
+import { createLogger } from "../../src/observe/log.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
+import { observer } from "../../src/observe/observer.ts";
+import { admissionApp } from "../../src/webhook/app.ts";
+import { reloadCertificate } from "../../src/webhook/certificate-reload.ts";
+import { readCredentials } from "../../src/webhook/credentials.ts";
+import { PATIENCE } from "../../src/webhook/server.ts";
+import { type Answer, cut, hold, list, ScriptedApi, status, until } from "../kube/scripted-api.ts";
 import { type AdmissionFixture, admissionFixtures, decideFixture, patchedBy } from "./fixtures.ts";
 import { digest, sampleNamespace, samplePod } from "./pods.ts";
 
 const [{ config }] = admissionFixtures() as [AdmissionFixture];
 const namespace = sampleNamespace();
+
+const MIB = 1024 * 1024;
+const DAY_MS = 86_400_000;
 
 const decide = (pod: Pod): Promise<Decision> => decideFixture({ pod, namespace, config });
 const injected = async (pod: Pod): Promise<Pod> => patchedBy(pod, await decide(pod));
@@ -202,6 +221,39 @@ describe("traps that other injectors fell into", () => {
     assert.ok(fetcherOf(pod).volumeMounts?.some(({ name }) => name === "wasmount-pull-secrets"));
   });
 
+  it("14: a certificate ends, and the server goes on with it, or takes half of a new one", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "wasmount-traps-"));
+    const files = { certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key"), clientCaFile: null };
+    const put = async ({ certificate, privateKey }: Credentials, ...only: ("certFile" | "keyFile")[]) => {
+      if (!only.includes("keyFile")) await writeFile(files.certFile, certificate);
+      if (!only.includes("certFile")) await writeFile(files.keyFile, privateKey);
+    };
+    const authority = await createAuthority("CA", 60, new Date());
+    const issue = (days: number, from = new Date()) => issueServerCertificate(authority, ["localhost"], days, from);
+    const [old, ended, next] = await Promise.all([issue(1), issue(1, new Date(Date.now() - 30 * DAY_MS)), issue(9)]);
+    await put(old);
+    const first = await readCredentials(files, new Date());
+    const used: string[] = [];
+    const use = ({ cert }: { readonly cert: Buffer }) => used.push(cert.toString());
+    const reload = reloadCertificate(files, first, use, createLogger("silent"), 5);
+    try {
+      // The order of writes: half of the new one first, then one that has ended, then the new one.
+      await put(next, "certFile");
+      await sleep(50);
+      await put(ended);
+      await sleep(50);
+      assert.deepEqual(used, []);
+      await put(next);
+      while (used.length === 0) await sleep(5);
+      assert.deepEqual(used, [next.certificate]);
+      assert.ok(reload.current().notAfter > first.notAfter, "and its end is the metric's");
+    } finally {
+      await reload.stop();
+      await rm(folder, { recursive: true });
+    }
+    // That no connection is closed and no call fails: test/integration/certificate-reload.test.ts.
+  });
+
   it("15: GitOps tools and a controller fight about caBundle", () => {
     for (const { webhooks } of registrations) {
       for (const { clientConfig } of webhooks) assert.ok(!("caBundle" in clientConfig));
@@ -225,11 +277,28 @@ describe("traps that other injectors fell into", () => {
     assert.equal(fetcherOf(patchedBy(pod, decision)).name, "wasmount-fetch");
   });
 
-  it("18: side effects happen on a dry run", () => {
-    for (const { kind, webhooks } of registrations) {
-      const expected = kind === "MutatingWebhookConfiguration" ? "NoneOnDryRun" : undefined;
-      for (const { sideEffects } of webhooks) if (expected) assert.equal(sideEffects, expected);
+  it("18: side effects happen on a dry run, or for an admission that never was", async () => {
+    assert.deepEqual(
+      registrations.map(({ kind }) => kind),
+      ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"],
+    );
+    for (const { webhooks } of registrations) {
+      for (const { sideEffects } of webhooks) assert.equal(sideEffects, "NoneOnDryRun");
     }
+    const announced: string[] = [];
+    const observing = observer(createLogger("silent"), createMetrics(), ({ reason }) => announced.push(reason));
+    const decision = await decide(samplePod({ annotations: { "wasmount.dev/x": "y" } }));
+    const reviewed = { side: "mutate", entry: "namespace", uid: "u", namespace: "shop", seconds: 0 } as const;
+    for (const [dryRun, answered] of [
+      [true, true],
+      [false, false],
+    ] as const) {
+      observing.decided({ ...reviewed, decision, pod: samplePod(), dryRun, answered });
+    }
+    assert.deepEqual(announced, [], "neither for a dry run, nor where the caller had gone");
+    observing.decided({ ...reviewed, decision, pod: samplePod(), dryRun: false, answered: true });
+    assert.deepEqual(announced, ["UnknownKey"]);
+    // That a caller has gone is told by the server: test/integration/webhook-callers.test.ts.
   });
 
   it("19: Windows pods, host network, mirror pods, and updates and subresources of pods are injected into", async () => {
@@ -249,6 +318,56 @@ describe("traps that other injectors fell into", () => {
           ["not-a-mirror-pod"],
         );
       }
+    }
+  });
+
+  it("20: bodies of more than 100 kB are refused, and connections closed that API servers still use", async () => {
+    const app = admissionApp(
+      { mutate: async ({ pod }) => decide(pod), validate: async ({ pod }) => decide(pod) },
+      observer(createLogger("silent"), createMetrics(), () => {}),
+      64 * MIB,
+    );
+    const server = createServer(app).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    try {
+      const request = { uid: "u", namespace: "shop", operation: "CREATE", resource: { group: "", resource: "pods" } };
+      const review = (oldObject: string) =>
+        JSON.stringify({
+          apiVersion: "admission.k8s.io/v1",
+          kind: "AdmissionReview",
+          request: { ...request, object: samplePod(), oldObject },
+        });
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mutate/namespace`;
+      const headers = { "content-type": "application/json" };
+      const room = 7 * MIB - Buffer.byteLength(review(""));
+      for (const [bytes, status] of [
+        [room, 200],
+        [room + 1, 413],
+      ] as const) {
+        const answer = await fetch(url, { method: "POST", headers, body: review("x".repeat(bytes)) });
+        assert.equal(answer.status, status);
+        await answer.text();
+      }
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+    assert.ok(PATIENCE.keepAliveMs > 90_000, "Go's IdleConnTimeout");
+  });
+
+  it("20: a watch that ended in an error stays ended", async () => {
+    const refused: Answer[] = [status(500), status(403), cut("{"), hold()];
+    const api = new ScriptedApi("/api/v1/namespaces", { lists: [list(7, [])], watches: refused });
+    const settings = { ...NAMESPACE_CACHE_SETTINGS, backoff: { baseMs: 5, maxMs: 10 } };
+    const cache = namespaceCache(await api.open(), { keep: () => false, interrupted: () => {}, settings });
+    try {
+      await until(
+        () => api.watches.length === refused.length,
+        () => `${api.watches.length} watches`,
+      );
+    } finally {
+      await cache.close();
+      api.close();
     }
   });
 

@@ -143,6 +143,15 @@ describe("operator configuration", () => {
     assert.match(refusal(`${minimal}\nvolume: {sizeLimit: 0Mi}`), /sizeLimit 0Mi/);
   });
 
+  it("leaves time to make use of what a registry answers", () => {
+    assert.match(refusal(`${minimal}\nlimits: {resolveSeconds: 5}`), /limits\.resolveSeconds must be <= 4, and is 5/);
+    assert.match(
+      refusal(`${minimal}\nlimits: {resolveSeconds: 3, reviewSeconds: 2.5}`),
+      /limits\.resolveSeconds is 3: write less than limits\.reviewSeconds, 2\.5/,
+    );
+    assert.equal(parseConfig(`${minimal}\nlimits: {resolveSeconds: 4}`, "f").limits.reviewSeconds, 4.5);
+  });
+
   it("refuses releases of Envoy that never were, or came before Wasm", () => {
     assert.match(refusal(`${minimal}\nenvoy: {version: "0.1"}`), /envoy\.version: .*0\.1 does not run Wasm/);
     assert.match(refusal(`${minimal}\nenvoy: {version: "1234.5"}`), /envoy\.version is 1234\.5/);

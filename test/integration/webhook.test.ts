@@ -20,6 +20,8 @@ interface Answer {
   readonly body: string;
 }
 
+const MIB = 1024 * 1024;
+
 describe("webhook server", () => {
   let folder: string;
   let ca: string;
@@ -48,12 +50,20 @@ describe("webhook server", () => {
     const metrics = createMetrics();
     server = await startWebhook(
       {
-        listen: { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 0 },
-        tls: { certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key") },
+        listen: {
+          address: "127.0.0.1",
+          port: 0,
+          plainPort: 0,
+          drainSeconds: 0,
+          maxConnections: 64,
+          maxReviewBytes: 64 * MIB,
+        },
+        tls: { certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key"), clientCaFile: null },
       },
       admissionApp(
         { mutate: request => decide(request), validate: request => decide(request) },
         observer(log, metrics, () => {}),
+        64 * MIB,
       ),
       () => ready,
       log,
@@ -222,7 +232,7 @@ describe("webhook server", () => {
         },
       }),
     ],
-    ["8 MiB", 413, " ".repeat(8 * 1024 * 1024)],
+    ["7 MiB and a byte", 413, `${" ".repeat(7 * MIB)} `],
   ];
   for (const [title, expected, body, headers] of broken) {
     it(`refuses ${title} with ${expected}`, async () => {
@@ -233,9 +243,20 @@ describe("webhook server", () => {
     });
   }
 
-  it("takes a review of 6 MiB", async () => {
-    const { status } = await send(review({ oldObject: "x".repeat(6 * 1024 * 1024) }));
-    assert.equal(status, 200);
+  it("takes a review of 7 MiB", async () => {
+    const rest = 7 * MIB - Buffer.byteLength(review({ oldObject: "" }));
+    const whole = review({ oldObject: "x".repeat(rest) });
+    assert.equal(Buffer.byteLength(whole), 7 * MIB);
+    assert.equal((await send(whole)).status, 200);
+  });
+
+  it("keeps connections for longer than API servers do, and answers one review after another on one", async () => {
+    const { headers } = await send(review());
+    const [, seconds] = /^timeout=(\d+)/.exec(String(headers["keep-alive"])) ?? [];
+    // Go's http.Transport closes what was idle for 90 s (IdleConnTimeout), and so do API servers.
+    assert.ok(Number(seconds) >= 100, `keep-alive: ${headers["keep-alive"]}`);
+    await send(review());
+    assert.equal(Object.values(agent.freeSockets).flat().length, 1);
   });
 
   it("answers only what it serves", async () => {

@@ -56,10 +56,13 @@ describe("the Event of a decision", () => {
   const types: [decision: Decision, type: string | undefined][] = [
     [{ outcome: "Deferred", reason: "ProxyExpected", detail: "" }, "Normal"],
     [{ outcome: "Skipped", reason: "OptedOut", detail: "" }, undefined],
+    [{ outcome: "Skipped", reason: "NoFilters", detail: "" }, undefined],
+    [{ outcome: "Skipped", reason: "HostNetwork", detail: "" }, "Warning"],
+    [{ outcome: "Skipped", reason: "WindowsPod", detail: "" }, "Warning"],
     [{ outcome: "Verified", reason: "Verified", detail: "", planHash: "ab" }, undefined],
   ];
   for (const [decision, type] of types) {
-    it(`is ${type ?? "none"} where the pod is ${decision.outcome}`, () => {
+    it(`is ${type ?? "none"} where the pod is ${decision.outcome}: ${decision.reason}`, () => {
       assert.equal(eventOf(decision, samplePod(), "shop")?.type, type);
     });
   }

@@ -188,12 +188,11 @@ describe("tags of a namespace", () => {
             const config: AdmissionConfig = { ...operator, pack: planToEnvironment, sign: null, keys: new Map() };
             const pod = samplePod({ annotations: { "wasmount.dev/module.a": `${server.address}/team/filter:v1` } });
             const namespace = { ...sampleNamespace(), name: "shop", labels: { "wasmount.dev/inject": "true" } };
-            const decide = mutation(
-              config,
-              envoyDataPlane,
-              { get: async () => namespace, getNow: async () => namespace, notReady: () => null },
-              (reference, request) => tags.resolve(reference, request.namespace),
-            );
+            const decide = mutation(config, envoyDataPlane, {
+              namespaces: { get: async () => namespace, getNow: async () => namespace },
+              limitsOf: async () => [],
+              resolve: (reference, request) => tags.resolve(reference, request.namespace),
+            });
             const decision = await decide({ pod, namespace: "shop", entry: "namespace", dryRun: false });
             assert.equal(decision.reason, "TagUnresolved", inspect(decision));
             observer(
@@ -209,6 +208,7 @@ describe("tags of a namespace", () => {
               seconds: 0,
               decision,
               pod,
+              answered: true,
             });
             lines.push(inspect(decision, { depth: 9 }), JSON.stringify(reviewResponse("u", decision)));
           }
