@@ -207,6 +207,61 @@ describe("a hostile registry", function () {
       assert.equal(asked(registry, layer).length, 6);
     });
 
+    const page = (manifests: readonly object[]) =>
+      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
+
+    /** Lists that end nowhere: each page leads to the next one. */
+    const endless = (part: string, body: (number: number) => Buffer, mediaType: string) => {
+      let number = 0;
+      registry.script((request, response) => {
+        if (!isFor(request, part)) return false;
+        number += 1;
+        const link = `</v2/${REPOSITORY}/${part}?page=${number}>; rel="next"`;
+        response.writeHead(200, { "content-type": mediaType, link }).end(body(number));
+        return true;
+      });
+    };
+
+    for (const [what, entries] of [
+      ["pages of referrers", 0],
+      ["referrers, page after page", 20],
+    ] as const) {
+      it(what, async () => {
+        const { digest } = await honest();
+        const of = (number: number) =>
+          page(
+            Array.from({ length: entries }, (_, index) =>
+              descriptorOf(Buffer.from(`${number} ${index}`), OCI_MANIFEST),
+            ),
+          );
+        endless(`referrers/${digest}`, of, OCI_INDEX);
+        const listing = client().referrers(registry.address, REPOSITORY, digest);
+        await assert.rejects(listing, coded("TooLarge", entries === 0 ? /pages allowed/ : /referrers allowed/));
+      });
+    }
+
+    it("referrers on one page", async () => {
+      const { digest } = await honest();
+      const of = () =>
+        page(Array.from({ length: 1025 }, (_, index) => descriptorOf(Buffer.from(String(index)), OCI_MANIFEST)));
+      endless(`referrers/${digest}`, of, OCI_INDEX);
+      const listing = client().referrers(registry.address, REPOSITORY, digest);
+      await assert.rejects(listing, coded("TooLarge", /1024 entries/));
+    });
+
+    for (const [what, count] of [
+      ["pages of tags", 0],
+      ["tags, page after page", 1000],
+    ] as const) {
+      it(what, async () => {
+        const of = (number: number) =>
+          Buffer.from(JSON.stringify({ tags: Array.from({ length: count }, (_, index) => `t${number}-${index}`) }));
+        endless("tags/list", of, "application/json");
+        const listing = client().tags(registry.address, REPOSITORY);
+        await assert.rejects(listing, coded("TooLarge", count === 0 ? /pages allowed/ : /tags allowed/));
+      });
+    }
+
     it("entries in an archive", async () => {
       const layer = await archive(tar => {
         for (let index = 0; index <= 1024; index += 1)
@@ -404,6 +459,18 @@ describe("a hostile registry", function () {
       await refused(plan, UNAVAILABLE, /^wasmount-fetch: Unauthorized: /);
       assert.deepEqual(asked(registry, "/token"), [], "a stranger's challenge is not answered");
       assert.deepEqual([...new Set(other.seen.map(({ authorization }) => authorization))], [null]);
+    });
+
+    it("by the next page of a list", async () => {
+      registry.script((request, response) => {
+        if (wantsLogin(request, response)) return true;
+        response.setHeader("link", `<http://${other.address}/v2/${REPOSITORY}/tags/list?last=a>; rel="next"`);
+        response.end(JSON.stringify({ tags: ["a"] }));
+        return true;
+      });
+      const listing = client({ credentials: () => [login] }).tags(registry.address, REPOSITORY);
+      await assert.rejects(listing, coded("UnsafeRedirect"));
+      assert.deepEqual(other.seen, []);
     });
 
     it("by the Location of an upload", async () => {
