@@ -547,6 +547,17 @@ describe("a hostile registry", function () {
       assert.deepEqual(other.seen, []);
     });
 
+    it("by a redirect to a private address, where the operator allows those to named registries alone", async () => {
+      const { digest, layer } = await honest();
+      registry.script(
+        (request, response) => isFor(request, layer) && redirect(response, `https://${other.address}/v2/`),
+      );
+      const network = { privateAddresses: "Deny", proxy: null } as const;
+      const plan = planFor(digest, { registries: plainly(registry.address), network });
+      await refused(plan, UNAVAILABLE, /ForbiddenAddress: .*private address/);
+      assert.ok(asked(registry, layer).length > 0, "the registry itself, which is named, was asked");
+    });
+
     it("by a name that is the registry's at first and a metadata address later", async () => {
       const { digest } = await honest();
       registry.script((request, response) => {
