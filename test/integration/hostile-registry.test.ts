@@ -376,6 +376,20 @@ describe("a hostile registry", function () {
       const { peakKiB } = await refused(planFor(imageOf(gzipSync(tar), OCI_LAYER_GZIP)), REFUSED, line);
       assert.ok(peakKiB !== null && peakKiB < 300 * 1024, `${peakKiB} KiB`);
     });
+
+    it("as a header about a header, of as many bytes as a module may have", async () => {
+      const comment = Buffer.concat([header("pax", 32 * MIB, "x"), randomBytes(32 * MIB)]);
+      const layer = gzipSync(
+        Buffer.concat([comment, await tarOf(tar => tar.entry({ name: "plugin.wasm" }, noopModule))]),
+      );
+      const digest = imageOf(layer, OCI_LAYER_GZIP);
+      const { peakKiB } = await refused(
+        planFor(digest),
+        REFUSED,
+        /^wasmount-fetch: BadArchive: .*a header of 33554432 bytes/,
+      );
+      assert.ok(peakKiB !== null && peakKiB < 150 * 1024, `${peakKiB} KiB`);
+    });
   });
 
   describe("22: writes outside of the volume", () => {
@@ -854,20 +868,24 @@ function flood(response: ServerResponse, chunk: Buffer): true {
   return true;
 }
 
-async function archive(fill: (tar: Pack) => void): Promise<Buffer> {
+async function tarOf(fill: (tar: Pack) => void): Promise<Buffer> {
   const tar = pack();
   fill(tar);
   tar.finalize();
-  return gzipSync(await buffer(tar));
+  return buffer(tar);
 }
 
-/** A tar header (POSIX ustar) that says whatever size it is told. */
-function header(name: string, size: number): Buffer {
+async function archive(fill: (tar: Pack) => void): Promise<Buffer> {
+  return gzipSync(await tarOf(fill));
+}
+
+/** A tar header (POSIX ustar) that says whatever size and type it is told. */
+function header(name: string, size: number, type = "0"): Buffer {
   const block = Buffer.alloc(512);
   block.write(name);
   block.write("0000644\0", 100);
   block.write(`${size.toString(8).padStart(11, "0")}\0`, 124);
-  block.write("        0", 148);
+  block.write(`        ${type}`, 148);
   block.write("ustar\x0000", 257);
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
