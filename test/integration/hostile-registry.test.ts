@@ -207,6 +207,61 @@ describe("a hostile registry", function () {
       assert.equal(asked(registry, layer).length, 6);
     });
 
+    const page = (manifests: readonly object[]) =>
+      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
+
+    /** Lists that end nowhere: each page leads to the next one. */
+    const endless = (part: string, body: (number: number) => Buffer, mediaType: string) => {
+      let number = 0;
+      registry.script((request, response) => {
+        if (!isFor(request, part)) return false;
+        number += 1;
+        const link = `</v2/${REPOSITORY}/${part}?page=${number}>; rel="next"`;
+        response.writeHead(200, { "content-type": mediaType, link }).end(body(number));
+        return true;
+      });
+    };
+
+    for (const [what, entries] of [
+      ["pages of referrers", 0],
+      ["referrers, page after page", 20],
+    ] as const) {
+      it(what, async () => {
+        const { digest } = await honest();
+        const of = (number: number) =>
+          page(
+            Array.from({ length: entries }, (_, index) =>
+              descriptorOf(Buffer.from(`${number} ${index}`), OCI_MANIFEST),
+            ),
+          );
+        endless(`referrers/${digest}`, of, OCI_INDEX);
+        const listing = client().referrers(registry.address, REPOSITORY, digest);
+        await assert.rejects(listing, coded("TooLarge", entries === 0 ? /pages allowed/ : /referrers allowed/));
+      });
+    }
+
+    it("referrers on one page", async () => {
+      const { digest } = await honest();
+      const of = () =>
+        page(Array.from({ length: 1025 }, (_, index) => descriptorOf(Buffer.from(String(index)), OCI_MANIFEST)));
+      endless(`referrers/${digest}`, of, OCI_INDEX);
+      const listing = client().referrers(registry.address, REPOSITORY, digest);
+      await assert.rejects(listing, coded("TooLarge", /1024 entries/));
+    });
+
+    for (const [what, count] of [
+      ["pages of tags", 0],
+      ["tags, page after page", 1000],
+    ] as const) {
+      it(what, async () => {
+        const of = (number: number) =>
+          Buffer.from(JSON.stringify({ tags: Array.from({ length: count }, (_, index) => `t${number}-${index}`) }));
+        endless("tags/list", of, "application/json");
+        const listing = client().tags(registry.address, REPOSITORY);
+        await assert.rejects(listing, coded("TooLarge", count === 0 ? /pages allowed/ : /tags allowed/));
+      });
+    }
+
     it("entries in an archive", async () => {
       const layer = await archive(tar => {
         for (let index = 0; index <= 1024; index += 1)
@@ -321,6 +376,20 @@ describe("a hostile registry", function () {
       const { peakKiB } = await refused(planFor(imageOf(gzipSync(tar), OCI_LAYER_GZIP)), REFUSED, line);
       assert.ok(peakKiB !== null && peakKiB < 300 * 1024, `${peakKiB} KiB`);
     });
+
+    it("as a header about a header, of as many bytes as a module may have", async () => {
+      const comment = Buffer.concat([header("pax", 32 * MIB, "x"), randomBytes(32 * MIB)]);
+      const layer = gzipSync(
+        Buffer.concat([comment, await tarOf(tar => tar.entry({ name: "plugin.wasm" }, noopModule))]),
+      );
+      const digest = imageOf(layer, OCI_LAYER_GZIP);
+      const { peakKiB } = await refused(
+        planFor(digest),
+        REFUSED,
+        /^wasmount-fetch: BadArchive: .*a header of 33554432 bytes/,
+      );
+      assert.ok(peakKiB !== null && peakKiB < 150 * 1024, `${peakKiB} KiB`);
+    });
   });
 
   describe("22: writes outside of the volume", () => {
@@ -406,6 +475,18 @@ describe("a hostile registry", function () {
       assert.deepEqual([...new Set(other.seen.map(({ authorization }) => authorization))], [null]);
     });
 
+    it("by the next page of a list", async () => {
+      registry.script((request, response) => {
+        if (wantsLogin(request, response)) return true;
+        response.setHeader("link", `<http://${other.address}/v2/${REPOSITORY}/tags/list?last=a>; rel="next"`);
+        response.end(JSON.stringify({ tags: ["a"] }));
+        return true;
+      });
+      const listing = client({ credentials: () => [login] }).tags(registry.address, REPOSITORY);
+      await assert.rejects(listing, coded("UnsafeRedirect"));
+      assert.deepEqual(other.seen, []);
+    });
+
     it("by the Location of an upload", async () => {
       other.script((_request, response) => {
         response.writeHead(201, { "content-length": "0" }).end();
@@ -478,6 +559,17 @@ describe("a hostile registry", function () {
       registry.script((request, response) => isFor(request, layer) && redirect(response, `http://${other.address}/`));
       await refused(planFor(digest, { registries: plainly(registry.address) }), UNAVAILABLE, /UnsafeRedirect: /);
       assert.deepEqual(other.seen, []);
+    });
+
+    it("by a redirect to a private address, where the operator allows those to named registries alone", async () => {
+      const { digest, layer } = await honest();
+      registry.script(
+        (request, response) => isFor(request, layer) && redirect(response, `https://${other.address}/v2/`),
+      );
+      const network = { privateAddresses: "Deny", proxy: null } as const;
+      const plan = planFor(digest, { registries: plainly(registry.address), network });
+      await refused(plan, UNAVAILABLE, /ForbiddenAddress: .*private address/);
+      assert.ok(asked(registry, layer).length > 0, "the registry itself, which is named, was asked");
     });
 
     it("by a name that is the registry's at first and a metadata address later", async () => {
@@ -776,20 +868,24 @@ function flood(response: ServerResponse, chunk: Buffer): true {
   return true;
 }
 
-async function archive(fill: (tar: Pack) => void): Promise<Buffer> {
+async function tarOf(fill: (tar: Pack) => void): Promise<Buffer> {
   const tar = pack();
   fill(tar);
   tar.finalize();
-  return gzipSync(await buffer(tar));
+  return buffer(tar);
 }
 
-/** A tar header (POSIX ustar) that says whatever size it is told. */
-function header(name: string, size: number): Buffer {
+async function archive(fill: (tar: Pack) => void): Promise<Buffer> {
+  return gzipSync(await tarOf(fill));
+}
+
+/** A tar header (POSIX ustar) that says whatever size and type it is told. */
+function header(name: string, size: number, type = "0"): Buffer {
   const block = Buffer.alloc(512);
   block.write(name);
   block.write("0000644\0", 100);
   block.write(`${size.toString(8).padStart(11, "0")}\0`, 124);
-  block.write("        0", 148);
+  block.write(`        ${type}`, 148);
   block.write("ustar\x0000", 257);
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);

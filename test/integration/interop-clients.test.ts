@@ -253,14 +253,19 @@ for (const server of SERVERS) {
         const { manifest } = await client.manifest(registry.address, repository, `${tag}.sig`);
         return manifest.kind === "image" ? manifest.layers.length : 0;
       }
+      const listed = await client.referrers(registry.address, repository, digest);
       const known = JSON.parse(
         await tool("oras", "discover", "--plain-http", "--format", "json", at(`${repository}@${digest}`)),
       );
-      for (const { digest: referrer } of known.referrers) {
-        const { manifest } = await client.manifest(registry.address, repository, referrer);
+      assert.deepEqual(
+        listed.map(entry => entry.digest),
+        known.referrers.map((entry: { digest: string }) => entry.digest),
+      );
+      for (const referrer of listed) {
+        const { manifest } = await client.manifest(registry.address, repository, referrer.digest);
         assert.equal(manifest.subject?.digest, digest);
       }
-      return known.referrers.length;
+      return listed.length;
     }
   });
 }
