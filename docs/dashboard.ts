@@ -53,6 +53,23 @@ const panels: readonly Panel[] = [
     ],
   },
   {
+    title: "Registries",
+    description: "Tags that registries were asked about, by outcome; pods by digest ask nobody.",
+    unit: "reqps",
+    queries: [[rate("wasmount_registry_resolutions_total", "outcome"), "{{outcome}}"]],
+  },
+  {
+    title: "Registries' answers",
+    description: "Time until a tag was resolved, or was not. limits.resolveSeconds ends the wait.",
+    unit: "s",
+    queries: [
+      [
+        `histogram_quantile(0.99, sum by (le) (rate(wasmount_registry_resolution_duration_seconds_bucket{${INSTANCES}}[$__rate_interval])))`,
+        "p99",
+      ],
+    ],
+  },
+  {
     title: "Caches filled",
     description: "1 once a cache was filled. A replica is not ready before.",
     unit: "none",

@@ -30,6 +30,8 @@ export interface Metrics {
   connectionDropped(): void;
   /** A connection ended before TLS was agreed upon. */
   handshakeFailed(): void;
+  /** A registry was asked what a tag means. @param outcome "Resolved", or an error's code */
+  resolved(outcome: string, seconds: number): void;
   /** An Event was not written. */
   eventDropped(reason: string): void;
   /** The Prometheus text exposition, and its content type. */
@@ -117,6 +119,18 @@ export function createMetrics(): Metrics {
     help: "Connections that ended before TLS was agreed upon, such as those without the client certificate asked for.",
     registers: [registry],
   });
+  const resolutions = new Counter({
+    name: "wasmount_registry_resolutions_total",
+    help: "Tags that registries were asked about, by outcome: Resolved, or the error's code.",
+    labelNames: ["outcome"] as const,
+    registers: [registry],
+  });
+  const resolutionDuration = new Histogram({
+    name: "wasmount_registry_resolution_duration_seconds",
+    help: "Time that registries took to answer what a tag means, or not to.",
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4],
+    registers: [registry],
+  });
   const droppedEvents = new Counter({
     name: "wasmount_events_dropped_total",
     help: "Events that were not written, by reason.",
@@ -152,6 +166,10 @@ export function createMetrics(): Metrics {
     },
     handshakeFailed() {
       failedHandshakes.inc();
+    },
+    resolved(outcome, seconds) {
+      resolutions.inc({ outcome });
+      resolutionDuration.observe(seconds);
     },
     eventDropped(reason) {
       droppedEvents.inc({ reason });

@@ -11,6 +11,7 @@ import { RegistryClient } from "../oci/client.ts";
 import { planPacking, planSigning } from "../plan/packing.ts";
 import { admissionApp } from "./app.ts";
 import { type Cluster, openCluster, readKubeConfig } from "./cluster.ts";
+import { counted } from "./counted-client.ts";
 import { mutation, validation } from "./decide.ts";
 import { NamespaceTags } from "./namespace-tags.ts";
 import { readPlanKeyring } from "./plan-keys.ts";
@@ -45,7 +46,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const registry = await registryOptions(config);
   const tags = new NamespaceTags(
     await readRegistryCredentials(config.registryCredentials, config.registries),
-    credentials => new RegistryClient({ ...registry, credentials, deadlineMs, userAgent: options.userAgent }),
+    credentials =>
+      counted(
+        new RegistryClient({ ...registry, credentials, deadlineMs, userAgent: options.userAgent }),
+        metrics.resolved,
+        () => performance.now(),
+      ),
     deadlineMs,
   );
   const { signer, keys } = await readPlanKeyring(config.plan);

@@ -1,0 +1,31 @@
+import type { RegistryClient } from "../oci/client.ts";
+import { RegistryError, type RegistryErrorCode } from "../oci/error.ts";
+
+/** How a question to a registry ended. */
+export type ResolutionOutcome = "Resolved" | RegistryErrorCode | "Failed";
+
+/**
+ * A client that tells how each of its resolutions ended.
+ * @param told with the time that it took, in seconds
+ */
+export function counted(
+  client: Pick<RegistryClient, "resolve" | "close">,
+  told: (outcome: ResolutionOutcome, seconds: number) => void,
+  monotonic: () => number,
+): Pick<RegistryClient, "resolve" | "close"> {
+  return {
+    async resolve(reference, signal) {
+      const started = monotonic();
+      const tell = (outcome: ResolutionOutcome) => told(outcome, (monotonic() - started) / 1000);
+      try {
+        const found = await client.resolve(reference, signal);
+        tell("Resolved");
+        return found;
+      } catch (error) {
+        tell(error instanceof RegistryError ? error.code : "Failed");
+        throw error;
+      }
+    },
+    close: () => client.close(),
+  };
+}
