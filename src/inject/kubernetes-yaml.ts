@@ -1,4 +1,4 @@
-import type { DocumentOptions, ParseOptions, SchemaOptions, Tags } from "yaml";
+import { type DocumentOptions, isScalar, type ParseOptions, type ScalarTag, type SchemaOptions, type Tags } from "yaml";
 
 /**
  * YAML as Kubernetes' clients read it: 1.1 with merge keys, octal numbers and yes/no, but without the types that JSON
@@ -12,7 +12,7 @@ export const kubernetesYaml: ParseOptions & DocumentOptions & SchemaOptions = {
   keepSourceTokens: true,
   // Keys that are collections are stringified, and a warning on the process would be all that this says of them.
   logLevel: "silent",
-  customTags: tags => tags.filter(isJsonType),
+  customTags: tags => tags.filter(isJsonType).map(withoutAccidents),
 };
 
 const OTHER_TYPES = new Set(["timestamp", "binary", "omap", "pairs", "set"].map(name => `tag:yaml.org,2002:${name}`));
@@ -21,8 +21,25 @@ function isJsonType(tag: Tags[number]): boolean {
   return typeof tag === "string" || (!OTHER_TYPES.has(tag.tag) && tag.format !== "TIME");
 }
 
+/** The reader's patterns take ".", "e0" and "0x_" for numbers, which they then are not; Kubernetes' clients don't. */
+function withoutAccidents(tag: Tags[number]): Tags[number] {
+  if (typeof tag === "string" || tag.collection !== undefined || !NUMBERS.has(tag.tag)) return tag;
+  const { resolve } = tag;
+  const careful: ScalarTag = {
+    ...tag,
+    resolve(text, onError, options) {
+      const found = resolve(text, onError, options);
+      const value = isScalar(found) ? found.value : found;
+      return Number.isNaN(value) && !/^\.nan$/i.test(text) ? text : found;
+    },
+  };
+  return careful;
+}
+
+const NUMBERS = new Set(["tag:yaml.org,2002:int", "tag:yaml.org,2002:float"]);
+
 /** Plain words that are no strings to a reader of YAML 1.1 or 1.2. */
-const WORDS = /^(?:y|n|yes|no|on|off|true|false|null)$/i;
+const WORDS = /^(?:y|n|yes|no|on|off|true|false|null|e[-+]?\d+)$/i;
 /** What JSON would write with escapes, and single quotes without. */
 const WITH_QUOTES = /^(?=.*")[ -&(-~]+$/;
 const PLAIN = /^[A-Za-z/](?:[\w./@-]|:(?=[\w./@-]))*$/;

@@ -81,6 +81,14 @@ describe("the rewriting of text", () => {
     );
   });
 
+  it("takes for numbers what Kubernetes' clients take for numbers", () => {
+    const texts = [".", "e0", "-e1", "0x_", "+.", "1e3", ".5", "1_000", "0x1F", "017"];
+    const { documents: read } = parseManifest({ name: "test", text: texts.map(text => `- ${text}\n`).join("") });
+    assert.deepEqual(read[0]?.value, [".", "e0", "-e1", "0x_", "+.", 1000, 0.5, 1000, 31, 15]);
+    const written = documentText({ a: "e0", b: "E-5", c: "e" }, { lineEnd: "\n", listIndent: 0, json: false });
+    assert.equal(written, 'a: "e0"\nb: "E-5"\nc: e');
+  });
+
   it("gives any change of any document, in YAML as others write it and in JSON", () => {
     const written = fc.constantFrom<(candidate: unknown) => string>(
       candidate => stringify(candidate, { version: "1.1" }),
