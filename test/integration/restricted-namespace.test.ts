@@ -126,7 +126,9 @@ describe("in a namespace with restricted Pod Security, a LimitRange and a Resour
     const store = (name: string, inject: string) => {
       const annotations = { ...metadata.annotations, "wasmount.dev/module.headers": MODULE };
       const marked = { name, namespace: COUNTED, annotations, labels: { "wasmount.dev/inject": inject } };
-      const manifest = { apiVersion: "v1", kind: "Pod", metadata: marked, spec };
+      // A quota counts pods that no node ever runs, and those are gone at once.
+      const unscheduled = { ...spec, nodeSelector: { "guards.test/node": "none" } };
+      const manifest = { apiVersion: "v1", kind: "Pod", metadata: marked, spec: unscheduled };
       return kubectl.run(["create", "-f", "-"], JSON.stringify(manifest));
     };
     await kubectl.run([
