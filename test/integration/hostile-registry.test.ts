@@ -274,8 +274,13 @@ describe("a hostile registry", function () {
   });
 
   describe("20: sends too much, or too slowly", () => {
-    it("as a manifest that announces its size", async () => {
-      const digest = holdManifest({ annotations: { filler: "x".repeat(4 * MIB) } });
+    it("as a manifest that announces its size, and is not waited for", async () => {
+      const { digest } = await honest();
+      registry.script((request, response) => {
+        if (!isFor(request, "/manifests/")) return false;
+        response.writeHead(200, { "content-type": OCI_MANIFEST, "content-length": String(5 * MIB) }).write("{");
+        return true;
+      });
       await refused(planFor(digest), REFUSED, /^wasmount-fetch: TooLarge: .*the manifest/);
     });
 
