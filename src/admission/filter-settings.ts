@@ -1,4 +1,4 @@
-import { closest } from "fastest-levenshtein";
+import { closest, distance } from "fastest-levenshtein";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Phase } from "../envoy/discovered-filter.ts";
 import type { RuntimeFailure } from "../envoy/filter-file.ts";
@@ -132,7 +132,14 @@ function readChoice<Choice extends string>(
   const chosen = choices.find(choice => choice === written.value);
   if (chosen !== undefined) return chosen;
   const allowed = choices.map(choice => `"${choice}"${choice === fallback ? " (the default)" : ""}`).join(", ");
-  return badOption(key, name, written, `allowed are ${allowed}`);
+  return badOption(key, name, written, `allowed are ${allowed}${nearest(written.value, choices)}`);
+}
+
+/** Names the choice that was probably meant, where one is near. */
+function nearest(value: string, choices: readonly string[]): string {
+  const text = value.trim().toLowerCase().slice(0, 32);
+  const choice = closest(text, [...choices]);
+  return distance(text, choice) <= Math.max(2, choice.length / 3) ? `, did you mean "${choice}"?` : "";
 }
 
 function readOrder(name: string, written: Written | undefined): OrRefusal<number> {

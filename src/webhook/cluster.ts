@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { KubeConfig } from "@kubernetes/client-node";
+import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { INJECTED, PREFIX } from "../admission/key.ts";
 import type { Config } from "../config/config.ts";
 import { messageOf } from "../error.ts";

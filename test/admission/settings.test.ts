@@ -334,6 +334,13 @@ describe("settings", () => {
         "phase.auth": "middle",
       });
     });
+    it("a choice that is misspelt, naming the one that was meant", () => {
+      refused("BadValue", /allowed are .*, did you mean "first"\?$/, { "module.a": "x/a:1", "phase.a": "Frist" });
+      refused("BadValue", /did you mean "inbound"\?$/, { "module.a": "x/a:1", "direction.a": "inbund" });
+      refused("BadValue", /did you mean "reload"\?$/, { "module.a": "x/a:1", "runtime-failure.a": "reloade" });
+      refused("BadValue", /\(the default\)$/, { "module.a": "x/a:1", "phase.a": "whatever" });
+    });
+
     it("a direction and a failure that are none", () => {
       refused("BadValue", /direction\.auth="sideways" .*"inbound" \(the default\), "outbound", "gateway"/, {
         ...module,

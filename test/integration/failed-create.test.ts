@@ -85,7 +85,7 @@ describe("a ReplicaSet's event FailedCreate, written by the real controller,", f
       "a bad value: key, value and what is allowed",
       { "wasmount.dev/phase.headers": "frist" },
       "BadValue: An annotation's value is not one that its key allows. " +
-        'Annotation wasmount.dev/phase.headers="frist" on the pod: allowed are "first", "last" (the default)',
+        'Annotation wasmount.dev/phase.headers="frist" on the pod: allowed are "first", "last" (the default), did you mean "first"?',
     ],
     [
       "a misspelt value: key, value, what is allowed and the nearest spelling",
