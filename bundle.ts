@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { build } from "esbuild";
 
 /** Bundles a program and all its dependencies into one file, as the image runs it. */
@@ -15,4 +16,11 @@ export async function bundle(entry: string, outfile: string): Promise<void> {
       js: 'import { createRequire as wasmountCreateRequire } from "node:module"; const require = wasmountCreateRequire(import.meta.url);',
     },
   });
+}
+
+/** wasmount as images run it. @returns the path of its entry */
+export async function bundledProgram(folder: string): Promise<string> {
+  const entry = join(folder, "wasmount.mjs");
+  await bundle("src/cli/main.ts", entry);
+  return entry;
 }
