@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { bundledProgram } from "../bundle.ts";
+import { bundleImage } from "../bundle.ts";
 import { messageOf } from "../src/error.ts";
 import { binaryOf } from "../test/environment/cluster/binaries.ts";
 import { reporter } from "../test/environment/cluster/progress.ts";
@@ -73,7 +73,7 @@ async function main({ rounds, sizes, program, profile, json }: Options): Promise
   const meter = new ProcessMeter(cores?.server ?? null);
   try {
     progress("bundling");
-    const entry = program === undefined ? await bundledProgram(join(folder, "dist")) : resolve(program);
+    const entry = program === undefined ? await bundleImage(join(folder, "dist")) : resolve(program);
     const results: FetchResult[] = [];
     for (const mebibytes of sizes) {
       progress(`pushing a module of ${mebibytes} MiB`);
