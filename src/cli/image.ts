@@ -9,8 +9,8 @@ import { COMMANDS, FETCHER } from "./image-files.ts";
 // built. All else, and a fetcher that is given arguments, is the command line.
 const [, , ...args] = process.argv;
 if (args.length === 1 && args[0] === "fetch") {
-  const { exported } = loadScript<{ fetchProcess: typeof fetchProcess }>(join(import.meta.dirname, FETCHER));
-  await exported.fetchProcess();
+  const { exported, compiled } = loadScript<{ fetchProcess: typeof fetchProcess }>(join(import.meta.dirname, FETCHER));
+  await exported.fetchProcess(compiled);
 } else {
   await import(pathToFileURL(join(import.meta.dirname, COMMANDS)).href);
 }
