@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
-import { bundle } from "./bundle.ts";
+import { bundleImage } from "./bundle.ts";
 
-/** Bundles the command line into one file, dist/wasmount.mjs: what the image runs. */
+/** Writes what images run to dist/: its entry is dist/wasmount.mjs. */
 await rm("dist", { recursive: true, force: true });
-await bundle("src/cli/main.ts", "dist/wasmount.mjs");
+await bundleImage("dist");

@@ -1,18 +1,56 @@
-import { build } from "esbuild";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { type BuildOptions, build } from "esbuild";
+import { COMMANDS, FETCHER } from "./src/cli/image-files.ts";
 
-/** Bundles a program and all its dependencies into one file, as the image runs it. */
+const OPTIONS = {
+  bundle: true,
+  platform: "node",
+  target: "node24",
+  legalComments: "linked",
+} as const satisfies BuildOptions;
+
+/** Bundles a program and all its dependencies into one file. */
 export async function bundle(entry: string, outfile: string): Promise<void> {
   await build({
+    ...OPTIONS,
     entryPoints: [entry],
     outfile,
-    bundle: true,
-    platform: "node",
-    target: "node24",
     format: "esm",
-    legalComments: "linked",
     // Dependencies in CommonJS still call require for Node's own modules.
     banner: {
       js: 'import { createRequire as wasmountCreateRequire } from "node:module"; const require = wasmountCreateRequire(import.meta.url);',
     },
   });
+}
+
+/**
+ * wasmount as images run it: an entry that starts either the fetcher, a script with its compiled code beside it, or the
+ * command line.
+ * @returns the path of the entry
+ */
+export async function bundleImage(folder: string): Promise<string> {
+  const entry = join(folder, "wasmount.mjs");
+  const fetcher = join(folder, FETCHER);
+  await bundle(source("src/cli/main.ts"), join(folder, COMMANDS));
+  await build({ ...OPTIONS, entryPoints: [source("src/cli/image.ts")], outfile: entry, format: "esm" });
+  await build({
+    ...OPTIONS,
+    entryPoints: [source("src/cli/fetch-process.ts")],
+    outfile: fetcher,
+    format: "cjs",
+    charset: "ascii",
+    minifyWhitespace: true,
+    // What is loaded late is loaded by require: a script of vm has no import.
+    supported: { "dynamic-import": false },
+  });
+  // In a process of its own: compiled code is of the flags that V8 has in the fetcher.
+  await promisify(execFile)(process.execPath, [source("compile.ts"), "fetch", fetcher]);
+  return entry;
+}
+
+function source(path: string): string {
+  return fileURLToPath(new URL(path, import.meta.url));
 }

@@ -4,7 +4,7 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
-import { bundle } from "../bundle.ts";
+import { bundle, bundleImage } from "../bundle.ts";
 import type { ReviewResponse } from "../src/admission/response.ts";
 import { createAuthority, issueServerCertificate } from "../src/certs/authority.ts";
 import { namespace, podReview, type Variety } from "./reviews.ts";
@@ -43,9 +43,8 @@ export async function startServers({
   const profiling = (name: string) =>
     profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${name}.cpuprofile`];
   const files = await writeFiles(folder);
-  const wasmountFile = program ?? join(folder, "wasmount.mjs");
+  const wasmountFile = program ?? (await bundleImage(join(folder, "program")));
   const baselineFile = join(folder, "baseline.mjs");
-  if (program === null) await bundle(source("../src/cli/main.ts"), wasmountFile);
   await bundle(source("baseline-server.ts"), baselineFile);
   const wasmount = await startServer({
     name: "wasmount",

@@ -1,6 +1,4 @@
-import { writeFileSync } from "node:fs";
 import { Command } from "commander";
-import { version } from "./version.ts";
 
 export function fetchCommand(): Command {
   return new Command("fetch")
@@ -17,24 +15,7 @@ log, and the container's termination message.
 `,
     )
     .action(async () => {
-      const { runFetcher } = await import("../fetcher/run.ts");
-      const log = (line: string) => process.stdout.write(`wasmount-fetch: ${line}\n`);
-      // As process 1 of a container Node has no handlers of its own, and a pod's deletion would wait for the kill.
-      const stop = new AbortController();
-      for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop.abort());
-      const { exitCode, line } = await runFetcher(process.env, `wasmount/${version}`, log, stop.signal);
-      if (line === "") return;
-      process.stderr.write(`${line}\n`);
-      leaveTerminationMessage(line);
-      process.exitCode = exitCode;
+      const { fetchProcess } = await import("./fetch-process.ts");
+      await fetchProcess();
     });
-}
-
-/** The kubelet has made the file where there is one; elsewhere /dev is not ours to write to. */
-function leaveTerminationMessage(line: string): void {
-  try {
-    writeFileSync("/dev/termination-log", line, { flag: "r+" });
-  } catch {
-    // The log's last line serves as the message: FallbackToLogsOnError.
-  }
 }

@@ -29,7 +29,7 @@ export class EvidenceStore implements ContentStore {
     return {
       write: chunk => file.write(chunk),
       commit: async () => {
-        await file.finish(final);
+        await file.finish(final, hexOf(digest));
       },
       discard: () => file.discard(),
     };

@@ -7,10 +7,11 @@ import { allowedCapabilities } from "../wasm/capabilities.ts";
 import { writeBootstrap } from "./bootstrap.ts";
 import { FetchError } from "./error.ts";
 import { fetchVerifiedModule, type VerifiedModule, writeNoopModule } from "./module.ts";
+import { type ModuleSummary, seconds } from "./summary.ts";
 import { Volume } from "./volume.ts";
 
 export interface Executed {
-  readonly modules: number;
+  readonly modules: readonly ModuleSummary[];
   /** Files that were read back at the end. */
   readonly files: number;
   /** The filters whose module could not be had and that a module which does nothing stands in for, with the reason. */
@@ -59,7 +60,23 @@ export async function executePlan(
     const problem = modules.get(imageOf(filter))?.problem;
     return problem === undefined ? [] : [`${filter.name} (${problem})`];
   });
-  return { modules: modules.size, files: await volume.seal(), open };
+  return {
+    modules: [...modules].map(([image, module]) => summaryOf(plan, image, module)),
+    files: await volume.seal(),
+    open,
+  };
+}
+
+function summaryOf(plan: Plan, image: string, { sha256, size, source, milliseconds }: VerifiedModule): ModuleSummary {
+  const filters = plan.filters.filter(filter => imageOf(filter) === image);
+  return {
+    filters: filters.map(({ name }) => name),
+    digest: filters[0]?.digest ?? "",
+    sha256,
+    bytes: size,
+    seconds: seconds(milliseconds),
+    source,
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { modulePath } from "../envoy/filter-file.ts";
+import type { BlobOrigin } from "../oci/blob-stream.ts";
 import type { ModuleSource } from "../oci/client.ts";
 import { fetchModule } from "../oci/fetch-module.ts";
 import { parseReference } from "../oci/reference.ts";
@@ -9,6 +10,7 @@ import { fileSource } from "../wasm/module-source.ts";
 import { noopModule } from "../wasm/noop-module.ts";
 import { FetchError } from "./error.ts";
 import { EvidenceStore } from "./evidence.ts";
+import type { FetchedFrom } from "./summary.ts";
 import { fileSha256, type Volume } from "./volume.ts";
 
 /** Reasons of one refusal that are worth a reader's time. */
@@ -20,6 +22,10 @@ export interface VerifiedModule {
   readonly sha256: string;
   /** The image's root ids, in its order. */
   readonly rootIds: readonly string[];
+  /** Of the module, in bytes. */
+  readonly size: number;
+  readonly source: FetchedFrom;
+  readonly milliseconds: number;
   /** Why a module that does nothing stands in for the one that was wanted. */
   readonly problem?: string;
 }
@@ -45,16 +51,23 @@ export async function fetchVerifiedModule(
   try {
     const address = { registry: host, repository, digest: filter.digest };
     const fetched = await fetchModule(source, address, file, { store, signal });
+    await file.written();
     const abi = refuseUnloadable(file.descriptor, plan.envoyVersion, filter);
     const path = store.modulePath(fetched.moduleSha256);
     // A file of an earlier run that is right stays: Envoy may have it open.
     if ((await fileSha256(path)) === fetched.moduleSha256) volume.adopt(path, fetched.moduleSha256);
-    else await file.finish(path);
+    else await file.finish(path, fetched.moduleSha256);
     const milliseconds = Math.round(performance.now() - started);
     log(
       `${filter.name}: ${source.asked ? "fetched" : "found on the volume"} ${filter.repository}@${filter.digest} (${fetched.layout}, ABI ${abi}, ${fetched.moduleSize} bytes, ${milliseconds} ms)`,
     );
-    return { sha256: fetched.moduleSha256, rootIds: fetched.rootIds };
+    return {
+      sha256: fetched.moduleSha256,
+      rootIds: fetched.rootIds,
+      size: fetched.moduleSize,
+      source: source.origins.get(fetched.layerDigest) ?? "reused",
+      milliseconds,
+    };
   } finally {
     await file.discard();
   }
@@ -64,7 +77,7 @@ export async function fetchVerifiedModule(
 export async function writeNoopModule(volume: Volume): Promise<VerifiedModule> {
   const sha256 = createHash("sha256").update(noopModule).digest("hex");
   await volume.write(modulePath(volume.root, sha256), noopModule);
-  return { sha256, rootIds: [] };
+  return { sha256, rootIds: [], size: noopModule.length, source: "none", milliseconds: 0 };
 }
 
 /** @throws FetchError BadModule, with the first reasons. */
@@ -80,11 +93,12 @@ function refuseUnloadable(descriptor: number, envoyVersion: string, filter: Plan
   );
 }
 
-/** Notes whether the registry was asked at all. */
+/** Notes whether the registry was asked at all, and who gave which blob. */
 class CountedSource implements ModuleSource {
   readonly limits: ModuleSource["limits"];
   readonly #registry: ModuleSource;
   asked = false;
+  readonly origins = new Map<string, BlobOrigin>();
 
   constructor(registry: ModuleSource) {
     this.#registry = registry;
@@ -96,8 +110,10 @@ class CountedSource implements ModuleSource {
     return this.#registry.manifest(...request);
   }
 
-  blob(...request: Parameters<ModuleSource["blob"]>): ReturnType<ModuleSource["blob"]> {
+  blob(...[registry, repository, descriptor, signal]: Parameters<ModuleSource["blob"]>): AsyncIterable<Buffer> {
     this.asked = true;
-    return this.#registry.blob(...request);
+    return this.#registry.blob(registry, repository, descriptor, signal, origin => {
+      this.origins.set(descriptor.digest, origin);
+    });
   }
 }

@@ -1,13 +1,16 @@
 import { RegistryClient } from "../oci/client.ts";
 import { planFromEnvironment } from "../plan/transport.ts";
 import { executePlan } from "./fetcher.ts";
-import { type Failure, failureOf } from "./outcome.ts";
+import { type ExitCode, type Failure, failureOf } from "./outcome.ts";
 import { pullSecretCredentials } from "./pull-secrets.ts";
+import type { ModuleSummary } from "./summary.ts";
 
-export interface Success {
-  readonly exitCode: 0;
+export interface Run {
+  readonly exitCode: ExitCode;
   /** What whoever looks at the pod must know: one line, or "". */
   readonly line: string;
+  readonly modules: readonly ModuleSummary[];
+  readonly milliseconds: number;
 }
 
 /** As a shell says that SIGTERM ended a program. */
@@ -23,8 +26,11 @@ export async function runFetcher(
   userAgent: string,
   log: (line: string) => void,
   stop: AbortSignal,
-): Promise<Failure | Success> {
+): Promise<Run> {
   const started = performance.now();
+  const ended = (failure: Failure, modules: readonly ModuleSummary[]): Run => {
+    return { ...failure, modules, milliseconds: performance.now() - started };
+  };
   let client: RegistryClient | null = null;
   try {
     const { plan, hash } = planFromEnvironment(environment);
@@ -42,10 +48,11 @@ export async function runFetcher(
     });
     const { modules, files, open } = await executePlan(plan, client, log, stop);
     const milliseconds = Math.round(performance.now() - started);
-    log(`done: ${modules} module(s); ${files} file(s) read back and right; ${milliseconds} ms`);
-    return { exitCode: 0, line: open.length === 0 ? "" : `wasmount-fetch: Open: does nothing: ${open.join("; ")}` };
+    log(`done: ${modules.length} module(s); ${files} file(s) read back and right; ${milliseconds} ms`);
+    const line = open.length === 0 ? "" : `wasmount-fetch: Open: does nothing: ${open.join("; ")}`;
+    return ended({ exitCode: 0, line }, modules);
   } catch (error) {
-    return stop.aborted ? CANCELLED : failureOf(error);
+    return ended(stop.aborted ? CANCELLED : failureOf(error), []);
   } finally {
     client?.close();
   }

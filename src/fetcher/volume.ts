@@ -8,6 +8,8 @@ import { FetchError } from "./error.ts";
 /** Unfinished files start so; one that is left belongs to a fetcher that was killed. */
 const UNFINISHED = ".unfinished-";
 const CHUNK_BYTES = 256 * 1024;
+/** What is gathered before it is written. */
+const GATHERED_BYTES = 512 * 1024;
 const FOLDERS = ["modules", "filters", "bootstrap", "blobs"] as const;
 export type Folder = (typeof FOLDERS)[number];
 
@@ -54,10 +56,11 @@ export class Volume {
 
   /** Writes a whole file under its final name. */
   async write(final: string, content: string | Uint8Array): Promise<void> {
+    const bytes = Buffer.from(content);
     const file = await this.create(final);
     try {
-      await file.write(Buffer.from(content));
-      await file.finish(final);
+      await file.write(bytes);
+      await file.finish(final, createHash("sha256").update(bytes).digest("hex"));
     } catch (error) {
       await file.discard();
       throw error;
@@ -87,12 +90,18 @@ export class Volume {
   }
 }
 
-/** A file that is being written, under a name that nobody reads. */
+/**
+ * A file that is being written, under a name that nobody reads. Small chunks are gathered and written together, while the
+ * next ones come: a write of its own for each would cost more than the bytes do.
+ */
 export class UnfinishedFile {
   readonly #path: string;
   readonly #handle: FileHandle;
-  readonly #hash = createHash("sha256");
   readonly #finished: (name: string, sha256: string) => void;
+  #gathered: Uint8Array[] = [];
+  #gatheredBytes = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(path: string, handle: FileHandle, finished: (name: string, sha256: string) => void) {
     this.#path = path;
@@ -104,18 +113,25 @@ export class UnfinishedFile {
     return this.#handle.fd;
   }
 
+  /** The chunk is kept until it is written, and must not change. At most twice GATHERED_BYTES and a chunk wait. */
   async write(chunk: Uint8Array): Promise<void> {
-    this.#hash.update(chunk);
-    await guard(`write ${this.#path}`, async () => {
-      for (let done = 0; done < chunk.length; ) {
-        done += (await this.#handle.write(chunk, done)).bytesWritten;
-      }
-    });
+    this.#gathered.push(chunk);
+    this.#gatheredBytes += chunk.length;
+    if (this.#gatheredBytes >= GATHERED_BYTES) await this.#flush();
   }
 
-  /** Makes the content durable and read-only, then gives it its name. @returns its SHA-256, 64 hex digits. */
-  async finish(final: string): Promise<string> {
-    const sha256 = this.#hash.digest("hex");
+  /** Waits until all that was given is in the file. */
+  async written(): Promise<void> {
+    await this.#flush();
+    await this.#settled();
+  }
+
+  /**
+   * Makes the content durable and read-only, then gives it its name.
+   * @param sha256 of all that was written, 64 hex digits, as whoever wrote it knows: `seal` holds the file to it.
+   */
+  async finish(final: string, sha256: string): Promise<void> {
+    await this.written();
     await guard(`write ${final}`, async () => {
       await this.#handle.chmod(0o444);
       await this.#handle.sync();
@@ -124,13 +140,51 @@ export class UnfinishedFile {
       await syncFolder(dirname(final));
     });
     this.#finished(final, sha256);
-    return sha256;
   }
 
   async discard(): Promise<void> {
+    await this.#writing;
     await this.#handle.close().catch(() => {});
     await rm(this.#path, { force: true }).catch(() => {});
   }
+
+  /** Begins to write what is gathered, when what was gathered before is written. */
+  async #flush(): Promise<void> {
+    await this.#settled();
+    const chunks = this.#gathered;
+    const size = this.#gatheredBytes;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    if (size === 0) return;
+    this.#writing = this.#writeAll(chunks, size).catch(error => {
+      this.#failure = { error };
+    });
+  }
+
+  async #settled(): Promise<void> {
+    await this.#writing;
+    if (this.#failure) throw volumeError(`write ${this.#path}`, this.#failure.error);
+  }
+
+  async #writeAll(chunks: readonly Uint8Array[], size: number): Promise<void> {
+    let left = chunks;
+    for (let done = 0; done < size; ) {
+      const { bytesWritten } = await this.#handle.writev(left);
+      done += bytesWritten;
+      // The kernel may take less than all.
+      if (done < size) left = behind(left, bytesWritten);
+    }
+  }
+}
+
+/** What lies behind the first bytes of a sequence of chunks. */
+function behind(chunks: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
+  let left = bytes;
+  return chunks.flatMap(chunk => {
+    const rest = chunk.subarray(left);
+    left -= chunk.length - rest.length;
+    return rest.length > 0 ? [rest] : [];
+  });
 }
 
 /** SHA-256 of a file's bytes, 64 hex digits, or null where there is no such file. */

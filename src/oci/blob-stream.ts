@@ -4,26 +4,32 @@ import { RegistryError } from "./error.ts";
 import type { Place, Session } from "./session.ts";
 import type { TransportResponse } from "./transport.ts";
 
+/** Who gave a blob: the registry that the reference names, or a mirror of it. */
+export type BlobOrigin = "registry" | "mirror";
+
 /**
  * A blob's bytes as they come, asked for again from where they broke off (RFC 9110 section 14), in the end of the next
  * source. No validator is needed: what a digest names doesn't change, and whoever hashes the whole finds out if it did.
  * How often is bounded by the retry policy, for the whole blob at one source: progress doesn't buy further tries.
- * @param sources where it is, best first
+ * @param sources where it is, best first; the last one is the registry itself
+ * @param served is told, before the end, who gave the last part of it
  * @throws {RegistryError}
  */
 export async function* blobChunks(
   session: Session,
   sources: readonly Place[],
   descriptor: Descriptor,
+  served: (origin: BlobOrigin) => void = () => {},
 ): AsyncGenerator<Buffer, void, undefined> {
   let offset = 0;
   const failures: RegistryError[] = [];
-  for (const place of sources) {
+  for (const [index, place] of sources.entries()) {
     try {
       for await (const chunk of chunksAt(session, place, descriptor, offset)) {
         offset += chunk.length;
         yield chunk;
       }
+      served(index === sources.length - 1 ? "registry" : "mirror");
       return;
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;

@@ -1,4 +1,4 @@
-import { blobChunks } from "./blob-stream.ts";
+import { type BlobOrigin, blobChunks } from "./blob-stream.ts";
 import { announcedSize, readBody } from "./body.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { isDigest, verifying } from "./digest.ts";
@@ -28,7 +28,14 @@ import { BlobUpload } from "./upload.ts";
 export interface ModuleSource {
   readonly limits: ContentLimits;
   manifest(registry: string, repository: string, digestOrTag: string, signal?: AbortSignal): Promise<FetchedManifest>;
-  blob(registry: string, repository: string, descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Buffer>;
+  /** @param served is told who gave it, where it came to its end */
+  blob(
+    registry: string,
+    repository: string,
+    descriptor: Descriptor,
+    signal?: AbortSignal,
+    served?: (origin: BlobOrigin) => void,
+  ): AsyncIterable<Buffer>;
 }
 
 /**
@@ -106,11 +113,12 @@ export class RegistryClient implements ModuleSource {
     repository: string,
     descriptor: Descriptor,
     signal?: AbortSignal,
+    served?: (origin: BlobOrigin) => void,
   ): AsyncGenerator<Buffer, void, undefined> {
     const sources = this.#session.sources("blob", registry, repository, null, true, signal);
     try {
       refuseLarge(descriptor, this.limits.moduleBytes);
-      yield* verifying(blobChunks(this.#session, sources, descriptor), descriptor);
+      yield* verifying(blobChunks(this.#session, sources, descriptor, served), descriptor);
     } catch (error) {
       throw error instanceof RegistryError ? error.at(sources.at(-1) ?? sources[0]) : error;
     }

@@ -1,3 +1,5 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuiltImage, nodeImage } from "./images/images.ts";
 import { spawnChecked } from "./spawn.ts";
@@ -7,9 +9,15 @@ const checkout = fileURLToPath(new URL("../..", import.meta.url));
 /** wasmount's own image, from the bundle of these sources. */
 export async function wasmountImage(): Promise<BuiltImage> {
   await spawnChecked(process.execPath, ["build.ts"], { cwd: checkout });
+  const files = (await readdir(join(checkout, "dist"))).sort().map(name => ({
+    kind: "file" as const,
+    path: `/app/${name}`,
+    mode: 0o644,
+    source: { path: join(checkout, "dist", name) },
+  }));
   return nodeImage({
     reference: "docker.io/local/wasmount:1",
-    files: [{ kind: "file", path: "/app/wasmount.mjs", mode: 0o644, source: { path: `${checkout}dist/wasmount.mjs` } }],
+    files,
     entrypoint: ["node", "/app/wasmount.mjs"],
     user: 65532,
   });

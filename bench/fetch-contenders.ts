@@ -1,0 +1,83 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { chmod, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { Plan } from "../src/plan/plan.ts";
+import { planToEnvironment } from "../src/plan/transport.ts";
+import { samplePlan } from "../test/plan/sample.ts";
+import type { BenchImage } from "./fetch-module.ts";
+import type { ProcessCommand } from "./process-cost.ts";
+
+/** A program that is measured. */
+export interface Contender {
+  readonly name: string;
+  /** @param target an empty folder for what it fetches */
+  command(target: string): ProcessCommand;
+  /** Whether it did what it was measured for. @throws Error */
+  check(target: string): Promise<void>;
+}
+
+/** The init container's process: verified, checked against Envoy, on disk (fsync), with its filter file. */
+export function wasmountFetch(entry: string, image: BenchImage, profile: string | null): Contender {
+  const profiling = profile === null ? [] : ["--cpu-prof", "--cpu-prof-interval=200", `--cpu-prof-dir=${profile}`];
+  return {
+    name: "wasmount fetch",
+    command: target => ({
+      argv: [process.execPath, ...profiling, entry, "fetch"],
+      env: Object.fromEntries(
+        planToEnvironment(planFor(image, target)).variables.map(({ name, value }) => [name, value]),
+      ),
+    }),
+    check: target => expectFile(join(target, "modules", `${image.sha256}.wasm`), image),
+  };
+}
+
+export function orasPull(oras: string, { repository, digest, title, ...image }: BenchImage): Contender {
+  return {
+    name: "oras pull",
+    command: target => ({
+      argv: [oras, "pull", "--plain-http", "--no-tty", "-o", target, `${repository}@${digest}`],
+      env: { HOME: target },
+    }),
+    check: target => expectFile(join(target, title), image),
+  };
+}
+
+/** What no program on Node can be faster than. */
+export function startNode(): Contender {
+  return {
+    name: "node, doing nothing",
+    command: () => ({ argv: [process.execPath, "--eval", ""], env: {} }),
+    check: async () => {},
+  };
+}
+
+function planFor({ registry, repository, digest, size }: BenchImage, target: string): Plan {
+  const { limits, ...plan } = samplePlan({ repository, digest });
+  return {
+    ...plan,
+    root: target,
+    limits: { ...limits, moduleBytes: size },
+    registries: [{ host: registry, plainHttp: true }],
+  };
+}
+
+async function expectFile(path: string, { sha256 }: Pick<BenchImage, "sha256">): Promise<void> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  if (hash.digest("hex") !== sha256) throw new Error(`${path} is not the module that was pushed`);
+}
+
+/** Removes what a run left; the fetcher closes its folders. */
+export async function removeRun(folder: string): Promise<void> {
+  await unlock(folder);
+  await rm(folder, { recursive: true });
+}
+
+async function unlock(folder: string): Promise<void> {
+  await chmod(folder, 0o755);
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) await unlock(join(folder, entry.name));
+  }
+}

@@ -1,0 +1,61 @@
+import { createHash, randomBytes } from "node:crypto";
+import { open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { noopModule } from "../src/wasm/noop-module.ts";
+import { spawnChecked } from "../test/environment/spawn.ts";
+
+/** An image in a registry, as both programs fetch it. */
+export interface BenchImage {
+  /** "127.0.0.1:5000" */
+  readonly registry: string;
+  /** With the registry before it. */
+  readonly repository: string;
+  readonly digest: string;
+  /** What the module's file is called by oras. */
+  readonly title: string;
+  /** Of the module, hex. */
+  readonly sha256: string;
+  /** In bytes. */
+  readonly size: number;
+}
+
+const NAME = "filter.wasm";
+const BLOCK = 1024 * 1024;
+
+/**
+ * Pushes, by oras, a module that Envoy can load and that is exactly so large: the one that does nothing, and a custom
+ * section of noise behind it, as debug information would be.
+ */
+export async function pushPadded(oras: string, registry: string, size: number, folder: string): Promise<BenchImage> {
+  const path = join(folder, NAME);
+  const sha256 = await writePadded(path, size);
+  const repository = `${registry}/bench/padded-${size}`;
+  const layer = `${NAME}:application/vnd.module.wasm.content.layer.v1+wasm`;
+  const pushed = await spawnChecked(oras, ["push", "--plain-http", "--format", "json", `${repository}:1`, layer], {
+    cwd: folder,
+  });
+  await rm(path);
+  const { digest } = JSON.parse(pushed) as { readonly digest: string };
+  return { registry, repository, digest, title: NAME, sha256, size };
+}
+
+async function writePadded(path: string, size: number): Promise<string> {
+  // Id, a length of five bytes, and a name of one letter.
+  const content = size - noopModule.length - 6;
+  const head = Buffer.concat([noopModule, Buffer.from([0]), fiveByteLength(content), Buffer.from([1, 0x78])]);
+  const hash = createHash("sha256").update(head);
+  await using file = await open(path, "w");
+  await file.write(head);
+  for (let left = size - head.length; left > 0; ) {
+    const block = randomBytes(Math.min(BLOCK, left));
+    hash.update(block);
+    await file.write(block);
+    left -= block.length;
+  }
+  return hash.digest("hex");
+}
+
+/** LEB128, padded: so the sizes around it don't depend on it. */
+function fiveByteLength(value: number): Buffer {
+  return Buffer.from([0, 7, 14, 21, 28].map(shift => ((value >>> shift) & 0x7f) | (shift < 28 ? 0x80 : 0)));
+}

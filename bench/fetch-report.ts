@@ -1,0 +1,81 @@
+import { median } from "./measurement.ts";
+import type { ProcessCost } from "./process-cost.ts";
+
+/** What one program cost for one size. */
+export interface ProgramResult {
+  readonly name: string;
+  /** The middle one of each number, on its own. */
+  readonly median: ProcessCost;
+  /** The least disturbed run. */
+  readonly least: ProcessCost;
+  readonly runs: readonly ProcessCost[];
+}
+
+export interface FetchResult {
+  readonly mebibytes: number;
+  /** The first one is ours, the second the one it is compared with. */
+  readonly programs: readonly ProgramResult[];
+}
+
+export interface FetchReport {
+  readonly machine: { readonly cpu: string; readonly cores: number; readonly node: string };
+  readonly pinned: boolean;
+  readonly rounds: number;
+  readonly load: { readonly least: number; readonly most: number };
+  readonly results: readonly FetchResult[];
+}
+
+const MEASURES = ["wallMs", "cpuMs", "peakBytes"] as const;
+const MEGABYTE = 1e6;
+
+export function summary(name: string, runs: readonly ProcessCost[]): ProgramResult {
+  const pick = (by: (measure: keyof ProcessCost) => number) =>
+    Object.fromEntries(MEASURES.map(measure => [measure, by(measure)])) as unknown as ProcessCost;
+  return {
+    name,
+    median: pick(measure => median(runs, run => run[measure])[measure]),
+    least: pick(measure => Math.min(...runs.map(run => run[measure]))),
+    runs,
+  };
+}
+
+const HEADINGS = ["MiB", "program", "wall ms", "of oras", "CPU ms", "of oras", "least: wall", "CPU", "peak MB"];
+/** Of the columns, those that are text. */
+const LEFT = 1;
+
+/** The result for people. */
+export function fetchTable({ machine, pinned, rounds, load, results }: FetchReport): string {
+  const rows = [HEADINGS, ...results.flatMap(rowsOf)];
+  const widths = HEADINGS.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)));
+  const lines = rows.map(row =>
+    row
+      .map((cell, column) => (column === LEFT ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join("  "),
+  );
+  return [
+    `${machine.cores} cores, ${machine.cpu}, Node ${machine.node}, ${pinned ? "one core for what is measured" : "cores not pinned"}`,
+    `medians of ${rounds} runs in turns; the machine's load was ${load.least.toFixed(1)} to ${load.most.toFixed(1)}`,
+    "",
+    ...lines,
+    "",
+  ].join("\n");
+}
+
+function rowsOf({ mebibytes, programs }: FetchResult): string[][] {
+  const baseline = programs[1]?.median;
+  return programs.map(({ name, median, least, runs }, index) => {
+    const ratio = (measure: "wallMs" | "cpuMs") =>
+      index === 0 && baseline ? `${(median[measure] / baseline[measure]).toFixed(2)}×` : "";
+    return [
+      index === 0 ? String(mebibytes) : "",
+      name,
+      median.wallMs.toFixed(0),
+      ratio("wallMs"),
+      median.cpuMs.toFixed(0),
+      ratio("cpuMs"),
+      least.wallMs.toFixed(0),
+      least.cpuMs.toFixed(0),
+      (Math.max(...runs.map(({ peakBytes }) => peakBytes)) / MEGABYTE).toFixed(0),
+    ];
+  });
+}

@@ -1,0 +1,127 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { cpus, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { bundleImage } from "../bundle.ts";
+import { messageOf } from "../src/error.ts";
+import { binaryOf } from "../test/environment/cluster/binaries.ts";
+import { reporter } from "../test/environment/cluster/progress.ts";
+import { startDistributionRegistry } from "../test/environment/distribution-registry.ts";
+import { chooseCores } from "./cores.ts";
+import { type Contender, orasPull, removeRun, startNode, wasmountFetch } from "./fetch-contenders.ts";
+import { pushPadded } from "./fetch-module.ts";
+import { type FetchResult, fetchTable, summary } from "./fetch-report.ts";
+import { type ProcessCost, ProcessMeter } from "./process-cost.ts";
+
+interface Options {
+  readonly rounds: number;
+  readonly sizes: readonly number[];
+  readonly program?: string;
+  readonly profile?: string;
+  readonly json?: true;
+}
+
+const { progress, end } = reporter(process.stderr, () => performance.now());
+
+const program = new Command("bench:fetch")
+  .description(
+    "Measures `wasmount fetch` against `oras pull` of the same image from the same registry: the whole process, from exec to exit, on one core, over loopback. Wall and CPU time, peak of resident memory.",
+  )
+  .addOption(
+    new Option("--rounds <n>", "runs of each program for each size, whose median counts")
+      .default(15)
+      .argParser(text => integer(text, 1, 1001)),
+  )
+  .addOption(
+    new Option("--sizes <list>", "sizes of modules in MiB, separated by commas")
+      .default([1, 20, 100], "1,20,100")
+      .argParser(text => text.split(",").map(one => integer(one, 1, 1024))),
+  )
+  .addOption(new Option("--program <file>", "the entry of another build of wasmount, in place of this checkout's"))
+  .addOption(new Option("--profile <folder>", "write a CPU profile of each of our runs there (it slows them)"))
+  .option("--json", "print the result, each single run included, as JSON")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  npm run bench:fetch
+  npm run bench:fetch -- --rounds 51 --json > result.json
+  npm run bench:fetch -- --sizes 256 --rounds 5
+  npm run bench:fetch -- --program ../older/dist/wasmount.mjs
+
+oras and the registry are built from their pinned Go modules on first use; python3 measures the processes (wait4).
+Linux only. All traffic stays on loopback. Exit status: 0 measured, 1 failed, 2 wrong usage.`,
+  )
+  .showHelpAfterError("(add --help for what there is)")
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .action(async (options: Options) => {
+    try {
+      await main(options);
+    } catch (error) {
+      end();
+      process.stderr.write(`bench:fetch: ${messageOf(error)}\n`);
+      process.exitCode = 1;
+    }
+  });
+await program.parseAsync();
+
+async function main({ rounds, sizes, program, profile, json }: Options): Promise<void> {
+  const oras = await binaryOf("oras", progress);
+  const cores = await chooseCores();
+  const folder = await mkdtemp(join(tmpdir(), "wasmount-bench-"));
+  const registry = await startDistributionRegistry(folder, "127.0.0.1", progress);
+  const meter = new ProcessMeter(cores?.server ?? null);
+  try {
+    progress("bundling");
+    const entry = program === undefined ? await bundleImage(join(folder, "dist")) : resolve(program);
+    const results: FetchResult[] = [];
+    for (const mebibytes of sizes) {
+      progress(`pushing a module of ${mebibytes} MiB`);
+      const image = await pushPadded(oras, registry.address, mebibytes * 1024 * 1024, folder);
+      const contenders: readonly Contender[] = [
+        wasmountFetch(entry, image, profile === undefined ? null : resolve(profile)),
+        orasPull(oras, image),
+        startNode(),
+      ];
+      const costs = await takeTurns(contenders, meter, folder, rounds, `${mebibytes} MiB`);
+      results.push({ mebibytes, programs: contenders.map(({ name }, index) => summary(name, costs[index] ?? [])) });
+    }
+    end();
+    const machine = { cpu: cpus()[0]?.model ?? "unknown CPU", cores: cpus().length, node: process.versions.node };
+    const report = { machine, pinned: cores !== null, rounds, load: meter.loads, results };
+    process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : fetchTable(report));
+  } finally {
+    await meter.close();
+    await registry.stop();
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** In turns, so that what else the machine does meets all alike. The first turn fills caches and doesn't count. */
+async function takeTurns(
+  contenders: readonly Contender[],
+  meter: ProcessMeter,
+  folder: string,
+  rounds: number,
+  what: string,
+): Promise<ProcessCost[][]> {
+  const costs: ProcessCost[][] = contenders.map(() => []);
+  for (let round = 0; round <= rounds; round += 1) {
+    progress(`${what}: round ${round} of ${rounds}`);
+    for (const [index, contender] of contenders.entries()) {
+      const target = await mkdtemp(join(folder, "run-"));
+      const cost = await meter.run(contender.command(target), join(folder, "run.log"));
+      await contender.check(target);
+      // At once, so that nobody's sync pays for what another one wrote.
+      await removeRun(target);
+      if (round > 0) costs[index]?.push(cost);
+    }
+  }
+  return costs;
+}
+
+function integer(text: string, least: number, most: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new InvalidArgumentError(`integers from ${least} to ${most} are allowed.`);
+}

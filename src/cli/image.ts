@@ -1,0 +1,16 @@
+import "./young-generation.ts";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { loadScript } from "./compiled-script.ts";
+import type { fetchProcess } from "./fetch-process.ts";
+import { COMMANDS, FETCHER } from "./image-files.ts";
+
+// The image's entry. Pods wait for the fetcher: it is a script of its own, with code that was compiled when the image was
+// built. All else, and a fetcher that is given arguments, is the command line.
+const [, , ...args] = process.argv;
+if (args.length === 1 && args[0] === "fetch") {
+  const { exported, compiled } = loadScript<{ fetchProcess: typeof fetchProcess }>(join(import.meta.dirname, FETCHER));
+  await exported.fetchProcess(compiled);
+} else {
+  await import(pathToFileURL(join(import.meta.dirname, COMMANDS)).href);
+}
