@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { type BuildOptions, build } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 import { COMMANDS, FETCHER } from "./src/cli/image-files.ts";
 
 const OPTIONS = {
@@ -19,12 +19,34 @@ export async function bundle(entry: string, outfile: string): Promise<void> {
     entryPoints: [entry],
     outfile,
     format: "esm",
+    plugins: [withoutApiClients],
+    // Memory that a webhook would hold for good: the program's text stays there for error traces. Names are kept.
+    minifyWhitespace: true,
+    minifySyntax: true,
     // Dependencies in CommonJS still call require for Node's own modules.
     banner: {
       js: 'import { createRequire as wasmountCreateRequire } from "node:module"; const require = wasmountCreateRequire(import.meta.url);',
     },
   });
 }
+
+/**
+ * Of the Kubernetes client only the reading of kubeconfigs is used: requests are our own (src/kube/api-server.ts). Its
+ * generated API clients, and undici for them, would be a fifth of a webhook's memory before its first review. What is
+ * put in their place says so, should it ever be called.
+ */
+const withoutApiClients: Plugin = {
+  name: "without-api-clients",
+  setup(build) {
+    build.onLoad({ filter: /node_modules\/(@kubernetes\/client-node\/dist\/gen\/index|undici\/index)\.js$/ }, () => ({
+      loader: "js",
+      contents: `
+        function absent() { throw new Error("wasmount's bundle has no generated Kubernetes clients, see bundle.ts"); }
+        export { absent as createConfiguration, absent as ServerConfiguration, absent as Agent, absent as ProxyAgent };
+      `,
+    }));
+  },
+};
 
 /**
  * wasmount as images run it: an entry that starts either the fetcher, a script with its compiled code beside it, or the

@@ -36,6 +36,8 @@ export interface WebhookProcessOptions {
   readonly config: Readonly<Record<string, unknown>>;
   /** `--namespace-file FILE` or `--kubeconfig FILE`. */
   readonly namespaces: readonly [flag: string, file: string];
+  /** What Node runs: the sources' entry, unless a bundle is named. */
+  readonly entry?: string;
 }
 
 /** Starts `wasmount webhook` with a certificate for loopback and waits until it serves. */
@@ -44,6 +46,7 @@ export async function startWebhookProcess({
   authority: given,
   config,
   namespaces,
+  entry = MAIN,
 }: WebhookProcessOptions): Promise<WebhookProcess> {
   await mkdir(folder, { recursive: true });
   const now = new Date();
@@ -60,7 +63,7 @@ export async function startWebhookProcess({
   const { certFile, keyFile } = files;
   await writeFile(files.config, stringify({ listen, tls: { certFile, keyFile }, ...config }));
 
-  const child = spawn(process.execPath, [MAIN, "webhook", "--config", files.config, ...namespaces], {
+  const child = spawn(process.execPath, [entry, "webhook", "--config", files.config, ...namespaces], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let log = "";

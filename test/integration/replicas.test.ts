@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { type Credentials, createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { exampleManifest } from "../environment/example.ts";
+import { bundledEntry } from "../environment/fetcher-process.ts";
 import { Kubectl } from "../environment/kubectl.ts";
 import { makeNamespace } from "../environment/namespace.ts";
 import { createPods, type LoadResult } from "../environment/pod-load.ts";
@@ -26,7 +27,7 @@ interface Replica {
   readonly backend: Backend;
 }
 
-describe("two replicas behind one address, while pods are created all the time,", function () {
+describe("two replicas behind one address, as images run them, while pods are created all the time,", function () {
   this.timeout(20 * 60_000);
   let folder: string;
   let cluster: Cluster;
@@ -37,6 +38,7 @@ describe("two replicas behind one address, while pods are created all the time,"
   let unregister: (() => Promise<void>) | undefined;
   let pod: Manifest;
   let signingKeyFile: string;
+  let entry: string;
   let started = 0;
 
   before(async function () {
@@ -45,6 +47,7 @@ describe("two replicas behind one address, while pods are created all the time,"
     cluster = await openCluster({ node: false, progress: line => console.log(`      ${line}`) });
     kubectl = new Kubectl(cluster);
     folder = await mkdtemp(join(tmpdir(), "wasmount-replicas-"));
+    entry = await bundledEntry(folder);
     await makeNamespace(kubectl, NAMESPACE, { labels: { "wasmount.dev/inject": "true" } });
     signingKeyFile = join(folder, "plans.pem");
     const { privateKey } = generateKeyPairSync("ed25519");
@@ -73,6 +76,7 @@ describe("two replicas behind one address, while pods are created all the time,"
     const process = await startWebhookProcess({
       folder: join(folder, `replica-${started}`),
       authority,
+      entry,
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
       config: {
         // Longer than the balancer takes to notice.
