@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { peakMemory } from "../environment/peak-memory.ts";
 import { campaign } from "./campaign.ts";
 import { targets } from "./targets/index.ts";
 
@@ -22,5 +23,5 @@ for (const { target, cases, failure } of results) {
     `${target.padEnd(16)} ${String(cases).padStart(9)} cases${failure === null ? "" : `, FAILED: ${failure}`}`,
   );
 }
-console.log(`peak memory ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
+console.log(`peak memory ${Math.round(peakMemory() / 1024 / 1024)} MiB`);
 process.exitCode = results.some(({ failure }) => failure !== null) ? 1 : 0;

@@ -4,6 +4,7 @@ import { verifying } from "../../src/oci/digest.ts";
 import { fetchModule } from "../../src/oci/fetch-module.ts";
 import { readManifest } from "../../src/oci/manifest.ts";
 import { moduleImage, type WrittenLayout } from "../../src/oci/module-image.ts";
+import { peakMemory } from "../environment/peak-memory.ts";
 
 /** Makes an image of a module's file, fetches it from where it was made, and says how large this process became. */
 async function main(path: string, layout: WrittenLayout): Promise<void> {
@@ -19,7 +20,7 @@ async function main(path: string, layout: WrittenLayout): Promise<void> {
   };
   const address = { registry: "reg.example", repository: "large", digest };
   const { moduleSize, moduleSha256 } = await fetchModule(source, address, { write: async () => {} });
-  const peakBytes = process.resourceUsage().maxRSS * 1024;
+  const peakBytes = peakMemory();
   process.stdout.write(JSON.stringify({ moduleSize, moduleSha256, peakBytes }));
 }
 
