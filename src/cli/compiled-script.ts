@@ -1,5 +1,8 @@
-import { readFileSync } from "node:fs";
-import { Script } from "node:vm";
+import type { Script } from "node:vm";
+
+// An import makes Node load what it would load late, to have names for all that a module exports.
+const { readFileSync } = process.getBuiltinModule("node:fs");
+const vm = process.getBuiltinModule("node:vm");
 
 /** What became of the code that was compiled before: V8 takes none of another version, other flags or another source. */
 export type Compiled = "used" | "rejected" | "absent";
@@ -22,7 +25,7 @@ export function loadScript<Exports>(path: string): LoadedScript<Exports> {
   const cachedData = read(compiledPath(path));
   // One byte a character, as ASCII is: half the memory, and nothing to decode.
   const source = `(function (exports, require, module) {${readFileSync(path, "latin1")}\n})`;
-  const script = new Script(source, { filename: path, ...(cachedData && { cachedData }) });
+  const script = new vm.Script(source, { filename: path, ...(cachedData && { cachedData }) });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, process.getBuiltinModule, module);
   const compiled = cachedData === null ? "absent" : script.cachedDataRejected ? "rejected" : "used";

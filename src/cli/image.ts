@@ -1,6 +1,4 @@
 import "./young-generation.ts";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { loadScript } from "./compiled-script.ts";
 import type { fetchProcess } from "./fetch-process.ts";
 import { COMMANDS, FETCHER } from "./image-files.ts";
@@ -9,8 +7,8 @@ import { COMMANDS, FETCHER } from "./image-files.ts";
 // built. All else, and a fetcher that is given arguments, is the command line.
 const [, , ...args] = process.argv;
 if (args.length === 1 && args[0] === "fetch") {
-  const { exported, compiled } = loadScript<{ fetchProcess: typeof fetchProcess }>(join(import.meta.dirname, FETCHER));
+  const { exported, compiled } = loadScript<{ fetchProcess: typeof fetchProcess }>(`${import.meta.dirname}/${FETCHER}`);
   await exported.fetchProcess(compiled);
 } else {
-  await import(pathToFileURL(join(import.meta.dirname, COMMANDS)).href);
+  await import(new URL(COMMANDS, import.meta.url).href);
 }

@@ -48,9 +48,10 @@ export async function fetchVerifiedModule(
   const store = new EvidenceStore(volume);
   const source = new CountedSource(registry);
   const file = await volume.create(store.modulePath("new"));
+  const sink = { write: (chunk: Buffer) => file.take(chunk as Buffer<ArrayBuffer>) };
   try {
     const address = { registry: host, repository, digest: filter.digest };
-    const fetched = await fetchModule(source, address, file, { store, signal });
+    const fetched = await fetchModule(source, address, sink, { store, signal });
     await file.written();
     const abi = refuseUnloadable(file.descriptor, plan.envoyVersion, filter);
     const path = store.modulePath(fetched.moduleSha256);

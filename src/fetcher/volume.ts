@@ -73,7 +73,7 @@ export class Volume {
   }
 
   /**
-   * Reads back all that was written or adopted and closes the folders.
+   * Reads back all that was written or adopted, makes the names durable and closes the folders.
    * @throws FetchError Altered, naming the file.
    */
   async seal(): Promise<number> {
@@ -85,6 +85,9 @@ export class Volume {
         `${path} has sha256 ${found ?? "of nothing: it is gone"}, written was ${expected}`,
       );
     }
+    const folders = new Set([...this.#written.keys()].map(path => dirname(path)));
+    // Together: the file system writes them out as one.
+    await Promise.all([...folders].map(folder => guard(`sync ${folder}`, () => syncFolder(folder))));
     for (const folder of FOLDERS) await guard(`close ${folder}`, () => eachFolder(this.path(folder), 0o555));
     return this.#written.size;
   }
@@ -100,6 +103,7 @@ export class UnfinishedFile {
   readonly #finished: (name: string, sha256: string) => void;
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
+  readonly #taken = new Set<Uint8Array<ArrayBuffer>>();
   #writing: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | null = null;
 
@@ -115,6 +119,20 @@ export class UnfinishedFile {
 
   /** The chunk is kept until it is written, and must not change. At most twice GATHERED_BYTES and a chunk wait. */
   async write(chunk: Uint8Array): Promise<void> {
+    await this.#gather(chunk);
+  }
+
+  /**
+   * The same for a chunk that nobody else has or will look at: once it is written, its memory is given back at once. The
+   * garbage collector sees small objects where there are hundreds of megabytes, and is in no hurry.
+   */
+  async take(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
+    // Where others have a part of the same memory it is not the chunk's to give.
+    if (chunk.byteLength === chunk.buffer.byteLength) this.#taken.add(chunk);
+    await this.#gather(chunk);
+  }
+
+  async #gather(chunk: Uint8Array): Promise<void> {
     this.#gathered.push(chunk);
     this.#gatheredBytes += chunk.length;
     if (this.#gatheredBytes >= GATHERED_BYTES) await this.#flush();
@@ -127,7 +145,8 @@ export class UnfinishedFile {
   }
 
   /**
-   * Makes the content durable and read-only, then gives it its name.
+   * Makes the content durable and read-only, then gives it its name, which is durable once the volume is sealed: a
+   * machine that goes down before leaves a file that is right, or none.
    * @param sha256 of all that was written, 64 hex digits, as whoever wrote it knows: `seal` holds the file to it.
    */
   async finish(final: string, sha256: string): Promise<void> {
@@ -137,7 +156,6 @@ export class UnfinishedFile {
       await this.#handle.sync();
       await this.#handle.close();
       await rename(this.#path, final);
-      await syncFolder(dirname(final));
     });
     this.#finished(final, sha256);
   }
@@ -173,6 +191,9 @@ export class UnfinishedFile {
       done += bytesWritten;
       // The kernel may take less than all.
       if (done < size) left = behind(left, bytesWritten);
+    }
+    for (const chunk of chunks as readonly Uint8Array<ArrayBuffer>[]) {
+      if (this.#taken.delete(chunk)) chunk.buffer.transfer(0);
     }
   }
 }

@@ -1,7 +1,8 @@
-import { Agent as HttpAgent, request as httpRequest, type RequestOptions } from "node:http";
+import { type Agent as HttpAgent, request as httpRequest, type RequestOptions } from "node:http";
 import { type AgentOptions, Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { LookupFunction } from "node:net";
 import { AddressGuard, type PrivateAddresses } from "./address.ts";
+import { PlainAgent } from "./plain-agent.ts";
 import { hostnameOf, type ProxyRoute, type ProxySettings, portOf, proxyAuthorization, proxyRoute } from "./proxy.ts";
 import { TunnelAgent } from "./tunnel-agent.ts";
 
@@ -83,7 +84,7 @@ export class Connections {
     const secure = url.protocol === "https:";
     const agent = secure
       ? this.#agent(`https ${this.#tlsKey(url)}`, () => new HttpsAgent(this.#agentOptions(url)))
-      : this.#agent("http", () => new HttpAgent(this.#pool()));
+      : this.#agent("http", () => new PlainAgent(this.#pool()));
     const options = { agent, lookup: this.#guard.lookupFor(url.host) };
     return { request: secure ? httpsRequest : httpRequest, options, secure, headers: {} };
   }
@@ -102,7 +103,7 @@ export class Connections {
     const secure = proxy.protocol === "https:";
     const { protocol } = proxy;
     const agent = this.#agent(`proxy ${protocol}`, () =>
-      secure ? new HttpsAgent(this.#pool()) : new HttpAgent(this.#pool()),
+      secure ? new HttpsAgent(this.#pool()) : new PlainAgent(this.#pool()),
     );
     const authorization = proxyAuthorization(proxy);
     return {

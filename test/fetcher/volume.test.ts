@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Volume } from "../../src/fetcher/volume.ts";
+import { UnfinishedFile, Volume } from "../../src/fetcher/volume.ts";
+import { unavailable } from "../environment/requirement.ts";
 
 describe("shared volume", () => {
   let root: string;
@@ -30,6 +32,55 @@ describe("shared volume", () => {
     assert.equal(await readFile(final, "utf8"), "half and half");
     assert.equal((await stat(final)).mode & 0o777, 0o444);
     assert.deepEqual(await readdir(volume.path("modules")), ["x.wasm"]);
+  });
+
+  it("gathers chunks of any size in their order", async () => {
+    const chunks = [1, 300_000, 600_000, 5, 1_000_000, 0, 7].map(size => randomBytes(size));
+    const sha256 = createHash("sha256").update(Buffer.concat(chunks)).digest("hex");
+    const file = await volume.create(volume.path("modules", "x.wasm"));
+    for (const chunk of chunks) await file.write(chunk);
+    await file.finish(volume.path("modules", "x.wasm"), sha256);
+    assert.equal(await volume.seal(), 1, "it has the hash");
+  });
+
+  it("gives back the memory of chunks that it may take, and of no others", async () => {
+    const shared = Buffer.from(new ArrayBuffer(8)).fill("b");
+    const chunks = [Buffer.from(new ArrayBuffer(4)).fill("a"), shared.subarray(0, 4)] as const;
+    const lent = Buffer.from(new ArrayBuffer(4)).fill("c");
+    const file = await volume.create(volume.path("modules", "x.wasm"));
+    for (const chunk of chunks) await file.take(chunk);
+    await file.write(lent);
+    await file.written();
+    assert.deepEqual(
+      [...chunks, shared, lent].map(({ length }) => length),
+      [0, 4, 8, 4],
+    );
+    await file.finish(volume.path("modules", "x.wasm"), createHash("sha256").update("aaaabbbbcccc").digest("hex"));
+    assert.equal(await readFile(volume.path("modules", "x.wasm"), "utf8"), "aaaabbbbcccc");
+  });
+
+  it("goes on where the system took less than all", async () => {
+    const path = volume.path("modules", "x.wasm");
+    await using handle = await open(path, "w");
+    const slow = new Proxy(handle, {
+      get: (target, name) =>
+        name === "writev"
+          ? ([first]: Uint8Array[]) => target.write(first as Uint8Array, 0, Math.min(3, first?.length ?? 0))
+          : Reflect.get(target, name),
+    });
+    const file = new UnfinishedFile(path, slow, () => {});
+    for (const text of ["ab", "cdefg", "", "hi"]) await file.write(Buffer.from(text));
+    await file.written();
+    assert.equal(await readFile(path, "utf8"), "abcdefghi");
+  });
+
+  it("says that the volume is full, whenever it shows", async function () {
+    if (!existsSync("/dev/full")) unavailable(this, "it has no /dev/full");
+    const file = new UnfinishedFile(volume.path("modules", "x.wasm"), await open("/dev/full", "w"), () => {});
+    await file.write(Buffer.alloc(2 << 20));
+    await assert.rejects(file.write(Buffer.alloc(2 << 20)), { code: "Volume", message: /raise volume\.sizeLimit/ });
+    await assert.rejects(file.finish(volume.path("modules", "x.wasm"), ""), { code: "Volume" });
+    await file.discard();
   });
 
   it("leaves nothing of a file that was given up", async () => {
