@@ -1,10 +1,9 @@
 import { type Agent as HttpAgent, request as httpRequest, type RequestOptions } from "node:http";
-import { type AgentOptions, Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { AgentOptions, Agent as HttpsAgent } from "node:https";
 import type { LookupFunction } from "node:net";
 import { AddressGuard, type PrivateAddresses } from "./address.ts";
 import { PlainAgent } from "./plain-agent.ts";
 import { hostnameOf, type ProxyRoute, type ProxySettings, portOf, proxyAuthorization, proxyRoute } from "./proxy.ts";
-import { TunnelAgent } from "./tunnel-agent.ts";
 
 /** How TLS with one host is spoken, where that is not by the public CAs and without a certificate of our own. */
 export interface TlsSettings {
@@ -67,7 +66,7 @@ export class Connections {
   }
 
   /** @throws {RegistryError} ForbiddenAddress */
-  routeTo(url: URL): Route {
+  async routeTo(url: URL): Promise<Route> {
     this.#guard.refuseLiteral(url);
     const proxy = this.#proxyOf(url);
     if (proxy === null) return this.#direct(url);
@@ -80,35 +79,38 @@ export class Connections {
     for (const agent of this.#agents.values()) agent.destroy();
   }
 
-  #direct(url: URL): Route {
-    const secure = url.protocol === "https:";
-    const agent = secure
-      ? this.#agent(`https ${this.#tlsKey(url)}`, () => new HttpsAgent(this.#agentOptions(url)))
-      : this.#agent("http", () => new PlainAgent(this.#pool()));
-    const options = { agent, lookup: this.#guard.lookupFor(url.host) };
-    return { request: secure ? httpsRequest : httpRequest, options, secure, headers: {} };
+  async #direct(url: URL): Promise<Route> {
+    const lookup = this.#guard.lookupFor(url.host);
+    if (url.protocol !== "https:") {
+      const agent = this.#agent("http", () => new PlainAgent(this.#pool()));
+      return { request: httpRequest, options: { agent, lookup }, secure: false, headers: {} };
+    }
+    const { SecureAgent, secureRequest } = await import("./secure-connections.ts");
+    const agent = this.#agent(`https ${this.#tlsKey(url)}`, () => new SecureAgent(this.#agentOptions(url)));
+    return { request: secureRequest, options: { agent, lookup }, secure: true, headers: {} };
   }
 
-  #tunnelled(url: URL, proxy: URL): Route {
+  async #tunnelled(url: URL, proxy: URL): Promise<Route> {
+    const { TunnelAgent, secureRequest } = await import("./secure-connections.ts");
     const make = () => {
       const lookup = this.#proxyGuard.lookupFor(proxy.host);
       return new TunnelAgent(this.#agentOptions(url), proxy, lookup, this.#options.connectMs);
     };
     const agent = this.#agent(`tunnel ${this.#tlsKey(url)}`, make);
-    return { request: httpsRequest, options: { agent }, secure: true, headers: {} };
+    return { request: secureRequest, options: { agent }, secure: true, headers: {} };
   }
 
   /** Asked in the absolute form of RFC 9112 section 3.2.2. */
-  #forwarded(url: URL, proxy: URL): Route {
-    const secure = proxy.protocol === "https:";
+  async #forwarded(url: URL, proxy: URL): Promise<Route> {
     const { protocol } = proxy;
+    const tls = protocol === "https:" ? await import("./secure-connections.ts") : null;
     const agent = this.#agent(`proxy ${protocol}`, () =>
-      secure ? new HttpsAgent(this.#pool()) : new PlainAgent(this.#pool()),
+      tls ? new tls.SecureAgent(this.#pool()) : new PlainAgent(this.#pool()),
     );
     const authorization = proxyAuthorization(proxy);
     return {
-      request: secure ? httpsRequest : httpRequest,
-      secure,
+      request: tls?.secureRequest ?? httpRequest,
+      secure: tls !== null,
       options: {
         agent,
         protocol,

@@ -104,7 +104,7 @@ export class Transport {
         `${url.host} is not among the registries that may be spoken to without TLS`,
       );
     }
-    const route = this.#connections.routeTo(url);
+    const route = await this.#connections.routeTo(url);
     try {
       const response = await this.#dial(request, url, route, authorization);
       if (response.status !== 407) return response;
