@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
-import { closest, distance } from "fastest-levenshtein";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { parseDocument } from "yaml";
 import { messageOf } from "../error.ts";
+import { schemaProblem } from "../schema-problem.ts";
 import { withAuthorities } from "./authorities.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./error.ts";
@@ -39,29 +39,9 @@ export function parseConfig(text: string, name: string): Config {
   if (problem) throw new ConfigError("NotYaml", `${name} is not YAML: ${problem.message}`);
   const config: unknown = document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {};
   const validate = new Ajv2020({ allErrors: true, useDefaults: true, verbose: true }).compile<Config>(configSchema);
-  const problems = validate(config) ? configProblems(config) : (validate.errors ?? []).map(describe);
+  const problems = validate(config)
+    ? configProblems(config)
+    : (validate.errors ?? []).map(error => schemaProblem(error, "the configuration"));
   if (problems.length === 0) return canonicalConfig(config as Config);
   throw new ConfigError("Invalid", `${name}: ${problems.join("; ")}`);
-}
-
-function describe(error: ErrorObject): string {
-  const place = error.instancePath.slice(1).replaceAll("/", ".") || "the configuration";
-  switch (error.keyword) {
-    case "additionalProperties":
-      return unknownKey(place, String(error.params["additionalProperty"]), error.parentSchema?.["properties"]);
-    case "required":
-      return `${place} needs the key ${error.params["missingProperty"]}`;
-    case "enum":
-      return `${place} is ${JSON.stringify(error.data)}, allowed are ${error.params["allowedValues"].join(", ")}`;
-    default:
-      return `${place} ${error.message ?? error.keyword}, and is ${JSON.stringify(error.data)}`;
-  }
-}
-
-function unknownKey(place: string, key: string, properties: unknown): string {
-  const known = typeof properties === "object" && properties !== null ? Object.keys(properties) : [];
-  if (known.length === 0) return `${place} has the unknown key ${key}`;
-  const nearest = closest(key, known);
-  const hint = distance(key, nearest) <= 3 ? `did you mean ${nearest}?` : `known are ${known.join(", ")}`;
-  return `${place} has the unknown key ${key}: ${hint}`;
 }
