@@ -56,6 +56,9 @@ const USAGE: readonly string[] = [
   "Exists",
   "BadName",
   "Storage",
+  "NotYaml",
+  "BadPolicy",
+  "BadKey",
 ];
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 

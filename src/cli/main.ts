@@ -10,9 +10,12 @@ import { listCommand } from "./list.ts";
 import { loginCommand } from "./login.ts";
 import { logoutCommand } from "./logout.ts";
 import { planCommand } from "./plan.ts";
+import { policyCommand } from "./policy.ts";
 import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
+import { signCommand } from "./sign.ts";
 import { tagCommand } from "./tag.ts";
+import { verifyCommand } from "./verify.ts";
 import { version } from "./version.ts";
 import { webhookCommand } from "./webhook.ts";
 
@@ -42,6 +45,9 @@ Examples:
   .addCommand(listCommand())
   .addCommand(inspectCommand())
   .addCommand(copyCommand())
+  .addCommand(signCommand())
+  .addCommand(verifyCommand())
+  .addCommand(policyCommand())
   .addCommand(loginCommand())
   .addCommand(logoutCommand())
   .addCommand(injectCommand())
