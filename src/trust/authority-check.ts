@@ -60,10 +60,11 @@ async function judged(
   }
   try {
     const { identity, annotations } = authority;
-    const { signer, claim } = await verified(signature, authority);
+    const { signer, claims } = await verified(signature, authority);
     if (typeof signer !== "string") return { failure: signer };
-    const problem = claimFailure(claim(), { ...image, identity, annotations });
-    return problem === null ? { signer } : { failure: problem };
+    const problems = claims().map(claim => claimFailure(claim, { ...image, identity, annotations }));
+    if (problems.includes(null)) return { signer };
+    return { failure: farthest(problems.filter(problem => problem !== null)) };
   } catch (error) {
     if (!(error instanceof TrustError)) throw error;
     return { failure: failure(error.code === "BadEvidence" ? "BadPayload" : "UntrustedSignature", error.message) };
@@ -72,21 +73,21 @@ async function judged(
 
 interface Verified {
   readonly signer: string | Failure;
-  readonly claim: () => Claim;
+  readonly claims: () => readonly Claim[];
 }
 
 async function verified(signature: Signature, authority: KeyAuthority | KeylessAuthority): Promise<Verified> {
   if (signature.format === "simpleSigning") {
     const { payload } = signature;
-    const claim = () => readPayload(payload);
+    const claims = () => [readPayload(payload)];
     if (authority.kind === "keyless") {
-      return { signer: failure("FormatNotAllowed", "a certificate counts in a sigstoreBundle alone"), claim };
+      return { signer: failure("FormatNotAllowed", "a certificate counts in a sigstoreBundle alone"), claims };
     }
-    return { signer: keySigner(authority, payload, signature.signature), claim };
+    return { signer: keySigner(authority, payload, signature.signature), claims };
   }
   const bundle = unwrapped(signature.bytes);
-  if (bundle instanceof TrustError) return { signer: failure("BadEvidence", bundle.message), claim: unread };
-  return { signer: await bundleSigner(bundle, authority), claim: () => readStatement(bundle.payload) };
+  if (bundle instanceof TrustError) return { signer: failure("BadEvidence", bundle.message), claims: unread };
+  return { signer: await bundleSigner(bundle, authority), claims: () => readStatement(bundle.payload) };
 }
 
 async function bundleSigner(
@@ -117,5 +118,5 @@ function unwrapped(bytes: Buffer): StatementBundle | TrustError {
 }
 
 function unread(): never {
-  throw new TypeError("the claim of a bundle that could not be read was asked for");
+  throw new TypeError("the claims of a bundle that could not be read was asked for");
 }

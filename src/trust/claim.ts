@@ -4,8 +4,8 @@ import type { Identity } from "./rule.ts";
 
 /** What a signature says, whatever its format. Nothing of it counts before the signature is verified. */
 export interface Claim {
-  /** The manifests that it is about. */
-  readonly digests: readonly string[];
+  /** The manifest that it is about. */
+  readonly digest: string;
   /** "registry.example/team/filter", or null where it names none. */
   readonly repository: string | null;
   readonly annotations: ReadonlyMap<string, string>;
@@ -40,13 +40,10 @@ export function claimFailure(claim: Claim, wanted: Wanted): Failure | null {
   );
 }
 
-function digestFailure({ digests }: Claim, wanted: Wanted): Failure | null {
-  if (digests.some(digest => wanted.digests.includes(digest))) return null;
-  const [first = "nothing"] = digests;
-  return failure(
-    "DigestMismatch",
-    `the signature is of ${short(first)}, the image is ${wanted.digests.map(short).join(" or ")}`,
-  );
+function digestFailure({ digest }: Claim, wanted: Wanted): Failure | null {
+  if (wanted.digests.includes(digest)) return null;
+  const image = wanted.digests.map(short).join(" or ");
+  return failure("DigestMismatch", `the signature is of ${short(digest)}, the image is ${image}`);
 }
 
 function kindFailure({ predicateType }: Claim, wanted: Wanted): Failure | null {

@@ -27,7 +27,7 @@ export function readPayload(bytes: Uint8Array): Claim {
   if (known["type"] !== TYPE) throw bad(`has the critical.type ${shown(known["type"])}, not ${quoted(TYPE)}`);
   if (!isDigest(digest)) throw bad("has a docker-manifest-digest that is no sha256 digest");
   return {
-    digests: [digest],
+    digest,
     repository: repositoryOf(reference),
     annotations: annotationsOf(optional),
     predicateType: null,

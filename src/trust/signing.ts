@@ -51,14 +51,17 @@ export function signedBundle({ repository, digest, annotations }: SignedImage, s
   const [, sha256 = ""] = digest.split(":");
   const statement = {
     _type: STATEMENT_TYPE,
-    subject: [{ digest: { sha256 } }, { annotations: { ...annotations, [REPOSITORY_ANNOTATION]: repository } }],
+    subject: [{ digest: { sha256 }, annotations: { ...annotations, [REPOSITORY_ANNOTATION]: repository } }],
     predicateType: SIGNATURE_PREDICATE,
     predicate: {},
   };
   const artifact = Buffer.from(JSON.stringify(statement));
   const signature = signatureOf(preAuthEncoding({ payloadType: PAYLOAD_TYPE, payload: artifact }), signer);
   const content = { artifact, artifactType: PAYLOAD_TYPE, signature, keyHint: signer.hint };
-  return Buffer.from(JSON.stringify(bundleToJSON(toDSSEBundle(content))));
+  const bundle = toDSSEBundle(content);
+  // cosign skips a signature whose keyid is not the one that it makes of the key, and makes none.
+  for (const entry of bundle.content.dsseEnvelope.signatures) entry.keyid = "";
+  return Buffer.from(JSON.stringify(bundleToJSON(bundle)));
 }
 
 /** The payload of cosign's older form, and its signature. */

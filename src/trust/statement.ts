@@ -10,48 +10,27 @@ export const PAYLOAD_TYPE = "application/vnd.in-toto+json";
 const MAX_SUBJECTS = 16;
 
 /**
- * Reads an in-toto statement (in-toto attestation framework, spec/v1/statement.md) as cosign writes it: annotations are
- * a subject of their own, beside the one with the digest.
+ * Reads an in-toto statement (in-toto attestation framework, spec/v1/statement.md): one claim for each of its subjects,
+ * with the annotations of that one alone. What is said of one image is not said of another.
  * @throws {TrustError} BadEvidence
  */
-export function readStatement(bytes: Uint8Array): Claim {
+export function readStatement(bytes: Uint8Array): readonly Claim[] {
   const { _type, subject, predicateType } = object(bytes, "the statement");
   if (_type !== STATEMENT_TYPE) throw bad(`is no ${STATEMENT_TYPE}`);
   if (typeof predicateType !== "string" || predicateType === "") throw bad("has no predicateType");
-  if (!Array.isArray(subject) || subject.length > MAX_SUBJECTS) {
-    throw bad(`has no list of at most ${MAX_SUBJECTS} subjects`);
+  if (!Array.isArray(subject) || subject.length === 0 || subject.length > MAX_SUBJECTS) {
+    throw bad(`has no list of 1 to ${MAX_SUBJECTS} subjects`);
   }
-  const subjects = subject.map(readSubject);
-  const annotations = merged(subjects.map(entry => entry.annotations));
-  const digests = subjects.flatMap(({ digest }) => (digest === null ? [] : [digest]));
-  return { digests, repository: repositoryOf(annotations.get(REPOSITORY_ANNOTATION)), annotations, predicateType };
+  return subject.map(entry => readSubject(entry, predicateType));
 }
 
-interface Subject {
-  readonly digest: string | null;
-  readonly annotations: ReadonlyMap<string, string>;
-}
-
-function readSubject(entry: unknown): Subject {
-  if (!isRecord(entry)) throw bad("has a subject that is no object");
-  const hex = isRecord(entry["digest"]) ? entry["digest"]["sha256"] : undefined;
-  return { digest: hex === undefined ? null : digestOf(hex), annotations: annotationsOf(entry["annotations"]) };
-}
-
-/** What one subject says of an annotation another may not gainsay: readers differ in which one they would take. */
-function merged(maps: readonly ReadonlyMap<string, string>[]): ReadonlyMap<string, string> {
-  const all = new Map<string, string>();
-  for (const [key, value] of maps.flatMap(map => [...map])) {
-    if (all.has(key) && all.get(key) !== value) throw bad("has two values for one annotation");
-    all.set(key, value);
-  }
-  return all;
-}
-
-function digestOf(hex: unknown): string {
+function readSubject(entry: unknown, predicateType: string): Claim {
+  const hex = isRecord(entry) && isRecord(entry["digest"]) ? entry["digest"]["sha256"] : undefined;
   const digest = `sha256:${hex}`;
-  if (typeof hex !== "string" || !isDigest(digest)) throw bad("has a subject whose sha256 is no digest");
-  return digest;
+  if (!isRecord(entry) || typeof hex !== "string" || !isDigest(digest))
+    throw bad("has a subject without sha256 digest");
+  const annotations = annotationsOf(entry["annotations"]);
+  return { digest, repository: repositoryOf(annotations.get(REPOSITORY_ANNOTATION)), annotations, predicateType };
 }
 
 function bad(problem: string): TrustError {

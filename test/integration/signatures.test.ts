@@ -70,7 +70,6 @@ for (const [server, start] of SERVERS) {
         await writeFile(join(folder, `${kind}.key`), privateKey.export({ type: "pkcs8", format: "pem" }), {
           mode: 0o600,
         });
-        // Ed25519 keys cosign makes of PKCS #8 as it does of the others.
         await cosign("import-key-pair", "--key", `${kind}.key`, "--output-key-prefix", `cosign-${kind}`);
       }
     });
@@ -112,25 +111,29 @@ for (const [server, start] of SERVERS) {
         const old = format === "legacy" ? ["--new-bundle-format=false"] : [];
         const other = kind === "P-256" ? "P-384" : "P-256";
 
-        it(`cosign signs and ours verifies: ${kind}, ${format}`, async () => {
-          const reference = await image(`theirs/${format}/${kind}`);
-          const repository = reference.replace(/@.*/, "");
-          const says = ["-a", "env=prod", "-a", `wasmount.dev/repository=${repository}`];
-          await cosign("sign", "--key", `cosign-${kind}.key`, ...SIGN_FLAGS, ...old, ...says, reference);
-          await exits(0, "verify", reference, "--key", `${kind}.pub`, "--annotation", "env=prod");
-          assert.match(await exits(1, "verify", reference, "--key", `${other}.pub`), /WrongKey/);
-          assert.match(
-            await exits(1, "verify", reference, "--key", `${kind}.pub`, "--annotation", "env=dev"),
-            /AnnotationMismatch: the annotation "env" is "prod", and has to be "dev"/,
-          );
-        });
+        // With a key of this kind cosign 3.1.2 signs by Ed25519ph and verifies by Ed25519: it does not take its own either.
+        if (kind !== "Ed25519")
+          it(`cosign signs and ours verifies: ${kind}, ${format}`, async () => {
+            const reference = await image(`theirs/${format}/${kind}`);
+            const repository = reference.replace(/@.*/, "");
+            const says = ["-a", "env=prod", "-a", `wasmount.dev/repository=${repository}`];
+            await cosign("sign", "--key", `cosign-${kind}.key`, ...SIGN_FLAGS, ...old, ...says, reference);
+            await exits(0, "verify", reference, "--key", `${kind}.pub`, "--annotation", "env=prod");
+            assert.match(await exits(1, "verify", reference, "--key", `${other}.pub`), /WrongKey/);
+            assert.match(
+              await exits(1, "verify", reference, "--key", `${kind}.pub`, "--annotation", "env=dev"),
+              /AnnotationMismatch: the annotation "env" is "prod", and has to be "dev"/,
+            );
+          });
 
         it(`ours signs and cosign verifies: ${kind}, ${format}`, async () => {
           const reference = await image(`ours/${format}/${kind}`);
           const legacy = format === "legacy" ? ["--legacy"] : [];
           await exits(0, "sign", reference, "--key", `${kind}.key`, "--annotation", "env=prod", ...legacy);
           await exits(0, "verify", reference, "--key", `${kind}.pub`, "--annotation", "env=prod");
-          const checks = ["--allow-http-registry", "--insecure-ignore-tlog", ...old];
+          // cosign signs with SHA-384 by such a key, and has to be told to verify so.
+          const hash = kind === "P-384" ? ["--signature-digest-algorithm", "sha384"] : [];
+          const checks = ["--allow-http-registry", "--insecure-ignore-tlog", ...old, ...hash];
           await cosign("verify", "--key", `cosign-${kind}.pub`, ...checks, "-a", "env=prod", reference);
           await assert.rejects(cosign("verify", "--key", `cosign-${other}.pub`, ...checks, reference));
         });
@@ -140,13 +143,15 @@ for (const [server, start] of SERVERS) {
     it("both formats, both signers, one image, two of two", async () => {
       const reference = await image("both");
       await cosign("sign", "--key", "cosign-P-256.key", ...SIGN_FLAGS, "--new-bundle-format=false", reference);
-      await exits(0, "sign", reference, "--key", "P-384.key", "--legacy");
+      await exits(0, "sign", reference, "--key", "RSA.key", "--legacy");
       await exits(0, "sign", reference, "--key", "Ed25519.key");
-      await exits(0, "verify", reference, "--key", "P-256.pub", "P-384.pub", "Ed25519.pub");
-      assert.match(await exits(1, "verify", reference, "--key", "P-256.pub", "RSA.pub"), /signed by 1 of the 2 needed/);
+      await exits(0, "verify", reference, "--key", "P-256.pub", "RSA.pub", "Ed25519.pub");
+      assert.match(
+        await exits(1, "verify", reference, "--key", "P-256.pub", "P-384.pub"),
+        /signed by 1 of the 2 needed/,
+      );
       const checks = ["--allow-http-registry", "--insecure-ignore-tlog", "--new-bundle-format=false"];
-      for (const kind of ["P-256", "P-384"])
-        await cosign("verify", "--key", `cosign-${kind}.pub`, ...checks, reference);
+      for (const kind of ["P-256", "RSA"]) await cosign("verify", "--key", `cosign-${kind}.pub`, ...checks, reference);
     });
 
     it("a signature of cosign's without a repository, and a copy's, count only where that is wanted", async () => {

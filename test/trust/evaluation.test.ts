@@ -27,7 +27,7 @@ function attestation(pair: KeyPair, predicateType = PROVENANCE): Signature {
   const payload = Buffer.from(
     JSON.stringify({
       _type: "https://in-toto.io/Statement/v1",
-      subject: [{ digest: { sha256: "a".repeat(64) } }, { annotations: { "wasmount.dev/repository": REPOSITORY } }],
+      subject: [{ digest: { sha256: "a".repeat(64) }, annotations: { "wasmount.dev/repository": REPOSITORY } }],
       predicateType,
       predicate: { builder: "ci" },
     }),

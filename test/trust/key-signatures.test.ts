@@ -56,7 +56,7 @@ function statement(value: unknown, { payloadType = PAYLOAD_TYPE, pair = key, twi
 
 const STATEMENT = {
   _type: "https://in-toto.io/Statement/v1",
-  subject: [{ digest: { sha256: "a".repeat(64) } }, { annotations: { "wasmount.dev/repository": REPOSITORY } }],
+  subject: [{ digest: { sha256: "a".repeat(64) }, annotations: { "wasmount.dev/repository": REPOSITORY } }],
   predicateType: "https://sigstore.dev/cosign/sign/v1",
   predicate: {},
 };
@@ -187,7 +187,7 @@ describe("what a signature says", () => {
     const hub = { registry: "docker.io", repository: "library/filter" };
     const signature = payloadBy(key, { repository: "index.docker.io/library/filter" });
     assert.ok((await verdictOf(rule, evidence(signature), hub)).allowed);
-    const unnamed = statement({ ...STATEMENT, subject: STATEMENT.subject.slice(0, 1) });
+    const unnamed = statement({ ...STATEMENT, subject: [{ digest: { sha256: "a".repeat(64) } }] });
     await refused("RepositoryMismatch", rule, unnamed, /names no repository .*wasmount sign/);
     const ignoring = ruleBy([authority(key, { identity: "Ignore" })]);
     assert.ok((await verdictOf(ignoring, evidence(unnamed))).allowed);
@@ -286,22 +286,31 @@ describe("what a signature says", () => {
       /twice/,
     ],
     [
-      "with two values of an annotation",
+      "with another image's annotations",
       statement({
         ...STATEMENT,
-        subject: [...STATEMENT.subject, { annotations: { "wasmount.dev/repository": "evil.example/x" } }],
+        subject: [
+          { digest: { sha256: "a".repeat(64) } },
+          { ...STATEMENT.subject[0], digest: { sha256: "b".repeat(64) } },
+        ],
       }),
+      "RepositoryMismatch",
+      /names no repository/,
+    ],
+    [
+      "with a subject without digest",
+      statement({ ...STATEMENT, subject: [...STATEMENT.subject, {}] }),
       "BadPayload",
-      /two values for one annotation/,
+      /without sha256/,
     ],
     [
       "with more subjects than are read",
-      statement({ ...STATEMENT, subject: [...STATEMENT.subject, ...Array(20).fill({})] }),
+      statement({ ...STATEMENT, subject: [...STATEMENT.subject, ...Array(16).fill(STATEMENT.subject[0])] }),
       "BadPayload",
-      /at most 16 subjects/,
+      /1 to 16 subjects/,
     ],
     ["with two signatures", statement(STATEMENT, { twice: true }), "BadEvidence", /no Sigstore bundle/],
-    ["of nothing", statement({ ...STATEMENT, subject: [] }), "DigestMismatch", /is of nothing/],
+    ["of nothing", statement({ ...STATEMENT, subject: [] }), "BadPayload", /1 to 16 subjects/],
   ];
   for (const [what, signature, code, says] of statements) {
     it(`is no signature as a statement ${what}`, () => refused(code, rule, signature, says));
