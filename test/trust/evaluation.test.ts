@@ -126,6 +126,12 @@ describe("a verdict", () => {
     }
   });
 
+  it("takes no frozen digest for a statement", async () => {
+    const wanted = [{ predicateType: PROVENANCE, authorities: ["frozen"], minimum: 1 }];
+    const frozen = { kind: "digests", name: "frozen", digests: [DIGEST] } as const;
+    assert.match((await verdictOf(ruleBy([frozen], { attestations: wanted }), evidence())).denial ?? "", /not stated/);
+  });
+
   it("warns or keeps it to the log where the mode says so", async () => {
     const warned = await verdictOf(ruleBy([authority(a)], { mode: "Warn" }), evidence());
     assert.deepEqual([warned.allowed, warned.warnings.length, warned.audit.length], [true, 1, 0]);
@@ -219,5 +225,7 @@ describe("a verdict", () => {
     ]) {
       assert.throws(() => readEvidence(Buffer.from(text)), { code: "BadEvidence" });
     }
+    const many = storedEvidence({ signatures: Array(513).fill(bundleBy(a)), faults: [] });
+    assert.throws(() => readEvidence(many), /more than 512 signatures/);
   });
 });

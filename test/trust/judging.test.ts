@@ -120,6 +120,18 @@ describe("signatures in a registry", () => {
     assert.ok((await verdict([rule], image.digests)).allowed);
   });
 
+  it("are not looked for below indexes without end", async () => {
+    let inner = descriptorOf(IMAGE, OCI_MANIFEST);
+    for (const depth of [1, 2, 3]) {
+      const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [inner] }));
+      await push(index, `depth-${depth}`, OCI_INDEX);
+      inner = descriptorOf(index, OCI_INDEX);
+    }
+    const resolved = (depth: number) => resolveImage(client, parseReference(`${repository}:depth-${depth}`), never);
+    assert.equal((await resolved(2)).digests.length, 3);
+    await assert.rejects(resolved(3), { code: "UnsupportedLayout", message: /nested more than 2 deep/ });
+  });
+
   it("are not hidden by what is broken beside them, and that is told", async () => {
     const missing = manifestBytes({
       artifactType: BUNDLE,

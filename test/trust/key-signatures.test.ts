@@ -310,6 +310,12 @@ describe("what a signature says", () => {
       /1 to 16 subjects/,
     ],
     ["with two signatures", statement(STATEMENT, { twice: true }), "BadEvidence", /no Sigstore bundle/],
+    [
+      "with a digest in capitals",
+      statement({ ...STATEMENT, subject: [{ digest: { sha256: "A".repeat(64) } }] }),
+      "BadPayload",
+      /without sha256/,
+    ],
     ["of nothing", statement({ ...STATEMENT, subject: [] }), "BadPayload", /1 to 16 subjects/],
   ];
   for (const [what, signature, code, says] of statements) {

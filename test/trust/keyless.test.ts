@@ -145,6 +145,9 @@ describe("keyless signatures, with a root of one's own", () => {
     const { ctlogs: _ctlogs, ...rest } = JSON.parse(sigstore.trustedRoot);
     const trustedRoot = JSON.stringify({ ...rest, ctlogs: [] });
     await refused("UntrustedSignature", /lacks log timestamps/, {}, { trustedRoot });
+    await refused("UntrustedSignature", /lacks log timestamps/, { certificateLogged: false });
+    const quiet = evidence(await sigstore.sign({ certificateLogged: false }));
+    assert.ok((await verdictOf(ruleBy([keyless({ ctlogThreshold: 0 })]), quiet)).allowed);
   });
 
   it("need the certificate's own signature, over this payload", async () => {

@@ -235,6 +235,7 @@ describe("which policies an image has to pass", () => {
     assert.equal(expression("NotIn", ["prod"], "absent"), 1);
     assert.equal(expression("Exists"), 1);
     assert.equal(expression("Exists", undefined, "absent"), 0);
+    assert.equal(expression("Exists", undefined, "constructor"), 0);
     assert.equal(expression("DoesNotExist"), 0);
     assert.equal(expression("DoesNotExist", undefined, "absent"), 1);
     assert.deepEqual(names(parsed(namespaced())), ["release"]);

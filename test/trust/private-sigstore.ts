@@ -19,6 +19,8 @@ export interface SigningOptions {
   readonly logged?: Date;
   /** Names of the logs that it is entered in. */
   readonly logs?: readonly string[];
+  /** Whether the certificate is in the certificate log. Default: yes. */
+  readonly certificateLogged?: boolean;
   /** Changes the bundle's document. */
   readonly change?: (document: BundleDocument) => void;
   /** What is signed in place of the bundle's payload by the entry of the log. */
@@ -43,6 +45,7 @@ export async function privateSigstore({ start = new Date(0), made = new Date() }
   const [caKeys, ctKeys] = [generateKeyPairSync("ec", { namedCurve: "P-384" }), pair()];
   const ctlog = await initializeCTLog(ctKeys);
   const ca = await initializeCA(caKeys, ctlog, made);
+  const quietCa = await initializeCA(caKeys, undefined, made);
   const logKeys: Record<string, ReturnType<typeof pair>> = { first: pair(), second: pair() };
   return {
     trustedRoot: JSON.stringify(
@@ -68,11 +71,12 @@ export async function privateSigstore({ start = new Date(0), made = new Date() }
       statement = STATEMENT,
       logged = made,
       logs = ["first"],
+      certificateLogged = true,
       change,
       loggedPayload,
     }: SigningOptions = {}) {
       const { publicKey, privateKey } = pair();
-      const certificate = await certificateOf(ca, publicKey, issuer, subject);
+      const certificate = await certificateOf(certificateLogged ? ca : quietCa, publicKey, issuer, subject);
       const payload = Buffer.from(JSON.stringify(statement));
       const sig = sign("sha256", preAuthEncoding({ payloadType: PAYLOAD_TYPE, payload }), privateKey).toString(
         "base64",
