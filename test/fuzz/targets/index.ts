@@ -5,6 +5,7 @@ import { manifests } from "./manifests.ts";
 import { modules } from "./modules.ts";
 import { references } from "./references.ts";
 import { runtimeConfigs } from "./runtime-configs.ts";
+import { signatures } from "./signatures.ts";
 
 export const targets: readonly FuzzTarget[] = [
   references,
@@ -16,4 +17,5 @@ export const targets: readonly FuzzTarget[] = [
   gzipLayers,
   zstdLayers,
   modules,
+  signatures,
 ];
