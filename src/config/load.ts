@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { Ajv2020 } from "ajv/dist/2020.js";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { parseDocument } from "yaml";
 import { messageOf } from "../error.ts";
 import { schemaProblem } from "../schema-problem.ts";
@@ -38,10 +38,18 @@ export function parseConfig(text: string, name: string): Config {
   const problem = document.errors[0];
   if (problem) throw new ConfigError("NotYaml", `${name} is not YAML: ${problem.message}`);
   const config: unknown = document.toJS({ maxAliasCount: MAX_ALIASES }) ?? {};
-  const validate = new Ajv2020({ allErrors: true, useDefaults: true, verbose: true }).compile<Config>(configSchema);
+  const validate = validator();
   const problems = validate(config)
     ? configProblems(config)
     : (validate.errors ?? []).map(error => schemaProblem(error, "the configuration"));
   if (problems.length === 0) return canonicalConfig(config as Config);
   throw new ConfigError("Invalid", `${name}: ${problems.join("; ")}`);
+}
+
+// Compiling costs more than any file it checks, and is left out where nothing is checked: of no use at every start.
+let compiled: ValidateFunction<Config> | undefined;
+
+function validator(): ValidateFunction<Config> {
+  compiled ??= new Ajv2020({ allErrors: true, useDefaults: true, verbose: true }).compile<Config>(configSchema);
+  return compiled;
 }

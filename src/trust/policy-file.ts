@@ -1,4 +1,4 @@
-import { Ajv2020 } from "ajv/dist/2020.js";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { type Document, parseAllDocuments } from "yaml";
 import { schemaProblem } from "../schema-problem.ts";
 import { TrustError } from "./error.ts";
@@ -33,7 +33,7 @@ function checkedPolicies(
   values: readonly unknown[],
   label: (index: number, value: unknown) => string,
 ): readonly Policy[] {
-  const validate = new Ajv2020({ allErrors: true, useDefaults: true, verbose: true }).compile<Policy>(policySchema);
+  const validate = validator();
   const policies: Policy[] = [];
   const problems = values.flatMap((value, index) => {
     const found = validate(value)
@@ -53,4 +53,12 @@ function policyLabel(index: number, value: unknown): string {
   const { kind, metadata } = (value ?? {}) as { kind?: unknown; metadata?: { name?: unknown } };
   const name = typeof metadata?.name === "string" ? metadata.name : `document ${index + 1}`;
   return typeof kind === "string" ? `${kind} ${name}` : name;
+}
+
+// Compiling costs more than any file it checks, and is left out where nothing is checked: of no use at every start.
+let compiled: ValidateFunction<Policy> | undefined;
+
+function validator(): ValidateFunction<Policy> {
+  compiled ??= new Ajv2020({ allErrors: true, useDefaults: true, verbose: true }).compile<Policy>(policySchema);
+  return compiled;
 }
