@@ -1,4 +1,5 @@
 import { globSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import Mocha from "mocha";
 import { provision } from "./environment/provision.ts";
@@ -36,6 +37,9 @@ const mocha = new Mocha({
   slow: tier.timeoutMs,
   color: process.stdout.isTTY,
   forbidOnly: true,
+  // Unit tests share nothing but processors; what the other tiers start is shared by all of them.
+  parallel: name === "unit" && given.length === 0,
+  jobs: availableParallelism(),
   ...(values.grep !== undefined && { grep: values.grep }),
 });
 for (const file of files) mocha.addFile(file);
