@@ -106,8 +106,9 @@ export async function judgement(
   const { judgeImage, resolveImage } = await import("../trust/judging.ts");
   const { verdictText } = await import("../trust/verdict-text.ts");
   const image = await resolveImage(client, reference, signal);
-  const unreadable = (error: RegistryError) => error.message;
-  const verdict = await judgeImage(client, rulesFor(image), image, { unmatched, unreadable, signal });
+  const unreadable = (error: RegistryError) => ({ unreadable: error.message, deferrable: false });
+  const options = { unmatched, stage: "Fetcher", unreadable, signal } as const;
+  const verdict = await judgeImage(client, rulesFor(image), image, options);
   const name = formatReference(reference);
   const text = verdictText(name, image.digests, verdict).split("\n").map(printable).join("\n");
   return { text, json: { image: name, digests: image.digests, ...verdict } };

@@ -1,6 +1,7 @@
 import type { Phase } from "../envoy/discovered-filter.ts";
 import type { RuntimeFailure } from "../envoy/filter-file.ts";
 import type { ResourceRequirements } from "../kube/pod.ts";
+import type { Rule } from "../trust/rule.ts";
 
 /**
  * The plan: what the webhook decided for one pod and the fetcher executes. It carries everything the fetcher
@@ -27,6 +28,8 @@ export interface Plan {
   readonly registries: readonly PlanRegistry[];
   /** How registries are reached; without it directly, and at public addresses but for those that are named above. */
   readonly network?: PlanNetwork;
+  /** What the filters' images have to pass, complete; left out where no policy is for any of them. */
+  readonly rules?: readonly Rule[];
   /** Where the pod's pull secrets are mounted; null where it has none. */
   readonly pullSecrets: PlanPullSecrets | null;
   readonly fetcher: PlanFetcher;
@@ -80,6 +83,15 @@ export interface PlanFilter {
   readonly runtimeFailure: RuntimeFailure;
   /** The host functions that the module may call; null for all. */
   readonly capabilities: readonly string[] | null;
+  /** What of the plan's rules is for its image; left out where no policy is. */
+  readonly trust?: FilterTrust;
+}
+
+export interface FilterTrust {
+  /** Their names, as `Rule.policy` has them. */
+  readonly rules: readonly string[];
+  /** Whether admission could not ask, so that the fetcher is the first to verify the image. */
+  readonly deferred: boolean;
 }
 
 export interface PlanBootstrap {

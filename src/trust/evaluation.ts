@@ -17,8 +17,24 @@ export interface JudgedImage {
   readonly digests: readonly string[];
 }
 
-/** What was found where a rule's signatures are, or why that place could not be asked: words fit for a pod's author. */
-export type Found = Evidence | { readonly unreadable: string };
+/** What was found where a rule's signatures are, or that this place could not be asked. */
+export type Found = Evidence | Unreadable;
+
+export interface Unreadable {
+  /** Why, in words fit for a pod's author. */
+  readonly unreadable: string;
+  /** Whether whoever asked lacks credentials that the pod itself may have: at admission, the fetcher decides then. */
+  readonly deferrable: boolean;
+}
+
+/** Where an image is judged. After the fetcher there is nobody to leave it to. */
+export type Stage = "Admission" | "Fetcher";
+
+export interface EvaluationOptions {
+  /** What goes for an image without a rule of the cluster's own: what tenants demand does not vouch for it. */
+  readonly unmatched: Unmatched;
+  readonly stage: Stage;
+}
 
 /** Characters of one sentence: kubectl shows a denial in one line, and several filters share it. */
 const MAX_SENTENCE = 600;
@@ -29,16 +45,21 @@ const MAX_CLAUSE = 220;
  * same verdict can be had later, from stored evidence.
  * @param rules of all policies that match, of tenants too
  * @param found what was found for a rule
- * @param unmatched what goes for an image without a rule of the cluster's own: what tenants demand does not vouch for it
  */
 export async function evaluate(
   rules: readonly Rule[],
   image: JudgedImage,
   found: (rule: Rule) => Found,
-  unmatched: Unmatched,
+  { unmatched, stage }: EvaluationOptions,
 ): Promise<Verdict> {
-  const policies = await Promise.all(rules.map(async rule => judged(rule, image, found(rule))));
-  const consequences = policies.map((verdict, index) => consequence(verdict, rules[index]));
+  const policies: PolicyVerdict[] = [];
+  const consequences: (Consequence | null)[] = [];
+  for (const rule of rules) {
+    const what = found(rule);
+    const verdict = await judged(rule, image, what);
+    policies.push(verdict);
+    consequences.push(consequence(verdict, rule, mayDefer(rule, what, stage)));
+  }
   const covered = rules.some(({ policy }) => policy.startsWith("WasmPolicy/"));
   if (!covered && unmatched !== "Allow") {
     const sentence = `no WasmPolicy is for ${image.registry}/${image.repository}: nobody vouches for it`;
@@ -53,19 +74,31 @@ export async function evaluate(
     denial: denials.length === 0 ? null : cut(denials.join("; "), MAX_SENTENCE),
     warnings: of("warning"),
     audit: of("audit"),
+    deferred: of("deferral"),
   };
 }
 
+function mayDefer({ onRegistryError }: Rule, found: Found, stage: Stage): boolean {
+  if (stage !== "Admission" || !("unreadable" in found)) return false;
+  return found.deferrable || onRegistryError === "Defer";
+}
+
 interface Consequence {
-  readonly kind: "denial" | "warning" | "audit";
+  readonly kind: "denial" | "warning" | "audit" | "deferral";
   readonly sentence: string;
 }
 
-function consequence({ outcome, mode, sentence }: PolicyVerdict, rule: Rule | undefined): Consequence | null {
+function consequence(
+  { outcome, mode, sentence }: PolicyVerdict,
+  { onRegistryError }: Rule,
+  deferrable: boolean,
+): Consequence | null {
   if (sentence === null) return null;
   if (mode === "Audit") return { kind: "audit", sentence };
-  const tolerated = mode === "Warn" || (outcome === "Unknown" && rule?.onRegistryError === "Warn");
-  return { kind: tolerated ? "warning" : "denial", sentence };
+  if (mode === "Warn") return { kind: "warning", sentence };
+  if (outcome !== "Unknown") return { kind: "denial", sentence };
+  if (onRegistryError === "Warn") return { kind: "warning", sentence };
+  return { kind: deferrable ? "deferral" : "denial", sentence };
 }
 
 async function judged(rule: Rule, image: JudgedImage, found: Found): Promise<PolicyVerdict> {

@@ -3,9 +3,9 @@ import { RegistryError, type RegistryErrorCode } from "../oci/error.ts";
 import { selectManifest } from "../oci/index-selection.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import { collectEvidence, type EvidenceSource } from "./collection.ts";
-import { evaluate, type Found, type JudgedImage } from "./evaluation.ts";
+import { type EvaluationOptions, evaluate, type Found, type JudgedImage, type Unreadable } from "./evaluation.ts";
 import type { Rule } from "./rule.ts";
-import type { Unmatched, Verdict } from "./verdict.ts";
+import type { Verdict } from "./verdict.ts";
 
 const MAX_DEPTH = 2;
 
@@ -32,10 +32,9 @@ export async function resolveImage(
   return { registry, repository, tag, byDigest: digest !== null, digests };
 }
 
-export interface JudgingOptions {
-  readonly unmatched: Unmatched;
+export interface JudgingOptions extends EvaluationOptions {
   /** Words for whoever named the image about a registry that can't be asked: the error's own may tell of the network. */
-  readonly unreadable: (error: RegistryError) => string;
+  readonly unreadable: (error: RegistryError) => Unreadable;
   readonly signal: AbortSignal;
 }
 
@@ -54,7 +53,7 @@ export async function judgeImage(
     const place = placeOf(rule, image);
     if (!found.has(place)) found.set(place, await foundAt(source, place, image.digests, options));
   }
-  return evaluate(rules, image, rule => found.get(placeOf(rule, image)) ?? NOTHING, options.unmatched);
+  return evaluate(rules, image, rule => found.get(placeOf(rule, image)) ?? NOTHING, options);
 }
 
 const NOTHING: Found = { signatures: [], faults: [] };
@@ -83,7 +82,7 @@ async function foundAt(
     return await collectEvidence(source, parseReference(place), digests, signal);
   } catch (error) {
     if (!(error instanceof RegistryError) || error.code === "Cancelled") throw error;
-    if (UNASKED.has(error.code)) return { unreadable: unreadable(error) };
+    if (UNASKED.has(error.code)) return unreadable(error);
     return { signatures: [], faults: [error.message] };
   }
 }

@@ -112,7 +112,7 @@ export const policySchema = {
             ["repositories"],
           ),
           mode: { enum: ["Enforce", "Warn", "Audit"], default: "Enforce" },
-          onRegistryError: { enum: ["Deny", "Warn"], default: "Deny" },
+          onRegistryError: { enum: ["Deny", "Defer", "Warn"], default: "Deny" },
           reference: section({
             requireDigest: { type: "boolean", default: false },
             allowedTagPattern: { type: "string", maxLength: 128, default: "", description: "* stands for any text" },

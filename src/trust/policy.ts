@@ -1,5 +1,5 @@
 import type { HashName } from "./public-key.ts";
-import type { AttestationRule, EvidenceFormat, Mode } from "./rule.ts";
+import type { AttestationRule, EvidenceFormat, Mode, OnRegistryError } from "./rule.ts";
 
 export const POLICY_API_VERSION = "wasmount.dev/v1alpha1";
 export type PolicyKind = "WasmPolicy" | "NamespacedWasmPolicy";
@@ -21,7 +21,7 @@ export interface PolicySpec {
     readonly namespaceSelector: LabelSelector;
   };
   readonly mode: Mode;
-  readonly onRegistryError: "Deny" | "Warn";
+  readonly onRegistryError: OnRegistryError;
   readonly reference: { readonly requireDigest: boolean; readonly allowedTagPattern: string };
   readonly verify: {
     readonly minimum: number;

@@ -1,6 +1,8 @@
 import type { HashName } from "./public-key.ts";
 
 export type Mode = "Enforce" | "Warn" | "Audit";
+/** What follows where a registry can't be asked for signatures. "Defer": at admission, the fetcher decides alone. */
+export type OnRegistryError = "Deny" | "Defer" | "Warn";
 export type EvidenceFormat = "simpleSigning" | "sigstoreBundle";
 export type Identity = "MatchRepository" | "Ignore" | { readonly from: string; readonly to: string };
 
@@ -12,7 +14,7 @@ export interface Rule {
   /** "WasmPolicy/release" or "NamespacedWasmPolicy/team/release". */
   readonly policy: string;
   readonly mode: Mode;
-  readonly onRegistryError: "Deny" | "Warn";
+  readonly onRegistryError: OnRegistryError;
   readonly requireDigest: boolean;
   /** "" for any; "*" stands for any text. */
   readonly allowedTagPattern: string;

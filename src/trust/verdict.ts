@@ -14,6 +14,8 @@ export interface Verdict {
   readonly warnings: readonly string[];
   /** What only the operator's log is to have. */
   readonly audit: readonly string[];
+  /** What admission could not find out and leaves to the fetcher, which allows nothing that it can't find out. */
+  readonly deferred: readonly string[];
 }
 
 export interface PolicyVerdict {

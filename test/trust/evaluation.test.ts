@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { sign } from "node:crypto";
 import { preAuthEncoding } from "../../src/trust/bundle.ts";
 import { distinctSigners } from "../../src/trust/distinct.ts";
-import { evaluate } from "../../src/trust/evaluation.ts";
+import { evaluate, type Stage } from "../../src/trust/evaluation.ts";
 import { readEvidence, type Signature, storedEvidence } from "../../src/trust/evidence.ts";
+import type { OnRegistryError } from "../../src/trust/rule.ts";
 import { PAYLOAD_TYPE } from "../../src/trust/statement.ts";
 import {
   authority,
@@ -48,13 +49,16 @@ function attestation(pair: KeyPair, predicateType = PROVENANCE): Signature {
 describe("a verdict", () => {
   it("needs every policy", async () => {
     const rules = [ruleBy([authority(a)]), ruleBy([authority(b)], { policy: "NamespacedWasmPolicy/team/own" })];
-    const one = await evaluate(rules, image, () => evidence(bundleBy(a)), "Deny");
+    const one = await evaluate(rules, image, () => evidence(bundleBy(a)), { unmatched: "Deny", stage: "Fetcher" });
     assert.equal(one.allowed, false);
     assert.match(
       one.denial ?? "",
       /^NamespacedWasmPolicy\/team\/own: not signed \(release: the signature found is not by this key\)$/,
     );
-    const both = await evaluate(rules, image, () => evidence(bundleBy(a), bundleBy(b)), "Deny");
+    const both = await evaluate(rules, image, () => evidence(bundleBy(a), bundleBy(b)), {
+      unmatched: "Deny",
+      stage: "Fetcher",
+    });
     assert.deepEqual([both.allowed, both.denial, both.warnings], [true, null, []]);
   });
 
@@ -138,13 +142,13 @@ describe("a verdict", () => {
     const audited = await verdictOf(ruleBy([authority(a)], { mode: "Audit" }), evidence());
     assert.deepEqual([audited.allowed, audited.warnings.length, audited.audit.length], [true, 0, 1]);
     const rules = [ruleBy([authority(a)], { mode: "Warn" }), ruleBy([authority(b)], { policy: "WasmPolicy/strict" })];
-    const both = await evaluate(rules, image, () => evidence(bundleBy(a)), "Deny");
+    const both = await evaluate(rules, image, () => evidence(bundleBy(a)), { unmatched: "Deny", stage: "Fetcher" });
     assert.equal(both.allowed, false);
   });
 
   it("about an image that no cluster policy is for is the operator's", async () => {
     const ask = (unmatched: "Deny" | "Warn" | "Allow", rules = [] as ReturnType<typeof ruleBy>[]) =>
-      evaluate(rules, image, () => evidence(bundleBy(a)), unmatched);
+      evaluate(rules, image, () => evidence(bundleBy(a)), { unmatched, stage: "Fetcher" });
     assert.match((await ask("Deny")).denial ?? "", /no WasmPolicy is for registry\.example\/team\/filter/);
     const warned = await ask("Warn");
     assert.deepEqual([warned.allowed, warned.warnings.length], [true, 1]);
@@ -155,17 +159,40 @@ describe("a verdict", () => {
   });
 
   it("is no where the registry can't be asked, unless the policy says otherwise", async () => {
-    const unreadable = () => ({ unreadable: "no usable answer came in time" });
+    const unreadable = () => ({ unreadable: "no usable answer came in time", deferrable: true });
     const rule = ruleBy([authority(a)]);
-    const denied = await evaluate([rule], image, unreadable, "Deny");
+    const denied = await evaluate([rule], image, unreadable, { unmatched: "Deny", stage: "Fetcher" });
     assert.equal(denied.denial, "WasmPolicy/release: its signatures can't be read: no usable answer came in time");
     assert.equal(denied.policies[0]?.outcome, "Unknown");
-    const warned = await evaluate([{ ...rule, onRegistryError: "Warn" }], image, unreadable, "Deny");
+    const warned = await evaluate([{ ...rule, onRegistryError: "Warn" }], image, unreadable, {
+      unmatched: "Deny",
+      stage: "Fetcher",
+    });
     assert.deepEqual([warned.allowed, warned.warnings.length], [true, 1]);
-    const unsigned = await evaluate([{ ...rule, onRegistryError: "Warn" }], image, () => evidence(), "Deny");
+    const unsigned = await evaluate([{ ...rule, onRegistryError: "Warn" }], image, () => evidence(), {
+      unmatched: "Deny",
+      stage: "Fetcher",
+    });
     assert.equal(unsigned.allowed, false, "an answer without a signature is no failure of the registry");
     const frozen = ruleBy([{ kind: "digests", name: "frozen", digests: [DIGEST] }]);
-    assert.ok((await evaluate([frozen], image, unreadable, "Deny")).allowed);
+    assert.ok((await evaluate([frozen], image, unreadable, { unmatched: "Deny", stage: "Fetcher" })).allowed);
+  });
+
+  it("is left to the fetcher by admission alone, where the policy or missing credentials say so", async () => {
+    const ask = async (stage: Stage, deferrable: boolean, onRegistryError: OnRegistryError) => {
+      const rule = ruleBy([authority(a)], { onRegistryError });
+      const found = () => ({ unreadable: "no answer", deferrable });
+      const { allowed, deferred } = await evaluate([rule], image, found, { unmatched: "Deny", stage });
+      return `${allowed} ${deferred.length}`;
+    };
+    assert.equal(await ask("Admission", false, "Deny"), "false 0");
+    assert.equal(await ask("Admission", true, "Deny"), "true 1");
+    assert.equal(await ask("Admission", false, "Defer"), "true 1");
+    assert.equal(await ask("Fetcher", true, "Deny"), "false 0");
+    assert.equal(await ask("Fetcher", true, "Defer"), "false 0");
+    const deferring = ruleBy([authority(a)], { onRegistryError: "Defer" });
+    const unsigned = await evaluate([deferring], image, () => evidence(), { unmatched: "Deny", stage: "Admission" });
+    assert.equal(unsigned.allowed, false, "an answer without a signature leaves nothing open");
   });
 
   it("holds references to the policy", async () => {
@@ -195,12 +222,10 @@ describe("a verdict", () => {
       authority(b, { name: `authority-${index}`, annotations: { [long]: long } }),
     );
     const rules = Array.from({ length: 5 }, () => ruleBy(many));
-    const { denial } = await evaluate(
-      rules,
-      image,
-      () => evidence(bundleBy(b, { annotations: { evil: long } })),
-      "Deny",
-    );
+    const { denial } = await evaluate(rules, image, () => evidence(bundleBy(b, { annotations: { evil: long } })), {
+      unmatched: "Deny",
+      stage: "Fetcher",
+    });
     assert.ok((denial ?? "").length <= 600);
   });
 

@@ -22,7 +22,7 @@ const IMAGE = manifestBytes({ config: descriptorOf(EMPTY, OCI_EMPTY) });
 const DIGEST = descriptorOf(IMAGE, OCI_MANIFEST).digest;
 const key = p256();
 const never = new AbortController().signal;
-const unreadable = (error: RegistryError) => error.code;
+const unreadable = (error: RegistryError) => ({ unreadable: error.code, deferrable: true });
 
 describe("signatures in a registry", () => {
   let registry: Registry;
@@ -72,7 +72,7 @@ describe("signatures in a registry", () => {
 
   async function verdict(rules: readonly Rule[], digests: readonly string[] = [DIGEST]) {
     const image = { ...place(), tag: null, byDigest: true, digests };
-    return judgeImage(client, rules, image, { unmatched: "Deny", unreadable, signal: never });
+    return judgeImage(client, rules, image, { unmatched: "Deny", stage: "Fetcher", unreadable, signal: never });
   }
 
   it("are found under cosign's tag and as referrers, several of each", async () => {
@@ -246,13 +246,13 @@ describe("signatures in a registry", () => {
     const unsigned = manifestBytes({ config: descriptorOf(EMPTY, OCI_EMPTY), annotations: { evil: "1" } });
     await push(unsigned, "1.0");
     const rules = [ruleBy([authority(key)])];
-    const options = { unmatched: "Deny", unreadable, signal: never } as const;
+    const options = { unmatched: "Deny", stage: "Fetcher", unreadable, signal: never } as const;
     assert.ok((await judgeImage(client, rules, image, options)).allowed);
     assert.deepEqual(image.digests, [DIGEST]);
     const moved = await resolveImage(client, parseReference(`${repository}:1.0`), never);
     assert.equal((await judgeImage(client, rules, moved, options)).allowed, false);
     const found = await collectEvidence(client, place(), moved.digests, never);
-    assert.equal((await evaluate(rules, moved, () => found, "Deny")).allowed, false);
+    assert.equal((await evaluate(rules, moved, () => found, { unmatched: "Deny", stage: "Fetcher" })).allowed, false);
   });
 });
 
@@ -276,7 +276,7 @@ describe("a registry that lies about signatures", () => {
       client,
       [rule],
       { registry: registry.address, repository: "team/filter", tag: null, byDigest: true, digests: [DIGEST] },
-      { unmatched: "Deny", unreadable, signal: never },
+      { unmatched: "Deny", stage: "Fetcher", unreadable, signal: never },
     );
   const referrersOf = (entries: readonly object[]) =>
     registry.script((request, response) => {

@@ -102,5 +102,5 @@ export function evidence(...signatures: readonly Signature[]): Evidence {
 
 /** The verdict of one rule about the sample image. */
 export function verdictOf(rule: Rule, found: Evidence, changes: Partial<JudgedImage> = {}): Promise<Verdict> {
-  return evaluate([rule], { ...image, ...changes }, () => found, "Deny");
+  return evaluate([rule], { ...image, ...changes }, () => found, { unmatched: "Deny", stage: "Fetcher" });
 }
