@@ -1,9 +1,9 @@
 import { LRUCache } from "lru-cache";
 import type { ApiServer } from "./api-server.ts";
 import { type Backoff, waitAfterFailures } from "./backoff.ts";
+import { withDeadline } from "./collection-watch.ts";
 import { KubeError } from "./error.ts";
 import { type EventContent, type EventReporter, eventObject, eventSeries } from "./event.ts";
-import { withDeadline } from "./metadata-watch.ts";
 import { type BucketSize, TokenBuckets } from "./token-buckets.ts";
 
 /** Why an Event was not written. */

@@ -1,19 +1,19 @@
-import type { ObjectMetadata } from "./object-metadata.ts";
+import type { Watched } from "./watched-kind.ts";
 
 /** What is done with objects that are held. */
-export interface Holding {
+export interface Holding<Held extends Watched> {
   /** Leaves out of an object what need not be held; its name and namespace stay. */
-  readonly reduce?: (object: ObjectMetadata) => ObjectMetadata;
+  readonly reduce?: (object: Held) => Held;
   /** Told of every change of what is held; undefined stands for an object that isn't held. */
-  readonly changed?: (before: ObjectMetadata | undefined, after: ObjectMetadata | undefined) => void;
+  readonly changed?: (before: Held | undefined, after: Held | undefined) => void;
 }
 
 /** The objects of a collection, by "namespace/name", or by name where they are in no namespace. */
-export class HeldObjects {
-  readonly #holding: Holding;
-  #objects = new Map<string, ObjectMetadata>();
+export class HeldObjects<Held extends Watched> {
+  readonly #holding: Holding<Held>;
+  #objects = new Map<string, Held>();
 
-  constructor(holding: Holding) {
+  constructor(holding: Holding<Held>) {
     this.#holding = holding;
   }
 
@@ -21,11 +21,15 @@ export class HeldObjects {
     return this.#objects.size;
   }
 
-  get(key: string): ObjectMetadata | undefined {
+  get(key: string): Held | undefined {
     return this.#objects.get(key);
   }
 
-  set(object: ObjectMetadata): void {
+  all(): Iterable<Held> {
+    return this.#objects.values();
+  }
+
+  set(object: Held): void {
     const key = keyOf(object);
     const before = this.#objects.get(key);
     const after = this.#reduced(object);
@@ -33,18 +37,18 @@ export class HeldObjects {
     this.#holding.changed?.(before, after);
   }
 
-  delete(object: ObjectMetadata): void {
+  delete(object: Held): void {
     const key = keyOf(object);
     const before = this.#objects.get(key);
     if (this.#objects.delete(key)) this.#holding.changed?.(before, undefined);
   }
 
   /** Adds objects to a list that is to replace what is held. */
-  collect(objects: readonly ObjectMetadata[], list: Map<string, ObjectMetadata>): void {
+  collect(objects: readonly Held[], list: Map<string, Held>): void {
     for (const object of objects) list.set(keyOf(object), this.#reduced(object));
   }
 
-  replace(list: Map<string, ObjectMetadata>): void {
+  replace(list: Map<string, Held>): void {
     const before = this.#objects;
     this.#objects = list;
     const { changed } = this.#holding;
@@ -53,12 +57,12 @@ export class HeldObjects {
     for (const [key, object] of before) if (!list.has(key)) changed(object, undefined);
   }
 
-  #reduced(object: ObjectMetadata): ObjectMetadata {
+  #reduced(object: Held): Held {
     return this.#holding.reduce?.(object) ?? object;
   }
 }
 
 /** A namespace's name has no "/". */
-function keyOf({ namespace, name }: ObjectMetadata): string {
+function keyOf({ namespace, name }: Watched): string {
   return namespace === "" ? name : `${namespace}/${name}`;
 }

@@ -3,18 +3,19 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { messageOf } from "../error.ts";
 import { type ApiServer, apiServer } from "./api-server.ts";
 import { jsonOf } from "./body.ts";
-import type { Deadline } from "./deadline.ts";
-import { KubeError } from "./error.ts";
-import { type ContainerLimit, readLimitRange } from "./limit-range.ts";
 import {
+  CollectionWatch,
   doubtAbout,
   type Interruption,
-  MetadataWatch,
   WATCH_SETTINGS,
   type WatchSettings,
   withDeadline,
-} from "./metadata-watch.ts";
-import type { ObjectMetadata } from "./object-metadata.ts";
+} from "./collection-watch.ts";
+import type { Deadline } from "./deadline.ts";
+import { KubeError } from "./error.ts";
+import { type ContainerLimit, readLimitRange } from "./limit-range.ts";
+import { metadataKind, type ObjectMetadata } from "./object-metadata.ts";
+
 import { SharedReads } from "./shared-reads.ts";
 
 /** What one namespace's LimitRanges may take, together. */
@@ -74,10 +75,10 @@ export function limitRangeCache(
   /** Versions by name, by namespace. */
   const versions = new Map<string, Map<string, string>>();
   const readings = new Map<string, Reading>();
-  const watch = new MetadataWatch({
+  const watch = new CollectionWatch({
     server,
     path: "/api/v1/limitranges",
-    keep: () => false,
+    kind: metadataKind(() => false),
     changed(before, after) {
       const namespace = after?.namespace ?? before?.namespace ?? "";
       if (before?.resourceVersion === after?.resourceVersion) return;

@@ -3,19 +3,19 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { messageOf } from "../error.ts";
 import { type ApiServer, apiServer } from "./api-server.ts";
 import { jsonOf } from "./body.ts";
-import type { Deadline } from "./deadline.ts";
-import { DNS_LABEL } from "./dns-label.ts";
-import { KubeError } from "./error.ts";
 import {
+  CollectionWatch,
   doubtAbout,
   type Interruption,
-  MetadataWatch,
   WATCH_SETTINGS,
   type WatchSettings,
   withDeadline,
-} from "./metadata-watch.ts";
+} from "./collection-watch.ts";
+import type { Deadline } from "./deadline.ts";
+import { DNS_LABEL } from "./dns-label.ts";
+import { KubeError } from "./error.ts";
 import type { Namespace, NamespaceSource } from "./namespace.ts";
-import { type KeepAnnotation, METADATA, readObject } from "./object-metadata.ts";
+import { type KeepAnnotation, METADATA, metadataKind, readObject } from "./object-metadata.ts";
 import { SharedReads } from "./shared-reads.ts";
 
 const PATH = "/api/v1/namespaces";
@@ -57,10 +57,10 @@ export function namespaceCache(
 ): NamespaceCache {
   const server = apiServer(kubeConfig);
   const ending = new AbortController();
-  const watch = new MetadataWatch({
+  const watch = new CollectionWatch({
     server,
     path: PATH,
-    keep,
+    kind: metadataKind(keep),
     settings,
     interrupted,
     now: () => performance.now(),

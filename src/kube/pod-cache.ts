@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { apiServer } from "./api-server.ts";
-import { type Interruption, MetadataWatch, WATCH_SETTINGS, type WatchSettings } from "./metadata-watch.ts";
-import type { ObjectMetadata } from "./object-metadata.ts";
+import { CollectionWatch, type Interruption, WATCH_SETTINGS, type WatchSettings } from "./collection-watch.ts";
+import { metadataKind, type ObjectMetadata } from "./object-metadata.ts";
+
 import { ownerIdOf, rolloutOf } from "./owner-id.ts";
 
 const NOTHING: Readonly<Record<string, string>> = Object.freeze({});
@@ -57,11 +58,11 @@ export function podCache(
     if (count > 0) pods.set(key, count);
     else pods.delete(key);
   };
-  const watch = new MetadataWatch({
+  const watch = new CollectionWatch({
     server: apiServer(kubeConfig),
     path: "/api/v1/pods",
     labelSelector,
-    keep: () => false,
+    kind: metadataKind(() => false),
     reduce: reducedPod,
     changed(before, after) {
       add(after, 1);

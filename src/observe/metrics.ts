@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Decision } from "../admission/decision.ts";
 import type { Side } from "../admission/entry.ts";
-import type { Interruption } from "../kube/metadata-watch.ts";
+import type { Interruption } from "../kube/collection-watch.ts";
 
 /** What is held current by a watch. */
 export type CacheName = "namespaces" | "limitranges" | "pods";

@@ -1,8 +1,9 @@
 import type { ApiServer } from "../kube/api-server.ts";
 import { jsonOf } from "../kube/body.ts";
+import { withDeadline } from "../kube/collection-watch.ts";
 import { KubeError } from "../kube/error.ts";
-import { withDeadline } from "../kube/metadata-watch.ts";
-import { METADATA_LIST, type MetadataPage, type ObjectMetadata, readPage } from "../kube/object-metadata.ts";
+import { METADATA_LIST, metadataKind, type ObjectMetadata } from "../kube/object-metadata.ts";
+import { type Page, readPage } from "../kube/watched-kind.ts";
 import { timeOf } from "./config-map.ts";
 import { PIN_ANNOTATIONS, PIN_LABELS, recordName } from "./record.ts";
 
@@ -98,7 +99,7 @@ export class PinCollector {
   }
 
   /** @param most how many may be deleted @returns how many were */
-  async #clear({ items }: MetadataPage, most: number, signal: AbortSignal): Promise<number> {
+  async #clear({ items }: Page<ObjectMetadata>, most: number, signal: AbortSignal): Promise<number> {
     let deleted = 0;
     for (const item of items) {
       if (deleted === most) break;
@@ -125,7 +126,7 @@ export class PinCollector {
     return now() - Math.max(used, since) > this.#settings.keptMs;
   }
 
-  async #page(signal: AbortSignal): Promise<MetadataPage> {
+  async #page(signal: AbortSignal): Promise<Page<ObjectMetadata>> {
     const { pageItems, pageBytes, answerMs } = this.#settings;
     const query = new URLSearchParams({
       labelSelector: `${PIN_LABELS.record}=true`,
@@ -135,7 +136,10 @@ export class PinCollector {
     try {
       return await withDeadline(signal, answerMs, async inner => {
         const body = await this.#given.server.open(`${this.#path}?${query}`, METADATA_LIST, inner);
-        return readPage(await jsonOf(body, pageBytes), key => Object.values<string>(PIN_ANNOTATIONS).includes(key));
+        return readPage(
+          await jsonOf(body, pageBytes),
+          metadataKind(key => Object.values<string>(PIN_ANNOTATIONS).includes(key)),
+        );
       });
     } catch (error) {
       const continued = this.#next !== "";

@@ -1,7 +1,8 @@
 import type { ApiServer, Write } from "../kube/api-server.ts";
 import { jsonOf } from "../kube/body.ts";
 import { KubeError } from "../kube/error.ts";
-import { METADATA_LIST, readPage } from "../kube/object-metadata.ts";
+import { METADATA_LIST, metadataKind } from "../kube/object-metadata.ts";
+import { readPage } from "../kube/watched-kind.ts";
 import { recordFromConfigMap, recordToConfigMap } from "./config-map.ts";
 import { PinError } from "./error.ts";
 import { PIN_LABELS, type PinOwner, type PinRecord, recordName, shardOf } from "./record.ts";
@@ -93,7 +94,10 @@ export class PinStore {
       resourceVersion: "0",
     });
     const body = await this.#server.open(`${this.#path}?${query}`, METADATA_LIST, signal);
-    const { items } = readPage(await jsonOf(body, SHARD_BYTES), () => false);
+    const { items } = readPage(
+      await jsonOf(body, SHARD_BYTES),
+      metadataKind(() => false),
+    );
     if (items.length < this.#perShard) return;
     throw new PinError(
       "TooMany",

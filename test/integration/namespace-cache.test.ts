@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import { CoreV1Api, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
-import type { Interruption } from "../../src/kube/metadata-watch.ts";
+import type { Interruption } from "../../src/kube/collection-watch.ts";
 import { type NamespaceCache, namespaceCache } from "../../src/kube/namespace-cache.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { unavailable } from "../environment/requirement.ts";

@@ -13,7 +13,7 @@ const object = (namespace: string, name: string, owner = ""): ObjectMetadata => 
 
 describe("held objects", () => {
   let changes: string[];
-  let held: HeldObjects;
+  let held: HeldObjects<ObjectMetadata>;
 
   beforeEach(() => {
     changes = [];

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { apiServer } from "../../src/kube/api-server.ts";
-import { type Interruption, MetadataWatch } from "../../src/kube/metadata-watch.ts";
+import { CollectionWatch, type Interruption } from "../../src/kube/collection-watch.ts";
 import {
   NAMESPACE_CACHE_SETTINGS,
   type NamespaceCache,
   type NamespaceCacheSettings,
   namespaceCache,
 } from "../../src/kube/namespace-cache.ts";
+import { metadataKind } from "../../src/kube/object-metadata.ts";
 import {
   type Answer,
   cut,
@@ -203,10 +204,10 @@ describe("namespaces watched on an API server that misbehaves", function () {
     it(`makes no storm of ${what}`, async () => {
       api = new ScriptedApi(PATH, script);
       const waits: number[] = [];
-      const watch = new MetadataWatch({
+      const watch = new CollectionWatch({
         server: apiServer(await api.open()),
         path: PATH,
-        keep: () => true,
+        kind: metadataKind(() => true),
         interrupted: reason => interruptions.push(reason),
         settings: { ...quick, backoff: { baseMs: 100, maxMs: 1_000 } },
         now: () => performance.now(),

@@ -3,15 +3,7 @@ import { type Backoff, waitAfterFailures } from "./backoff.ts";
 import { jsonOf, linesOf } from "./body.ts";
 import { KubeError } from "./error.ts";
 import { HeldObjects, type Holding } from "./held-objects.ts";
-import {
-  type KeepAnnotation,
-  METADATA,
-  METADATA_LIST,
-  type MetadataPage,
-  type ObjectMetadata,
-  readEvent,
-  readPage,
-} from "./object-metadata.ts";
+import { type Page, readEvent, readPage, type Watched, type WatchedKind } from "./watched-kind.ts";
 
 /** Why a list or a watch ended. `Ended` is the API server's own orderly end. */
 export const interruptions = ["Ended", "Gone", "Malformed", "Refused", "Silent", "TooLarge", "Unreachable"] as const;
@@ -54,13 +46,13 @@ export const WATCH_SETTINGS: WatchSettings = {
 /** After so many failures in a row the version to go on from is under suspicion itself. */
 const FAILURES_BEFORE_RELIST = 4;
 
-export interface WatchDependencies extends Holding {
+export interface WatchDependencies<Held extends Watched> extends Holding<Held> {
   readonly server: ApiServer;
   /** The collection, such as `/api/v1/namespaces`. */
   readonly path: string;
   /** Objects without these labels are left out by the API server, as if there were none. */
   readonly labelSelector?: string;
-  readonly keep: KeepAnnotation;
+  readonly kind: WatchedKind<Held>;
   readonly settings: WatchSettings;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -72,15 +64,15 @@ export interface WatchDependencies extends Holding {
 }
 
 /**
- * The metadata of a collection's objects, held current by a list and the watch that goes on from it (Kubernetes API
+ * What is to be known of a collection's objects, held current by a list and the watch that goes on from it (Kubernetes API
  * concepts, "Efficient detection of changes"). Only one call is ever in flight, and calls that fail are spaced by an
  * exponential back-off.
  */
-export class MetadataWatch {
-  readonly #given: WatchDependencies;
+export class CollectionWatch<Held extends Watched> {
+  readonly #given: WatchDependencies<Held>;
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
-  readonly #items: HeldObjects;
+  readonly #items: HeldObjects<Held>;
   /** The version to go on from; null where only a list can tell. */
   #version: string | null = null;
   #listedAt: number | null = null;
@@ -88,9 +80,9 @@ export class MetadataWatch {
   #openedAt: number | null = null;
   #last: Interruption | null = null;
 
-  constructor(given: WatchDependencies) {
+  constructor(given: WatchDependencies<Held>) {
     this.#given = given;
-    this.#items = new HeldObjects(given);
+    this.#items = new HeldObjects<Held>(given);
     this.#running = this.#run();
   }
 
@@ -115,8 +107,12 @@ export class MetadataWatch {
   }
 
   /** @param name "namespace/name" for an object that is in one */
-  get(name: string): ObjectMetadata | undefined {
+  get(name: string): Held | undefined {
     return this.#items.get(name);
+  }
+
+  all(): Iterable<Held> {
+    return this.#items.all();
   }
 
   /** Ends the call in flight, and everything else. */
@@ -167,9 +163,9 @@ export class MetadataWatch {
 
   async #list(): Promise<void> {
     const { now, settings } = this.#given;
-    const items = new Map<string, ObjectMetadata>();
+    const items = new Map<string, Held>();
     let next = "";
-    let page: MetadataPage;
+    let page: Page<Held>;
     do {
       page = await this.#page(next);
       if (page.next !== "" && page.items.length === 0)
@@ -184,21 +180,21 @@ export class MetadataWatch {
     this.#contactAt = now();
   }
 
-  async #page(next: string): Promise<MetadataPage> {
-    const { server, path, keep, settings } = this.#given;
+  async #page(next: string): Promise<Page<Held>> {
+    const { server, path, kind, settings } = this.#given;
     const query = new URLSearchParams({
       ...this.#selection(),
       limit: String(settings.pageItems),
       ...(next === "" ? {} : { continue: next }),
     });
     return withDeadline(this.#ending.signal, settings.answerMs, async signal => {
-      const body = await server.open(`${path}?${query}`, METADATA_LIST, signal);
-      return readPage(await jsonOf(body, settings.pageBytes), keep);
+      const body = await server.open(`${path}?${query}`, kind.accept.list, signal);
+      return readPage(await jsonOf(body, settings.pageBytes), kind);
     });
   }
 
   async #follow(opened: () => void): Promise<void> {
-    const { server, path, settings } = this.#given;
+    const { server, path, kind, settings } = this.#given;
     const query = new URLSearchParams({
       ...this.#selection(),
       watch: "true",
@@ -211,7 +207,7 @@ export class MetadataWatch {
     const silent = () => stop.abort(new KubeError("Silent", "the watch is silent"));
     let silence = setTimeout(silent, settings.answerMs);
     try {
-      const body = await server.open(`${path}?${query}`, METADATA, signal);
+      const body = await server.open(`${path}?${query}`, kind.accept.watch, signal);
       const heard = () => {
         clearTimeout(silence);
         silence = setTimeout(silent, settings.silenceMs);
@@ -233,7 +229,7 @@ export class MetadataWatch {
   }
 
   #apply(line: string): void {
-    const event = readEvent(line, this.#given.keep);
+    const event = readEvent(line, this.#given.kind);
     if (event.type === "set") this.#items.set(event.item);
     if (event.type === "deleted") this.#items.delete(event.item);
     if (this.#items.size > this.#given.settings.items) throw new KubeError("TooLarge", "too many objects");
@@ -251,7 +247,11 @@ export class MetadataWatch {
  * @param what is watched, in the plural
  * @param staleMs how long ago the API server may have confirmed it
  */
-export function doubtAbout(what: string, watch: MetadataWatch, staleMs: number): string | null {
+export function doubtAbout(
+  what: string,
+  watch: Pick<CollectionWatch<Watched>, "synced" | "contactAge" | "lastInterruption">,
+  staleMs: number,
+): string | null {
   const why = watch.lastInterruption === null ? "" : ` (last: ${watch.lastInterruption})`;
   if (!watch.synced) return `${what} are not listed yet${why}`;
   const age = watch.contactAge ?? Infinity;
