@@ -12,10 +12,11 @@ import type { PackPlan } from "../plan/packing.ts";
 import { PLAN_SCHEMA, type Plan, type PlanFilter } from "../plan/plan.ts";
 import type { PlanKeys, SignedPlan } from "../plan/signature.ts";
 import { type PackedPlan, SIGNATURE } from "../plan/transport.ts";
+import { type ImageJudgement, UNJUDGED } from "../policies/image-judgement.ts";
 import type { Decision } from "./decision.ts";
 import { readEligibility } from "./eligibility.ts";
 import { fetcherContainer, podVolumes } from "./fetcher-container.ts";
-import { type FilterReference, planFilters, readReferences } from "./filter-references.ts";
+import { type FilterReference, planFilters, readReferences, type SettledImage } from "./filter-references.ts";
 import type { FilterSettings } from "./filter-settings.ts";
 import { INJECTED, PLAN, PREFIX, STATUS } from "./key.ts";
 import { pullSecrets } from "./pull-secrets.ts";
@@ -40,6 +41,9 @@ export interface AdmissionConfig
 /** Turns a tag into the digest of its manifest. I/O lives behind this: the rest of admission is pure. */
 export type ResolveTag = (reference: Reference) => Promise<ResolvedTag>;
 
+/** Tells what policies say of the image that a reference was settled to. */
+export type JudgeImage = (reference: Reference, digest: string) => Promise<ImageJudgement>;
+
 /** Tells what LimitRanges ask of containers in the pod's namespace. */
 export type ReadLimits = () => Promise<readonly ContainerLimit[]>;
 
@@ -47,6 +51,7 @@ export type ReadLimits = () => Promise<readonly ContainerLimit[]>;
  * Decides about one pod that is being created. Two pure halves with the resolution of tags between them:
  * `prepare` reads what is wanted, `conclude` makes plan and patch of it.
  * @param readLimits asked for pods that get a plan alone; without it, what the namespace says counts
+ * @param judge asked about exactly the digests that the plan pins; without it, no policy is for any image
  */
 export async function admit(
   pod: Pod,
@@ -55,18 +60,22 @@ export async function admit(
   config: AdmissionConfig,
   resolveTag: ResolveTag,
   readLimits: ReadLimits = async () => namespace.limits ?? [],
+  judge: JudgeImage = async () => UNJUDGED,
 ): Promise<Decision> {
   const prepared = prepare(pod, namespace, dataPlane, config);
   if ("outcome" in prepared) return prepared;
-  const resolving = Promise.all(
-    prepared.references.map(async ({ reference }) =>
-      reference.digest === null ? resolveTag(reference) : { digest: reference.digest },
-    ),
+  const settling = Promise.all(
+    prepared.references.map(async ({ reference }): Promise<SettledImage> => {
+      const resolved = reference.digest === null ? await resolveTag(reference) : { digest: reference.digest };
+      if ("problem" in resolved) return resolved;
+      const { digest } = resolved;
+      return { digest, judgement: await judge(reference, digest) };
+    }),
   );
-  const [digests, limits] = await Promise.all([resolving, readLimits()]);
+  const [images, limits] = await Promise.all([settling, readLimits()]);
   const terms = termsOf(config, prepared.settings, { ...namespace, limits });
   if (isRefusal(terms)) return denied(terms);
-  return conclude(pod, namespace, dataPlane, config, prepared, digests, terms);
+  return conclude(pod, namespace, dataPlane, config, prepared, images, terms);
 }
 
 /** A pod that wants filters, and all that can be known before any registry is asked. */
@@ -107,11 +116,11 @@ export function conclude(
   dataPlane: DataPlane,
   config: AdmissionConfig,
   { settings, references, proxy }: Prepared,
-  digests: readonly ResolvedTag[],
+  images: readonly SettledImage[],
   terms: Terms,
 ): Decision {
   const { root } = terms;
-  const filters = planFilters(references, digests);
+  const filters = planFilters(references, images);
   if (isRefusal(filters)) return denied(filters);
   const attachment = dataPlane.attach(pod, proxy, settings, root);
   if (isRefusal(attachment)) return denied(attachment);
@@ -133,6 +142,7 @@ export function conclude(
     limits: terms.limits,
     registries: terms.registries,
     ...(terms.network ? { network: terms.network } : {}),
+    ...rulesOf(images),
     pullSecrets: secrets?.plan ?? null,
     fetcher: terms.fetcher,
   };
@@ -165,7 +175,15 @@ export function conclude(
     plan,
     planHash: hash,
     patch,
-    warnings: [...settings.removedInVain.map(name => `wasmount: ${inVain(name)}`), ...warningsOf(filters)],
+    warnings: [
+      ...settings.removedInVain.map(name => `wasmount: ${inVain(name)}`),
+      ...warningsOf(filters),
+      ...references.flatMap(({ filter: { name } }, index) => policyWarnings(name, images[index])),
+    ],
+    policies: references.flatMap(({ filter: { name } }, index) =>
+      judgementOf(images[index]).policies.map(text => `${name}:${text}`),
+    ),
+    audit: images.flatMap(image => judgementOf(image).audit),
   };
 }
 
@@ -214,6 +232,26 @@ function warningsOf(filters: readonly PlanFilter[]): string[] {
   });
 }
 
+/** What policies say of an image that may be loaded all the same. */
+function policyWarnings(filter: string, image: SettledImage | undefined): readonly string[] {
+  const { warnings, deferred } = judgementOf(image);
+  return [
+    ...warnings.map(text => `wasmount: filter ${filter}: ${text}`),
+    ...deferred.map(text => `wasmount: filter ${filter} is left to the fetcher to verify: ${text}`),
+  ];
+}
+
+function judgementOf(image: SettledImage | undefined): ImageJudgement {
+  return image === undefined || "problem" in image ? UNJUDGED : image.judgement;
+}
+
+/** Each rule once, however many filters it is for: trusted roots are long. */
+function rulesOf(images: readonly SettledImage[]): Pick<Plan, "rules"> {
+  const rules = new Map(images.flatMap(image => judgementOf(image).rules.map(rule => [rule.policy, rule])));
+  if (rules.size === 0) return {};
+  return { rules: [...rules.values()].sort((a, b) => (a.policy < b.policy ? -1 : 1)) };
+}
+
 /** What an earlier pass injected, if this is a later one. */
 function earlierFetcher(pod: Pod): Container | null {
   return pod.spec.initContainers?.find(({ name }) => name === FETCHER_NAME) ?? null;
@@ -234,10 +272,11 @@ function status(plan: Plan, hash: string): string {
     version: 1,
     plan: hash,
     dataPlane: plan.dataPlane,
-    filters: plan.filters.map(({ name, slot, repository, digest }) => ({
+    filters: plan.filters.map(({ name, slot, repository, digest, trust }) => ({
       name,
       slot,
       module: `${repository}@${digest}`,
+      ...(trust === undefined ? {} : { policies: trust.rules, verifiedBy: trust.deferred ? "fetcher" : "both" }),
     })),
   });
 }

@@ -28,8 +28,18 @@ export type Decision =
       readonly planHash: string;
       readonly patch: readonly Operation[];
       readonly warnings: readonly string[];
+      /** "auth:WasmPolicy/release=Passed" for each filter and each policy that is for its image. */
+      readonly policies: readonly string[];
+      /** What policies noted for the operator's log alone. */
+      readonly audit: readonly string[];
     }
-  | { readonly outcome: "Verified"; readonly reason: "Verified"; readonly detail: string; readonly planHash: string }
+  | {
+      readonly outcome: "Verified";
+      readonly reason: "Verified";
+      readonly detail: string;
+      readonly plan: Plan;
+      readonly planHash: string;
+    }
   | { readonly outcome: "Deferred" | "Skipped"; readonly reason: Reason; readonly detail: string }
   | {
       readonly outcome: "Denied";

@@ -2,7 +2,8 @@ import type { Config } from "../config/config.ts";
 import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
 import { ImageReferenceError, parseReference, type Reference } from "../oci/reference.ts";
 import type { ResolvedTag } from "../oci/tag-resolver.ts";
-import type { PlanFilter } from "../plan/plan.ts";
+import type { FilterTrust, PlanFilter } from "../plan/plan.ts";
+import type { ImageJudgement } from "../policies/image-judgement.ts";
 import type { FilterSettings } from "./filter-settings.ts";
 import { PREFIX } from "./key.ts";
 
@@ -10,6 +11,11 @@ export interface FilterReference {
   readonly filter: FilterSettings;
   readonly reference: Reference;
 }
+
+/** What a reference stands for, and what policies say of it; or why it stands for nothing. */
+export type SettledImage =
+  | { readonly digest: string; readonly judgement: ImageJudgement }
+  | Extract<ResolvedTag, { readonly problem: string }>;
 
 /** Reads the references of all filters, under the operator's rules for them. */
 export function readReferences(
@@ -40,35 +46,43 @@ function readReference({ name, module }: FilterSettings, { requireDigest }: Conf
 
 /**
  * The plan's filters, each in the next slot of its phase.
- * @param digests of the references, in their order
+ * @param images that the references stand for, in their order
  */
 export function planFilters(
   references: readonly FilterReference[],
-  digests: readonly ResolvedTag[],
+  images: readonly SettledImage[],
 ): OrRefusal<readonly PlanFilter[]> {
   const filled = { first: 0, last: 0 };
   const filters: PlanFilter[] = [];
   for (const [index, { filter, reference }] of references.entries()) {
-    const resolved = digests[index];
-    if (resolved === undefined) throw new Error(`the tag of filter ${filter.name} was not asked for`);
-    if ("problem" in resolved) {
-      const refusal = refuse("TagUnresolved", `annotation ${PREFIX}module.${filter.name}: ${resolved.problem}`);
-      return { ...refusal, cause: resolved.cause };
+    const image = images[index];
+    if (image === undefined) throw new Error(`the image of filter ${filter.name} was not asked for`);
+    const annotation = `annotation ${PREFIX}module.${filter.name}`;
+    if ("problem" in image) {
+      return { ...refuse("TagUnresolved", `${annotation}: ${image.problem}`), cause: image.cause };
     }
+    const { digest, judgement } = image;
+    if (judgement.denial !== null) return refuse("PolicyDenied", `${annotation}: ${judgement.denial}`);
     filled[filter.phase] += 1;
     filters.push({
       name: filter.name,
       slot: `in-${filter.phase}-${String(filled[filter.phase]).padStart(2, "0")}`,
       phase: filter.phase,
       repository: `${reference.registry}/${reference.repository}`,
-      digest: resolved.digest,
+      digest,
       reference: filter.module,
       config: filter.config,
       rootId: filter.rootId,
       onFailure: filter.onFailure,
       runtimeFailure: filter.runtimeFailure,
       capabilities: filter.capabilities,
+      ...trustOf(judgement),
     });
   }
   return filters;
+}
+
+function trustOf({ rules, deferred }: ImageJudgement): { readonly trust?: FilterTrust } {
+  if (rules.length === 0) return {};
+  return { trust: { rules: rules.map(({ policy }) => policy), deferred: deferred.length > 0 } };
 }

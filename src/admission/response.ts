@@ -53,7 +53,12 @@ function audit(decision: Decision): Readonly<Record<string, string>> {
   if (outcome === "Verified") return { ...audited, plan: decision.planHash };
   if (outcome !== "Injected") return audited;
   const filters = decision.plan.filters.map(({ name, repository, digest }) => `${name}=${repository}@${digest}`);
-  return { ...audited, plan: decision.planHash, filters: filters.join(" "), policy: "none" };
+  return {
+    ...audited,
+    plan: decision.planHash,
+    filters: filters.join(" "),
+    policy: decision.policies.join(" ") || "none",
+  };
 }
 
 /** A decision in words: the code, the reason's sentence, and what was found, fit for a terminal. */

@@ -43,6 +43,14 @@ export interface Config {
     readonly namespace: string;
   };
   readonly reference: { readonly requireDigest: boolean };
+  readonly policy: {
+    /** What goes for an image that no WasmPolicy is for. */
+    readonly unmatched: "Deny" | "Warn" | "Allow";
+    /** Whether the cluster's WasmPolicies and NamespacedWasmPolicies count. */
+    readonly fromCluster: boolean;
+    /** Files of policies, beside the cluster's. */
+    readonly files: readonly string[];
+  };
   /** Credentials that the webhook resolves tags with, for the pods of these namespaces and no others. */
   readonly registryCredentials: readonly {
     /** A docker configuration. */

@@ -106,6 +106,25 @@ export const configSchema = {
         items: text("PEM file of an Ed25519 key whose signatures count beside the signing key's own"),
       },
     }),
+    policy: section({
+      unmatched: {
+        enum: ["Deny", "Warn", "Allow"],
+        default: "Warn",
+        description: "what goes for an image that no WasmPolicy is for",
+      },
+      fromCluster: {
+        type: "boolean",
+        default: true,
+        description:
+          "whether the cluster's WasmPolicies and NamespacedWasmPolicies count; their definitions must exist",
+      },
+      files: {
+        type: "array",
+        maxItems: 32,
+        default: [],
+        items: text("YAML file of policies that count beside the cluster's; read at start"),
+      },
+    }),
     reference: section({ requireDigest: { type: "boolean", default: false } }),
     registries: {
       type: "array",

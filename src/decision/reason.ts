@@ -140,6 +140,12 @@ export const reasons = {
     sentence: "A tag could not be resolved to a digest.",
     remedy: "See what the registry said; write a digest to need no registry at admission.",
   },
+  PolicyDenied: {
+    outcomes: ["Denied"],
+    sentence: "A policy does not let the pod load a filter's image.",
+    remedy:
+      "Have the image signed by whom the message names, or ask whoever wrote the policy. `wasmount policy test` says the same ahead of time.",
+  },
   DirectionUnsupported: {
     outcomes: ["Denied"],
     sentence: "The data plane can't tell traffic of that direction apart.",

@@ -55,7 +55,7 @@ export function observer(log: Logger, metrics: Metrics, announce: Announce): Obs
           detail: decision.detail,
           ...("cause" in decision && { cause: decision.cause }),
           ...("planHash" in decision && { plan: decision.planHash }),
-          ...(decision.outcome === "Injected" && { operations: decision.patch.length }),
+          ...(decision.outcome === "Injected" && injection(decision)),
         },
         "decided",
       );
@@ -72,6 +72,14 @@ export function observer(log: Logger, metrics: Metrics, announce: Announce): Obs
       metrics.rejected(status);
       log.warn({ status, means: STATUS_CODES[status], error: messageOf(error) }, "rejected a request");
     },
+  };
+}
+
+function injection({ patch, policies, audit }: Extract<Decision, { readonly outcome: "Injected" }>) {
+  return {
+    operations: patch.length,
+    ...(policies.length > 0 && { policies }),
+    ...(audit.length > 0 && { audit }),
   };
 }
 

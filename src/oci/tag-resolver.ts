@@ -44,26 +44,35 @@ export class TagResolver {
     const name = formatReference(reference);
     let answer = this.#asking.get(name);
     if (answer === undefined) {
-      answer = this.#ask(name, reference).finally(() => this.#asking.delete(name));
+      answer = this.#ask(reference).finally(() => this.#asking.delete(name));
       this.#asking.set(name, answer);
     }
     return answer;
   }
 
-  async #ask(name: string, reference: Reference): Promise<ResolvedTag> {
+  async #ask(reference: Reference): Promise<ResolvedTag> {
     const { budgetMs, isConfidential = () => false } = this.#options;
     try {
       const { digest } = await this.#client.resolve(reference, AbortSignal.timeout(budgetMs));
       return { digest };
     } catch (error) {
-      if (error instanceof RegistryError) return problemOf(error, name, isConfidential(reference));
+      if (error instanceof RegistryError) return registryWords(error, reference, isConfidential(reference));
       throw error;
     }
   }
 }
 
-/** An author could else read from a denial which addresses answer inside the operator's network. */
-function problemOf(error: RegistryError, name: string, confidential: boolean): ResolvedTag {
+/**
+ * An error about an image in words for its author, who could else read from them which addresses answer inside the
+ * operator's network, and in words for the operator's log.
+ * @param confidential whether it was asked for with credentials that are not the author's own
+ */
+export function registryWords(
+  error: RegistryError,
+  reference: Reference,
+  confidential: boolean,
+): { readonly problem: string; readonly cause: string } {
+  const name = formatReference(reference);
   const cause = `${error.code}: ${error.message}`;
   if (confidential) {
     return { problem: `${name} does not exist, or can't be read; the webhook's log says why`, cause };

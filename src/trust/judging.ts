@@ -33,7 +33,10 @@ export async function resolveImage(
 }
 
 export interface JudgingOptions extends EvaluationOptions {
-  /** Words for whoever named the image about a registry that can't be asked: the error's own may tell of the network. */
+  /**
+   * Words for whoever named the image, about a registry that can't be asked, whose error's own may tell of the network,
+   * and about an answer that is no good.
+   */
   readonly unreadable: (error: RegistryError) => Unreadable;
   readonly signal: AbortSignal;
 }
@@ -56,6 +59,36 @@ export async function judgeImage(
   return evaluate(rules, image, rule => found.get(placeOf(rule, image)) ?? NOTHING, options);
 }
 
+/** An image whose digest is settled, as its author named it. */
+export interface PinnedImage {
+  readonly reference: Reference;
+  readonly digest: string;
+}
+
+/**
+ * The same for an image that is pinned already. Only the digest is asked for, whatever its tag means by now. Where not
+ * even its manifest can be read, no signature can, either.
+ */
+export async function judgePinnedImage(
+  source: EvidenceSource,
+  rules: readonly Rule[],
+  { reference, digest }: PinnedImage,
+  options: JudgingOptions,
+): Promise<Verdict> {
+  const { registry, repository, tag } = reference;
+  const named = { tag, byDigest: reference.digest !== null };
+  const unresolved: JudgedImage = { registry, repository, ...named, digests: [digest] };
+  if (rules.length === 0) return evaluate(rules, unresolved, () => NOTHING, options);
+  let image: JudgedImage;
+  try {
+    image = { ...(await resolveImage(source, { ...reference, digest }, options.signal)), ...named };
+  } catch (error) {
+    const found = foundInstead(error, options);
+    return evaluate(rules, unresolved, () => found, options);
+  }
+  return judgeImage(source, rules, image, options);
+}
+
 const NOTHING: Found = { signatures: [], faults: [] };
 
 /** A registry that can't be asked, as opposed to one whose answer is no good: that is never a reason to be lenient. */
@@ -70,21 +103,39 @@ const UNASKED = new Set<RegistryErrorCode>([
   "BadChallenge",
   "BadCredentials",
   "BadProxy",
+  // A caller's own end is no answer; what is left is a budget that was used up.
+  "Cancelled",
 ]);
+
+export function isUnasked({ code }: RegistryError): boolean {
+  return UNASKED.has(code);
+}
 
 async function foundAt(
   source: EvidenceSource,
   place: string,
   digests: readonly string[],
-  { signal, unreadable }: JudgingOptions,
+  options: JudgingOptions,
 ): Promise<Found> {
   try {
-    return await collectEvidence(source, parseReference(place), digests, signal);
+    return await collectEvidence(source, parseReference(place), digests, options.signal);
   } catch (error) {
-    if (!(error instanceof RegistryError) || error.code === "Cancelled") throw error;
-    if (UNASKED.has(error.code)) return unreadable(error);
-    return { signatures: [], faults: [error.message] };
+    return foundInstead(error, options);
   }
+}
+
+/** What an error stands for: a place that could not be asked, or one whose answer is no good and signs nothing. */
+function foundInstead(error: unknown, { signal, unreadable }: JudgingOptions): Found {
+  if (!(error instanceof RegistryError)) throw error;
+  // A caller's own end is its affair; a budget that is over is a registry that did not answer.
+  if (error.code === "Cancelled" && !isTimeout(signal)) throw error;
+  const found = unreadable(error);
+  if (isUnasked(error)) return found;
+  return { signatures: [], faults: [found.unreadable] };
+}
+
+function isTimeout({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof DOMException && reason.name === "TimeoutError";
 }
 
 function placeOf({ source }: Rule, { registry, repository }: JudgedImage): string {

@@ -29,7 +29,7 @@ export function parsePolicies(text: string, name: string): readonly Policy[] {
 }
 
 /** Holds documents to the schema and to each other. @throws {TrustError} BadPolicy, with all problems */
-function checkedPolicies(
+export function checkedPolicies(
   values: readonly unknown[],
   label: (index: number, value: unknown) => string,
 ): readonly Policy[] {

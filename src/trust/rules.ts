@@ -12,7 +12,7 @@ export interface Materials {
   configMap(name: string, key: string): string | null;
 }
 
-/** The rule of a policy, with what it refers to read and written out. @throws {TrustError} BadPolicy */
+/** The rule of a policy, with what it refers to read and written out. @throws {TrustError} BadKey, BadTrustRoot */
 export function ruleOf(policy: Policy, materials: Materials): Rule {
   const { mode, onRegistryError, reference, verify } = policy.spec;
   const name = policyName(policy);
@@ -53,22 +53,27 @@ function authorityOf(authority: PolicyAuthority, materials: Materials, policy: s
   if (keyless !== undefined) {
     const { trustedRootRef: from, identities, tlogThreshold, ctlogThreshold } = keyless;
     const where = `${place} refers to ConfigMap ${from.configMap}, key ${from.key}`;
-    const trustedRoot = usable(materials.configMap(from.configMap, from.key), where, readTrustedRoot);
+    const trustedRoot = usable("BadTrustRoot", materials.configMap(from.configMap, from.key), where, readTrustedRoot);
     const who = identities.map(({ issuer, subject }) => ({ issuer, subject }));
     return { kind: "keyless", ...signed, trustedRoot, identities: who, tlogThreshold, ctlogThreshold };
   }
   const { pem, secretRef, hash = null } = key ?? {};
   const where = `${place} refers to Secret ${secretRef?.name}, key ${secretRef?.key}`;
   const found = pem ?? (secretRef === undefined ? null : materials.secret(secretRef.name, secretRef.key));
-  return { kind: "key", ...signed, pem: usable(found, where, text => readPublicKey(text, hash)), hash };
+  return { kind: "key", ...signed, pem: usable("BadKey", found, where, text => readPublicKey(text, hash)), hash };
 }
 
-function usable(text: string | null, where: string, read: (text: string) => unknown): string {
-  if (text === null) throw new TrustError("BadPolicy", `${where}, and that is not there`);
+function usable(
+  code: "BadKey" | "BadTrustRoot",
+  text: string | null,
+  where: string,
+  read: (text: string) => unknown,
+): string {
+  if (text === null) throw new TrustError(code, `${where}, and that is not there`);
   try {
     read(text);
     return text;
   } catch (error) {
-    throw new TrustError("BadPolicy", `${where}: ${messageOf(error)}`);
+    throw new TrustError(code, `${where}: ${messageOf(error)}`);
   }
 }

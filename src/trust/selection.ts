@@ -1,4 +1,4 @@
-import { readRepositoryPattern, servesRepository } from "../oci/repository-pattern.ts";
+import { type RepositoryPattern, readRepositoryPattern, servesRepository } from "../oci/repository-pattern.ts";
 import type { LabelRequirement, LabelSelector, Policy } from "./policy.ts";
 
 /** A namespace as the API server has it, not as a request tells. */
@@ -13,27 +13,32 @@ export interface ImageRepository {
   readonly repository: string;
 }
 
+/** Whether a policy is for an image of a pod in a namespace. */
+export type PolicyMatcher = (image: ImageRepository, namespace: NamespaceFacts) => boolean;
+
+/** Reads a policy's patterns once, for all images that it is asked about. */
+export function policyMatcher({ kind, metadata, spec: { match } }: Policy): PolicyMatcher {
+  const [repositories, exclude] = [patterns(match.repositories), patterns(match.exclude)];
+  const isFor = ({ name, labels }: NamespaceFacts) =>
+    kind === "NamespacedWasmPolicy" ? metadata.namespace === name : selects(match.namespaceSelector, labels);
+  return (image, namespace) => isFor(namespace) && among(repositories, image) && !among(exclude, image);
+}
+
 /** The policies that an image of a pod in a namespace has to pass: all of them. */
 export function matchingPolicies(
   policies: readonly Policy[],
   image: ImageRepository,
   namespace: NamespaceFacts,
 ): readonly Policy[] {
-  return policies.filter(policy => isFor(policy, namespace) && matches(policy, image));
+  return policies.filter(policy => policyMatcher(policy)(image, namespace));
 }
 
-function isFor({ kind, metadata, spec }: Policy, namespace: NamespaceFacts): boolean {
-  if (kind === "NamespacedWasmPolicy") return metadata.namespace === namespace.name;
-  return selects(spec.match.namespaceSelector, namespace.labels);
+function patterns(texts: readonly string[]): readonly RepositoryPattern[] {
+  return texts.map(readRepositoryPattern).filter(pattern => pattern !== null);
 }
 
-function matches({ spec: { match } }: Policy, { registry, repository }: ImageRepository): boolean {
-  const among = (patterns: readonly string[]) =>
-    patterns.some(text => {
-      const pattern = readRepositoryPattern(text);
-      return pattern !== null && servesRepository(pattern, registry, repository);
-    });
-  return among(match.repositories) && !among(match.exclude);
+function among(patterns: readonly RepositoryPattern[], { registry, repository }: ImageRepository): boolean {
+  return patterns.some(pattern => servesRepository(pattern, registry, repository));
 }
 
 /** Kubernetes' rule for selectors: all has to hold, and NotIn holds for a label that is not there. */

@@ -1,5 +1,6 @@
 import { type AdmissionConfig, conclude, type Prepared, prepare } from "../admission/admission.ts";
 import type { Decision } from "../admission/decision.ts";
+import type { SettledImage } from "../admission/filter-references.ts";
 import { INJECTED } from "../admission/key.ts";
 import { termsOf } from "../admission/terms.ts";
 import { type DataPlane, FETCHER_NAME } from "../dataplanes/data-plane.ts";
@@ -7,8 +8,8 @@ import { reasons } from "../decision/reason.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import { type Container, controllerOf, type Pod } from "../kube/pod.ts";
-import type { ResolvedTag } from "../oci/tag-resolver.ts";
-import type { Plan } from "../plan/plan.ts";
+import type { Plan, PlanFilter } from "../plan/plan.ts";
+import { type ImageJudgement, UNJUDGED } from "../policies/image-judgement.ts";
 import { type CarriageRules, type CarriedPlan, readCarriedPlan } from "./carried-plan.ts";
 import { refuseDifferences } from "./convergence.ts";
 import { refuseSharedProcesses } from "./processes.ts";
@@ -32,16 +33,16 @@ export function validatePod(pod: Pod, namespace: Namespace, dataPlane: DataPlane
   if ("outcome" in prepared) return unprepared(prepared, pod, namespace, config);
   const carried = carriedPlan(pod, namespace, config);
   if (isRefusal(carried)) return denied(carried);
-  const digests = pinnedDigests(prepared, carried.plan);
-  if (isRefusal(digests)) return denied(digests);
+  const images = pinnedImages(prepared, carried.plan);
+  if (isRefusal(images)) return denied(images);
   const terms = config.keys === null ? termsOf(config, prepared.settings, namespace) : carried.plan;
   if (isRefusal(terms)) return denied(terms);
-  const wanted = conclude(pod, namespace, dataPlane, mutation, prepared, digests, terms);
+  const wanted = conclude(pod, namespace, dataPlane, mutation, prepared, images, terms);
   if (wanted.outcome !== "Injected") return mountedElsewhere(wanted);
   const refusal =
     refuseEphemeral(pod) ?? refuseSharedProcesses(pod, prepared.proxy) ?? refuseDifferences(pod, wanted, carried);
   if (refusal !== null) return denied(refusal);
-  return { outcome: "Verified", reason: "Verified", detail: wanted.detail, planHash: carried.hash };
+  return { outcome: "Verified", reason: "Verified", detail: wanted.detail, plan: carried.plan, planHash: carried.hash };
 }
 
 /** Pods that mutation decided about before it came to a plan. */
@@ -87,15 +88,29 @@ function soleFetcher({ spec }: Pod): OrRefusal<Container> {
   return refuse("FetcherNotFirst", `spec.initContainers[${place}] is ${FETCHER_NAME}, after ${first?.name}`);
 }
 
-/** The digests of the references, in their order: their own, and for tags those that the plan pins. */
-function pinnedDigests({ references }: Prepared, plan: Plan): OrRefusal<readonly ResolvedTag[]> {
-  const digests: ResolvedTag[] = [];
+/**
+ * What the references stand for, in their order: their own digests, and for tags those that the plan pins; with the rules
+ * that the plan gives them.
+ */
+function pinnedImages({ references }: Prepared, plan: Plan): OrRefusal<readonly SettledImage[]> {
+  const images: SettledImage[] = [];
   for (const { filter, reference } of references) {
-    const digest = reference.digest ?? plan.filters.find(({ name }) => name === filter.name)?.digest;
+    const planned = plan.filters.find(({ name }) => name === filter.name);
+    const digest = reference.digest ?? planned?.digest;
     if (digest === undefined) return refuse("PlanForged", `the fetcher's plan has no filter ${filter.name}`);
-    digests.push({ digest });
+    images.push({ digest, judgement: plannedJudgement(planned, plan) });
   }
-  return digests;
+  return images;
+}
+
+function plannedJudgement(filter: PlanFilter | undefined, { rules = [] }: Plan): ImageJudgement {
+  const trust = filter?.trust;
+  if (trust === undefined) return UNJUDGED;
+  return {
+    ...UNJUDGED,
+    rules: rules.filter(({ policy }) => trust.rules.includes(policy)),
+    deferred: trust.deferred ? ["as the plan says"] : [],
+  };
 }
 
 /** To mutation, a mount of our volumes that isn't ours is a name that the author took; by now someone reaches for it. */

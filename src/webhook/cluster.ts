@@ -19,8 +19,11 @@ import type { Announce } from "../observe/observer.ts";
 import { collectRepeatedly } from "../pins/collecting.ts";
 import { PinCollector } from "../pins/pin-collector.ts";
 import { PinStore } from "../pins/pin-store.ts";
-import { PIN_SETTINGS, type PinDependencies, PinnedTags } from "../pins/pinned-tags.ts";
+import { PIN_SETTINGS, PinnedTags } from "../pins/pinned-tags.ts";
+import { clusterPolicies, fixedPolicies } from "../policies/cluster-policies.ts";
+import type { FoundPolicy } from "../policies/policy-set.ts";
 import type { Sources } from "./decide.ts";
+import type { NamespaceRegistries } from "./namespace-registries.ts";
 
 /** What a webhook asks of the cluster that it serves. */
 export interface Cluster extends Sources {
@@ -46,8 +49,8 @@ export function readKubeConfig(path: string | undefined): KubeConfig {
 /** Opens the caches, and begins to forget pins of owners that are gone. */
 export function openCluster(
   kubeConfig: KubeConfig,
-  config: Pick<Config, "pins" | "events" | "limits">,
-  resolver: PinDependencies["resolver"],
+  config: Pick<Config, "pins" | "events" | "limits" | "policy">,
+  { registries, files }: { readonly registries: NamespaceRegistries; readonly files: readonly FoundPolicy[] },
   log: Logger,
   metrics: Metrics,
 ): Cluster {
@@ -66,9 +69,18 @@ export function openCluster(
   const server = apiServer(kubeConfig);
   const pins = new PinnedTags({
     store: new PinStore(server, config.pins.namespace),
-    resolver,
+    resolver: registries,
     settings: { ...PIN_SETTINGS, deadlineMs: config.limits.resolveSeconds * 1000 },
   });
+  const policies = config.policy.fromCluster
+    ? clusterPolicies(kubeConfig, {
+        namespace: config.pins.namespace,
+        files,
+        interrupted: reason => metrics.interrupted("policies", reason),
+        statusFailed: (policy, problem) => log.warn({ policy, problem }, "can't write a policy's status"),
+      })
+    : fixedPolicies(files);
+  metrics.watch("policies", policies);
   const collector = new PinCollector({
     server,
     namespace: config.pins.namespace,
@@ -94,17 +106,26 @@ export function openCluster(
       get: namespaces.get,
       getNow: namespaces.getNow,
       // What decisions depend on. Pods are watched for clearing pins away, which may come later.
-      notReady: () => namespaces.notReady() ?? limits.notReady(),
+      notReady: () => namespaces.notReady() ?? limits.notReady() ?? policies.notReady(),
     },
     limitsOf: limits.limitsOf,
     resolve: (reference, request) => pins.resolve(reference, request),
+    policies: policies.current,
+    judge: (image, demands, namespace, late) => registries.judge(image, demands, namespace, late),
     announce(decision, pod, namespace) {
       const event = events && eventOf(decision, pod, namespace);
       if (event) events.record(event);
     },
     async close() {
       ending.abort();
-      await Promise.all([events?.close(), namespaces.close(), limits.close(), pods.close(), collecting]);
+      await Promise.all([
+        events?.close(),
+        namespaces.close(),
+        limits.close(),
+        policies.close(),
+        pods.close(),
+        collecting,
+      ]);
     },
   };
 }

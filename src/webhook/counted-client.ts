@@ -1,5 +1,5 @@
-import type { RegistryClient } from "../oci/client.ts";
 import { RegistryError, type RegistryErrorCode } from "../oci/error.ts";
+import type { AdmissionClient } from "./namespace-registries.ts";
 
 /** How a question to a registry ended. */
 export type ResolutionOutcome = "Resolved" | RegistryErrorCode | "Failed";
@@ -9,10 +9,10 @@ export type ResolutionOutcome = "Resolved" | RegistryErrorCode | "Failed";
  * @param told with the time that it took, in seconds
  */
 export function counted(
-  client: Pick<RegistryClient, "resolve" | "close">,
+  client: AdmissionClient,
   told: (outcome: ResolutionOutcome, seconds: number) => void,
   monotonic: () => number,
-): Pick<RegistryClient, "resolve" | "close"> {
+): AdmissionClient {
   return {
     async resolve(reference, signal) {
       const started = monotonic();
@@ -26,6 +26,9 @@ export function counted(
         throw error;
       }
     },
+    manifest: (...asked) => client.manifest(...asked),
+    blob: (...asked) => client.blob(...asked),
+    referrers: (...asked) => client.referrers(...asked),
     close: () => client.close(),
   };
 }

@@ -8,12 +8,15 @@ import { createLogger } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { observer } from "../observe/observer.ts";
 import { RegistryClient } from "../oci/client.ts";
+import { formatReference } from "../oci/reference.ts";
 import { planPacking, planSigning } from "../plan/packing.ts";
+import { readPolicyFiles } from "../policies/policy-files.ts";
+import { type FoundPolicy, PolicySet } from "../policies/policy-set.ts";
 import { admissionApp } from "./app.ts";
 import { type Cluster, openCluster, readKubeConfig } from "./cluster.ts";
 import { counted } from "./counted-client.ts";
 import { mutation, validation } from "./decide.ts";
-import { NamespaceTags } from "./namespace-tags.ts";
+import { NamespaceRegistries } from "./namespace-registries.ts";
 import { readPlanKeyring } from "./plan-keys.ts";
 import { readRegistryCredentials } from "./registry-credentials.ts";
 import { startWebhook } from "./server.ts";
@@ -44,16 +47,20 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const metrics = createMetrics();
   const deadlineMs = config.limits.resolveSeconds * 1000;
   const registry = await registryOptions(config);
-  const tags = new NamespaceTags(
-    await readRegistryCredentials(config.registryCredentials, config.registries),
-    credentials =>
+  const registries = new NamespaceRegistries({
+    credentials: await readRegistryCredentials(config.registryCredentials, config.registries),
+    open: credentials =>
       counted(
         new RegistryClient({ ...registry, credentials, deadlineMs, userAgent: options.userAgent }),
         metrics.resolved,
         () => performance.now(),
       ),
-    deadlineMs,
-  );
+    budgetMs: deadlineMs,
+    unmatched: config.policy.unmatched,
+    unread: (reference, error) =>
+      log.warn({ image: formatReference(reference), code: error.code, error: error.message }, "can't read signatures"),
+  });
+  const files = await readPolicyFiles(config.policy.files);
   const { signer, keys } = await readPlanKeyring(config.plan);
   if (signer === null) log.warn("plans are not signed: set plan.signingKeyFile");
   const sign = planSigning();
@@ -65,8 +72,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   };
   // Opened last: an open watch would keep a process alive that failed to start.
   const cluster = options.namespaceFile
-    ? withoutCluster(await namespacesFromFile(options.namespaceFile), tags)
-    : openCluster(readKubeConfig(options.kubeconfig), config, tags, log, metrics);
+    ? withoutCluster(await namespacesFromFile(options.namespaceFile), registries, files)
+    : openCluster(readKubeConfig(options.kubeconfig), config, { registries, files }, log, metrics);
   const app = admissionApp(
     {
       mutate: mutation(admission, envoyDataPlane, cluster),
@@ -84,18 +91,25 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     plainPort: server.plainPort,
     async stop() {
       await server.drain();
-      tags.close();
+      registries.close();
       await cluster.close();
     },
   };
 }
 
 /** Without a cluster nothing is pinned, and nobody told. */
-function withoutCluster(namespaces: NamespaceSource, tags: NamespaceTags): Cluster {
+function withoutCluster(
+  namespaces: NamespaceSource,
+  registries: NamespaceRegistries,
+  files: readonly FoundPolicy[],
+): Cluster {
+  const policies = new PolicySet(files, { secret: () => null, configMap: () => null });
   return {
     namespaces,
     limitsOf: async () => [],
-    resolve: (tag, { namespace }) => tags.resolve(tag, namespace),
+    resolve: (tag, { namespace }) => registries.resolve(tag, namespace),
+    policies: () => policies,
+    judge: (image, demands, namespace, late) => registries.judge(image, demands, namespace, late),
     announce: () => {},
     close: async () => {},
   };

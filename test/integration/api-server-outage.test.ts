@@ -4,11 +4,11 @@ import { CoreV1Api, KubeConfig, PatchStrategy, setHeaderOptions } from "@kuberne
 import { parseConfig } from "../../src/config/load.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
-import { TagResolver } from "../../src/oci/tag-resolver.ts";
 import { openCluster as openWebhookCluster, type Cluster as WebhookCluster } from "../../src/webhook/cluster.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { unavailable } from "../environment/requirement.ts";
 import { startTcpProxy, type TcpProxy } from "../environment/tcp-proxy.ts";
+import { stuckRegistries } from "../webhook/stuck-registries.ts";
 
 const NAMESPACE = "integration-api-server-outage";
 const OUTAGE_MS = 30_000;
@@ -41,12 +41,17 @@ describe("an API server that is away for half a minute", function () {
     const through = new KubeConfig();
     const text = cluster.kubeConfig.exportConfig().replaceAll(server, `https://127.0.0.1:${proxy.port}`);
     through.loadFromString(text);
-    const config = parseConfig("{tls: {certFile: a, keyFile: b}, fetcher: {image: c}}", "defaults");
-    const resolver = new TagResolver(
-      { resolve: () => Promise.reject(new Error("no tag is asked for")) },
-      { budgetMs: 1_000 },
+    const config = parseConfig(
+      "{tls: {certFile: a, keyFile: b}, fetcher: {image: c}, policy: {fromCluster: false}}",
+      "defaults",
     );
-    webhook = openWebhookCluster(through, config, resolver, createLogger("silent"), metrics);
+    webhook = openWebhookCluster(
+      through,
+      config,
+      { registries: stuckRegistries(), files: [] },
+      createLogger("silent"),
+      metrics,
+    );
   });
 
   after(async () => {

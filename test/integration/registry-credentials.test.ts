@@ -9,7 +9,7 @@ import type { CredentialSource } from "../../src/oci/credentials.ts";
 import { moduleImage } from "../../src/oci/module-image.ts";
 import { pushModule } from "../../src/oci/push-module.ts";
 import { parseReference, type Reference } from "../../src/oci/reference.ts";
-import { NamespaceTags } from "../../src/webhook/namespace-tags.ts";
+import { NamespaceRegistries } from "../../src/webhook/namespace-registries.ts";
 import { readRegistryCredentials } from "../../src/webhook/registry-credentials.ts";
 import { binaryOf } from "../environment/cluster/binaries.ts";
 import { findGo } from "../environment/cluster/go.ts";
@@ -74,7 +74,13 @@ describe("a registry that wants a password", function () {
     await writeFile(file, config(login));
     const repositories = [`${registry.address}/team/*`];
     const served = await readRegistryCredentials([{ file, namespaces: ["shop"], repositories }], []);
-    const tags = new NamespaceTags(served, clientWith, 60_000);
+    const tags = new NamespaceRegistries({
+      credentials: served,
+      open: clientWith,
+      budgetMs: 60_000,
+      unmatched: "Warn",
+      unread: () => {},
+    });
     assert.deepEqual(await tags.resolve(reference, "shop"), { digest });
     for (const stranger of ["till", "shop"]) {
       const asked = stranger === "till" ? reference : { ...reference, repository: "other/filter" };

@@ -3,6 +3,7 @@ import type { Decision } from "../../src/admission/decision.ts";
 import type { OwnerReference, Pod } from "../../src/kube/pod.ts";
 import { eventOf } from "../../src/observe/decision-events.ts";
 import { samplePod } from "../admission/pods.ts";
+import { samplePlan } from "../plan/sample.ts";
 
 const denied: Decision = { outcome: "Denied", reason: "BadValue", detail: "phase is middle", cause: "hunter2" };
 const owner = { apiVersion: "apps/v1", kind: "ReplicaSet", name: "shop-5d4f", uid: "u-1", controller: true };
@@ -59,7 +60,7 @@ describe("the Event of a decision", () => {
     [{ outcome: "Skipped", reason: "NoFilters", detail: "" }, undefined],
     [{ outcome: "Skipped", reason: "HostNetwork", detail: "" }, "Warning"],
     [{ outcome: "Skipped", reason: "WindowsPod", detail: "" }, "Warning"],
-    [{ outcome: "Verified", reason: "Verified", detail: "", planHash: "ab" }, undefined],
+    [{ outcome: "Verified", reason: "Verified", detail: "", plan: samplePlan(), planHash: "ab" }, undefined],
   ];
   for (const [decision, type] of types) {
     it(`is ${type ?? "none"} where the pod is ${decision.outcome}: ${decision.reason}`, () => {

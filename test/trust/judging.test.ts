@@ -8,7 +8,7 @@ import { parseReference } from "../../src/oci/reference.ts";
 import { attachBundle, attachPayload } from "../../src/trust/attaching.ts";
 import { collectEvidence, SIGNATURE_ANNOTATION, SIMPLE_SIGNING } from "../../src/trust/collection.ts";
 import { evaluate } from "../../src/trust/evaluation.ts";
-import { judgeImage, resolveImage } from "../../src/trust/judging.ts";
+import { isUnasked, judgeImage, resolveImage } from "../../src/trust/judging.ts";
 import type { Rule } from "../../src/trust/rule.ts";
 import { signedBundle, signedPayload } from "../../src/trust/signing.ts";
 import { type HostileRegistry, startHostileRegistry } from "../environment/hostile-registry.ts";
@@ -22,7 +22,10 @@ const IMAGE = manifestBytes({ config: descriptorOf(EMPTY, OCI_EMPTY) });
 const DIGEST = descriptorOf(IMAGE, OCI_MANIFEST).digest;
 const key = p256();
 const never = new AbortController().signal;
-const unreadable = (error: RegistryError) => ({ unreadable: error.code, deferrable: true });
+const unreadable = (error: RegistryError) => ({
+  unreadable: isUnasked(error) ? error.code : error.message,
+  deferrable: true,
+});
 
 describe("signatures in a registry", () => {
   let registry: Registry;

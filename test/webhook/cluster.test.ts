@@ -8,14 +8,17 @@ import { Deadline } from "../../src/kube/deadline.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { parseReference } from "../../src/oci/reference.ts";
-import { TagResolver } from "../../src/oci/tag-resolver.ts";
 import { type Cluster, openCluster } from "../../src/webhook/cluster.ts";
 import { hold, list, until } from "../kube/scripted-api.ts";
+import { stuckRegistries } from "./stuck-registries.ts";
 
 const COLLECTIONS = ["/api/v1/namespaces", "/api/v1/limitranges", "/api/v1/pods"] as const;
 type Collection = (typeof COLLECTIONS)[number];
 
-const config = parseConfig("{tls: {certFile: a, keyFile: b}, fetcher: {image: c}}", "defaults");
+const config = parseConfig(
+  "{tls: {certFile: a, keyFile: b}, fetcher: {image: c}, policy: {fromCluster: false}}",
+  "defaults",
+);
 const shop = { metadata: { name: "shop", resourceVersion: "7" } };
 
 describe("what a webhook asks of its cluster", function () {
@@ -41,8 +44,13 @@ describe("what a webhook asks of its cluster", function () {
     const kubeConfig = new KubeConfig();
     const server = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
     kubeConfig.loadFromClusterAndUser({ name: "c", server, skipTLSVerify: true }, { name: "u", token: "t" });
-    const resolver = new TagResolver({ resolve: () => new Promise<never>(() => {}) }, { budgetMs: 60_000 });
-    cluster = openCluster(kubeConfig, config, resolver, createLogger("silent"), createMetrics());
+    cluster = openCluster(
+      kubeConfig,
+      config,
+      { registries: stuckRegistries(), files: [] },
+      createLogger("silent"),
+      createMetrics(),
+    );
     await until(
       () => COLLECTIONS.every(path => lists.has(path)),
       () => `lists of ${[...lists.keys()].join(", ")}`,

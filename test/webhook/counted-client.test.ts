@@ -9,6 +9,8 @@ import { digest } from "../admission/pods.ts";
 describe("questions to registries", () => {
   it("are counted by how they ended, and timed", async () => {
     const metrics = createMetrics();
+    const never = () => assert.fail("only tags are asked for");
+    const registry = { manifest: never, blob: never, referrers: never, close: () => {} };
     let clock = 0;
     let ending: () => { digest: string; size: number; mediaType: string };
     const resolve = async () => {
@@ -17,7 +19,7 @@ describe("questions to registries", () => {
     };
     const told = (outcome: Parameters<typeof metrics.resolved>[0], seconds: number) =>
       metrics.resolved(outcome, seconds);
-    const client = counted({ resolve, close: () => {} }, told, () => clock);
+    const client = counted({ ...registry, resolve }, told, () => clock);
     const reference = parseReference("registry.example/filter:1");
     ending = () => ({ digest: digest("a"), size: 2, mediaType: OCI_MANIFEST });
     assert.equal((await client.resolve(reference)).digest, digest("a"));

@@ -7,6 +7,7 @@ import type { Pod } from "../../src/kube/pod.ts";
 import { mutation, type Sources, validation } from "../../src/webhook/decide.ts";
 import { digest, sampleNamespace, samplePod } from "../admission/pods.ts";
 import { injected, signing, unsigned, verifying } from "../validation/injected-pod.ts";
+import { noPolicies } from "./no-policies.ts";
 
 const NEVER = new Promise<never>(() => {});
 const MODULE = "wasmount.dev/module.auth";
@@ -53,6 +54,7 @@ describe("a decision's questions", () => {
       asked.note("tag", deadline);
       return { digest: digest("d") };
     },
+    ...noPolicies,
   };
 
   const request = (pod: Pod, entry: "locked" | "namespace" | "pod" = "namespace") =>

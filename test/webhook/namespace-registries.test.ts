@@ -18,10 +18,11 @@ import { parseReference } from "../../src/oci/reference.ts";
 import type { ResolvedTag } from "../../src/oci/tag-resolver.ts";
 import { planToEnvironment } from "../../src/plan/transport.ts";
 import { mutation } from "../../src/webhook/decide.ts";
-import { NamespaceTags } from "../../src/webhook/namespace-tags.ts";
+import { NamespaceRegistries, type NamespaceRegistriesOptions } from "../../src/webhook/namespace-registries.ts";
 import type { NamespaceCredentials } from "../../src/webhook/registry-credentials.ts";
 import { sampleNamespace, samplePod } from "../admission/pods.ts";
 import { type Script, type ScriptedServer, Stage } from "../oci/scripted-server.ts";
+import { noPolicies } from "./no-policies.ts";
 
 const digest = digestOf(Buffer.from("{}"));
 const SECRETS = /hunter2|aHVudGVyMg|refresh-me|cmVmcmVzaC1tZ|registry-bearer|signed-bearer/;
@@ -55,7 +56,10 @@ describe("tags of a namespace", () => {
     response.writeHead(200, headers).end();
   }
 
-  function tagsOf(server: ScriptedServer, served: Readonly<Record<string, readonly Credential[]>>): NamespaceTags {
+  function tagsOf(
+    server: ScriptedServer,
+    served: Readonly<Record<string, readonly Credential[]>>,
+  ): NamespaceRegistries {
     const credentials = new Map<string, NamespaceCredentials>(
       Object.entries(served).map(([namespace, own]) => [
         namespace,
@@ -65,11 +69,18 @@ describe("tags of a namespace", () => {
         },
       ]),
     );
-    return new NamespaceTags(credentials, source => stage.client([server], { credentials: source }), 60_000);
+    return registriesOf(credentials, source => stage.client([server], { credentials: source }));
   }
 
   const at = (server: ScriptedServer, name = "team/filter:v1") => parseReference(`${server.address}/${name}`);
   const tokenRequests = (server: ScriptedServer) => server.seen.filter(({ url }) => url.startsWith("/token"));
+
+  function registriesOf(
+    credentials: NamespaceRegistriesOptions["credentials"],
+    open: NamespaceRegistriesOptions["open"],
+  ): NamespaceRegistries {
+    return new NamespaceRegistries({ credentials, open, budgetMs: 60_000, unmatched: "Warn", unread: () => {} });
+  }
 
   function problemOf(answer: ResolvedTag): { problem: string; cause: string } {
     return "problem" in answer ? answer : assert.fail(`a problem was expected, not ${answer.digest}`);
@@ -144,7 +155,7 @@ describe("tags of a namespace", () => {
       serve: () => true,
     };
     const open = (credentials: CredentialSource) => stage.client([server], { credentials });
-    const tags = new NamespaceTags(new Map([["shop", broken]]), open, 60_000);
+    const tags = registriesOf(new Map([["shop", broken]]), open);
     const { problem, cause } = problemOf(await tags.resolve(at(server), "shop"));
     assert.match(problem, /team\/filter:v1 does not exist, or can't be read; the webhook's log says why$/);
     assert.match(cause, /^BadCredentials: .*the docker configuration \/a does not exist$/);
@@ -192,6 +203,7 @@ describe("tags of a namespace", () => {
               namespaces: { get: async () => namespace, getNow: async () => namespace },
               limitsOf: async () => [],
               resolve: (reference, request) => tags.resolve(reference, request.namespace),
+              ...noPolicies,
             });
             const decision = await decide({ pod, namespace: "shop", entry: "namespace", dryRun: false });
             assert.equal(decision.reason, "TagUnresolved", inspect(decision));
