@@ -54,6 +54,8 @@ export interface HashedRule {
 /** All policies at one moment, with all that they refer to. It never changes: another moment has another set. */
 export class PolicySet {
   readonly policies: readonly CompiledPolicy[];
+  /** By namespace as it is held, which never changes either, and repository. */
+  readonly #known = new WeakMap<NamespaceFacts, Map<string, Demands>>();
 
   constructor(found: readonly FoundPolicy[], materials: Materials) {
     this.policies = distinct(found.map(one => compiled(one, materials)));
@@ -61,6 +63,17 @@ export class PolicySet {
 
   /** What an image of a pod in a namespace has to pass: all that matches. */
   demandsOn(image: ImageRepository, namespace: NamespaceFacts): Demands {
+    const known = this.#known.get(namespace) ?? new Map<string, Demands>();
+    const name = `${image.registry}/${image.repository}`;
+    const demands = known.get(name) ?? this.#demandsOn(image, namespace);
+    // Pods' authors choose the names.
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(name, demands);
+    this.#known.set(namespace, known);
+    return demands;
+  }
+
+  #demandsOn(image: ImageRepository, namespace: NamespaceFacts): Demands {
     const matching = this.policies.filter(({ matches }) => matches(image, namespace));
     if (matching.length === 0) return NO_DEMANDS;
     const rules = matching.flatMap(({ rule }) => ("problem" in rule ? [] : [rule]));
@@ -73,6 +86,9 @@ export class PolicySet {
     };
   }
 }
+
+/** Repositories of one namespace whose demands are remembered. */
+const MAX_KNOWN = 256;
 
 export const NO_DEMANDS: Demands = { rules: [], unusable: [], hash: "" };
 export const NO_POLICIES = new PolicySet([], { secret: () => null, configMap: () => null });

@@ -37,8 +37,20 @@ export interface ExampleObjects {
 
 export type Manifest = ReturnType<typeof JSON.parse>;
 
+export interface StageOptions {
+  /** Another address of the registry, for a start; told its own. */
+  readonly front?: (registry: string) => Promise<string>;
+  /** Members of the operator's configuration, beside those that the stage needs. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
 /** Raises registry, images and webhook beside a cluster and registers the webhook there. */
-export async function setStage(cluster: Cluster, folder: string, progress: Progress): Promise<Stage> {
+export async function setStage(
+  cluster: Cluster,
+  folder: string,
+  progress: Progress,
+  { front = async address => address, config = {} }: StageOptions = {},
+): Promise<Stage> {
   const host = cluster.hostAddressForPods;
   if (host === null) throw new Error("this cluster has no node whose pods could reach this machine");
   const undo: (() => Promise<unknown>)[] = [];
@@ -54,13 +66,14 @@ export async function setStage(cluster: Cluster, folder: string, progress: Progr
     };
     const registry = await startDistributionRegistry(join(folder, "registry"), host, progress);
     undo.push(() => registry.stop());
-    const registries = [{ host: registry.address, plainHttp: true }];
+    const address = await front(registry.address);
+    const registries = [{ host: address, plainHttp: true }];
     progress("building the example filter and pushing it");
-    const module = await pushExample(registry.address, folder);
+    const module = await pushExample(address, folder);
     const webhook = await startWebhookProcess({
       folder: join(folder, "webhook"),
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
-      config: { fetcher: { image: images.wasmount, imagePullPolicy: "Never" }, registries },
+      config: { fetcher: { image: images.wasmount, imagePullPolicy: "Never" }, registries, ...config },
     });
     undo.push(() => webhook.stop());
     undo.push(await registerWebhook(cluster.kubeConfig, webhook));
