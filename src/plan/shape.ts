@@ -1,6 +1,9 @@
 import { DNS_LABEL } from "../kube/dns-label.ts";
+import type { Rule } from "../trust/rule.ts";
 import { PlanError } from "./error.ts";
+import { boolean, bounded, closed, count, list, object, pattern, shape, short, text } from "./members.ts";
 import {
+  type FilterTrust,
   PLAN_SCHEMA,
   type Plan,
   type PlanBootstrap,
@@ -12,6 +15,7 @@ import {
   type PlanPullSecrets,
   type PlanRegistry,
 } from "./plan.ts";
+import { MAX_RULES, readRules } from "./rule-shape.ts";
 
 /**
  * Checks that a parsed document is a plan this fetcher can execute. What becomes part of a path or a URL is held to
@@ -27,19 +31,23 @@ export function readPlan(document: unknown): Plan {
     );
   }
   const root = absolute(pattern(plan["root"], /^(\/[A-Za-z0-9._-]+)+$/, "root"), "root");
+  const filters = list(plan["filters"], "filters").map((value, index) => readFilter(value, `filters[${index}]`));
+  const rules = plan["rules"] === undefined ? [] : readRules(plan["rules"]);
+  holdTogether(filters, rules);
   return {
     schema: PLAN_SCHEMA,
     namespace: text(plan["namespace"], "namespace"),
     dataPlane: pattern(plan["dataPlane"], /^envoy$/, "dataPlane") as Plan["dataPlane"],
     envoyVersion: pattern(plan["envoyVersion"], /^1\.\d{1,3}$/, "envoyVersion"),
     root,
-    filters: list(plan["filters"], "filters").map((value, index) => readFilter(value, `filters[${index}]`)),
+    filters,
     bootstrap: plan["bootstrap"] === null ? null : readBootstrap(plan["bootstrap"], root),
     limits: readLimits(plan["limits"]),
     registries: list(plan["registries"], "registries").map((value, index) =>
       readRegistry(value, `registries[${index}]`),
     ),
     ...(plan["network"] === undefined ? {} : { network: readNetwork(plan["network"]) }),
+    ...(rules.length === 0 ? {} : { rules }),
     pullSecrets: plan["pullSecrets"] === null ? null : readPullSecrets(plan["pullSecrets"]),
     fetcher: readFetcher(plan["fetcher"]),
   };
@@ -68,7 +76,31 @@ function readFilter(value: unknown, path: string): PlanFilter {
       /^(closed|open|reload)$/,
       `${path}.runtimeFailure`,
     ) as PlanFilter["runtimeFailure"],
+    ...(filter["trust"] === undefined ? {} : { trust: readTrust(filter["trust"], `${path}.trust`) }),
   };
+}
+
+function readTrust(value: unknown, path: string): FilterTrust {
+  const trust = closed(value, path, ["rules", "deferred"]);
+  return {
+    rules: bounded(trust["rules"], `${path}.rules`, 1, MAX_RULES).map((name, index) =>
+      short(name, `${path}.rules[${index}]`, 1024),
+    ),
+    deferred: boolean(trust["deferred"], `${path}.deferred`),
+  };
+}
+
+/** A rule that is missing would be a rule that demands nothing. */
+function holdTogether(filters: readonly PlanFilter[], rules: readonly Rule[]): void {
+  const names = new Set(rules.map(({ policy }) => policy));
+  if (names.size < rules.length) throw shape("rules", "rules of different names");
+  for (const [index, { trust }] of filters.entries()) {
+    const missing = trust?.rules.find(name => !names.has(name));
+    if (missing !== undefined)
+      throw shape(`filters[${index}].trust.rules`, `names of rules of the plan, unlike ${missing}`);
+  }
+  const unused = rules.find(({ policy }) => !filters.some(({ trust }) => trust?.rules.includes(policy)));
+  if (unused !== undefined) throw shape("rules", `rules that a filter names, unlike ${unused.policy}`);
 }
 
 function readFetcher(value: unknown): PlanFetcher {
@@ -174,39 +206,4 @@ function readNetwork(value: unknown): PlanNetwork {
     ) as PlanNetwork["privateAddresses"],
     proxy: proxy && { http: url("http"), https: url("https"), no: text(proxy["no"], "network.proxy.no") },
   };
-}
-
-function object(value: unknown, path: string): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw shape(path, "an object");
-  return value as Record<string, unknown>;
-}
-
-function list(value: unknown, path: string): unknown[] {
-  if (!Array.isArray(value)) throw shape(path, "a list");
-  return value;
-}
-
-function text(value: unknown, path: string): string {
-  if (typeof value !== "string") throw shape(path, "a string");
-  return value;
-}
-
-function pattern(value: unknown, expected: RegExp, path: string): string {
-  const found = text(value, path);
-  if (!expected.test(found)) throw shape(path, `text that matches ${expected.source}`);
-  return found;
-}
-
-function boolean(value: unknown, path: string): boolean {
-  if (typeof value !== "boolean") throw shape(path, "true or false");
-  return value;
-}
-
-function count(value: unknown, path: string): number {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) throw shape(path, "a positive integer");
-  return value;
-}
-
-function shape(path: string, expected: string): PlanError {
-  return new PlanError("BadShape", `the plan's ${path} must be ${expected}`);
 }
