@@ -38,7 +38,7 @@ function checkedPolicies(
   const problems = values.flatMap((value, index) => {
     const found = validate(value)
       ? policyProblems(value)
-      : (validate.errors ?? []).filter(({ keyword }) => keyword !== "if").map(error => schemaProblem(error, "it"));
+      : (validate.errors ?? []).map(error => schemaProblem(error, "it"));
     if (found.length === 0) policies.push(value as Policy);
     return found.map(problem => `${label(index, value)}: ${problem}`);
   });

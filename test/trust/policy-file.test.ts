@@ -99,9 +99,24 @@ const refusals: readonly (readonly [string, object, RegExp])[] = [
     authorities({
       name: "a",
       key: { pem: key.publicPem },
-      identity: { RemapPrefix: { from: "x.example/", to: "y.example" } },
+      identity: "RemapPrefix",
+      remapPrefix: { from: "x.example/", to: "y.example" },
     }),
-    /RemapPrefix\.from is "x\.example\/"/,
+    /remapPrefix\.from is "x\.example\/"/,
+  ],
+  [
+    "a copy from nowhere",
+    authorities({ name: "a", key: { pem: key.publicPem }, identity: "RemapPrefix" }),
+    /identity RemapPrefix needs remapPrefix: \{from, to\}/,
+  ],
+  [
+    "a prefix that nothing asks for",
+    authorities({
+      name: "a",
+      key: { pem: key.publicPem },
+      remapPrefix: { from: "x.example/a", to: "y.example/a" },
+    }),
+    /remapPrefix is for identity RemapPrefix, and this is MatchRepository/,
   ],
   [
     "a selector without values",
@@ -114,6 +129,11 @@ const refusals: readonly (readonly [string, object, RegExp])[] = [
     "an attestation by nobody known",
     verify({ attestations: [{ predicateType: "https://x.example", authorities: ["ci"] }] }),
     /names the authority "ci"/,
+  ],
+  [
+    "an attestation by one authority twice",
+    verify({ attestations: [{ predicateType: "https://x.example", authorities: ["key", "key"] }] }),
+    /authorities must NOT have duplicate items/,
   ],
   [
     "a signature as attestation",
@@ -146,7 +166,11 @@ const refusals: readonly (readonly [string, object, RegExp])[] = [
     namespaced({ verify: { authorities: [{ name: "a", key: { secretRef: { name: "s", key: "k" } } }] } }),
     /key\.secretRef and keyless read the operator's namespace/,
   ],
-  ["another API version", document({}, { apiVersion: "wasmount.dev/v2" }), /apiVersion must be equal to constant/],
+  [
+    "another API version",
+    document({}, { apiVersion: "wasmount.dev/v2" }),
+    /apiVersion is "wasmount\.dev\/v2", allowed are wasmount\.dev\/v1alpha1/,
+  ],
   ["another kind", document({}, { kind: "WasmPolice" }), /kind is "WasmPolice", allowed are WasmPolicy/],
 ];
 
