@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { stringify } from "yaml";
 import type { TrustError } from "../../src/trust/error.ts";
-import type { Policy } from "../../src/trust/policy.ts";
+import { type Policy, policyName } from "../../src/trust/policy.ts";
 import { parsePolicies } from "../../src/trust/policy-file.ts";
+import { readPolicyObject } from "../../src/trust/policy-object.ts";
 import { type Materials, ruleOf, rulesHash } from "../../src/trust/rules.ts";
 import { matchingPolicies } from "../../src/trust/selection.ts";
 import { DIGEST, p256 } from "./samples.ts";
@@ -38,6 +39,22 @@ function namespaced(spec: object = {}): Record<string, unknown> {
 
 function parsed(...documents: readonly object[]): readonly Policy[] {
   return parsePolicies(documents.map(one => stringify(one)).join("---\n"), "policy.yaml");
+}
+
+/** As an API server has it. */
+function storedPolicy(name: string) {
+  const last = "kubectl.kubernetes.io/last-applied-configuration";
+  const metadata = {
+    name,
+    uid: "6b5b8a0e-5b0a-4b43-8f0c-3f3a3c1c7f10",
+    resourceVersion: "41",
+    generation: 2,
+    creationTimestamp: "2026-01-01T00:00:00Z",
+    annotations: { [last]: "x".repeat(20_000) },
+    managedFields: [{ manager: "kubectl", operation: "Apply", fieldsV1: { "f:spec": {} } }],
+  };
+  const status = { observedGeneration: 2, conditions: [{ type: "Ready", status: "True" }] };
+  return { ...document(), metadata, status };
 }
 
 const refusals: readonly (readonly [string, object, RegExp])[] = [
@@ -203,6 +220,28 @@ describe("a file of policies", () => {
     );
   });
 
+  it("may be what kubectl prints of a cluster's policies", () => {
+    const [stored, other] = [storedPolicy("release"), storedPolicy("second")];
+    assert.deepEqual(
+      parsed(stored).map(({ metadata }) => metadata.name),
+      ["release"],
+    );
+    const list = { apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items: [stored, other] };
+    assert.deepEqual(parsed(list, document({}, { metadata: { name: "third" } })).map(policyName), [
+      "WasmPolicy/release",
+      "WasmPolicy/second",
+      "WasmPolicy/third",
+    ]);
+    assert.deepEqual(parsed(stored)[0]?.spec, parsed(document())[0]?.spec);
+    const odd = { ...stored, metadata: { ...stored.metadata, owner: "x" } };
+    assert.throws(() => parsed(odd), /metadata has the unknown key owner/);
+    assert.throws(
+      () => parsed({ ...list, items: [document({ mod: 1 }), null] }),
+      /unknown key mod(.|\n)*it must be obj/,
+    );
+    assert.throws(() => parsed({ ...list, items: [] }), /holds no policy/);
+  });
+
   it("holds each policy once, at least one, and YAML", () => {
     assert.throws(() => parsed(document(), document()), /WasmPolicy\/release is there twice/);
     assert.throws(() => parsePolicies("---\n", "p"), /holds no policy/);
@@ -218,6 +257,45 @@ describe("a file of policies", () => {
       ({ message }: TrustError) => !message.includes(privateKey.split("\n")[1] ?? "?"),
     );
   });
+});
+
+describe("a policy of an API server", () => {
+  it("is read without what the server says of it, and is left as it is", () => {
+    const stored = storedPolicy("release");
+    const before = structuredClone(stored);
+    const policy = readPolicyObject(stored);
+    assert.deepEqual(stored, before);
+    assert.deepEqual(policy.metadata, { name: "release" });
+    assert.deepEqual(policy, parsed(document())[0]);
+    assert.deepEqual(readPolicyObject(namespaced()).metadata, { name: "release", namespace: "team" });
+  });
+
+  for (const [what, value, says] of refusals) {
+    it(`is refused with ${what}`, () => {
+      assert.throws(() => readPolicyObject(value), { code: "BadPolicy" });
+      const { message } = refusal(() => readPolicyObject(value));
+      assert.match(`WasmPolicy release: ${message}`, says);
+    });
+  }
+
+  it("is refused with all that is wrong, and so is what is none", () => {
+    assert.match(
+      refusal(() => readPolicyObject(document({ mode: "Off", onRegistryError: "x" }))).message,
+      /^spec\.mode is .*\nspec\.onRegistryError is /,
+    );
+    for (const value of [null, undefined, 1, "x", [], {}, { metadata: [] }]) {
+      assert.equal(refusal(() => readPolicyObject(value)).code, "BadPolicy");
+    }
+  });
+
+  function refusal(read: () => unknown): TrustError {
+    try {
+      read();
+    } catch (error) {
+      return error as TrustError;
+    }
+    return assert.fail("it was read");
+  }
 });
 
 describe("which policies an image has to pass", () => {
