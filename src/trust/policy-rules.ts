@@ -97,8 +97,8 @@ function identityProblems({ identity, remapPrefix }: PolicyAuthority, place: str
     );
 }
 
-/** "registry.example" alone is the prefix of all its repositories. */
-function isRepositoryPrefix(prefix: string): boolean {
+/** Whether names of repositories can begin so: "registry.example/team", or "registry.example" for all of its. */
+export function isRepositoryPrefix(prefix: string): boolean {
   const name = `${prefix}/x`;
   try {
     return formatReference(parseReference(name)) === name;

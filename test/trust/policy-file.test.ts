@@ -6,193 +6,26 @@ import { parsePolicies } from "../../src/trust/policy-file.ts";
 import { readPolicyObject } from "../../src/trust/policy-object.ts";
 import { type Materials, ruleOf, rulesHash } from "../../src/trust/rules.ts";
 import { matchingPolicies } from "../../src/trust/selection.ts";
-import { DIGEST, p256 } from "./samples.ts";
+import {
+  authorities,
+  document,
+  goodPolicies,
+  key,
+  namespaced,
+  policyRefusals,
+  storedPolicy,
+  verify,
+} from "./policy-documents.ts";
+import { p256 } from "./samples.ts";
 
-const key = p256();
 const none: Materials = { secret: () => null, configMap: () => null };
-
-function document(spec: object = {}, changes: object = {}): Record<string, unknown> {
-  return {
-    apiVersion: "wasmount.dev/v1alpha1",
-    kind: "WasmPolicy",
-    metadata: { name: "release" },
-    spec: {
-      match: { repositories: ["registry.example/team/*"] },
-      verify: { authorities: [{ name: "key", key: { pem: key.publicPem } }] },
-      ...spec,
-    },
-    ...changes,
-  };
-}
-
-function verify(changes: object): Record<string, unknown> {
-  return document({ verify: { authorities: [{ name: "key", key: { pem: key.publicPem } }], ...changes } });
-}
-
-function authorities(...list: readonly object[]): Record<string, unknown> {
-  return verify({ authorities: list });
-}
-
-function namespaced(spec: object = {}): Record<string, unknown> {
-  return document(spec, { kind: "NamespacedWasmPolicy", metadata: { name: "release", namespace: "team" } });
-}
 
 function parsed(...documents: readonly object[]): readonly Policy[] {
   return parsePolicies(documents.map(one => stringify(one)).join("---\n"), "policy.yaml");
 }
 
-/** As an API server has it. */
-function storedPolicy(name: string) {
-  const last = "kubectl.kubernetes.io/last-applied-configuration";
-  const metadata = {
-    name,
-    uid: "6b5b8a0e-5b0a-4b43-8f0c-3f3a3c1c7f10",
-    resourceVersion: "41",
-    generation: 2,
-    creationTimestamp: "2026-01-01T00:00:00Z",
-    annotations: { [last]: "x".repeat(20_000) },
-    managedFields: [{ manager: "kubectl", operation: "Apply", fieldsV1: { "f:spec": {} } }],
-  };
-  const status = { observedGeneration: 2, conditions: [{ type: "Ready", status: "True" }] };
-  return { ...document(), metadata, status };
-}
-
-const refusals: readonly (readonly [string, object, RegExp])[] = [
-  [
-    "an unknown field",
-    document({ mod: "Warn" }),
-    /WasmPolicy release: spec has the unknown key mod: did you mean mode\?/,
-  ],
-  ["a misspelt choice", document({ mode: "enforce" }), /spec\.mode is "enforce", allowed are Enforce, Warn, Audit/],
-  ["no authorities", authorities(), /authorities must NOT have fewer than 1 items/],
-  ["a minimum of 0", verify({ minimum: 0 }), /minimum must be >= 1/],
-  ["more needed than there are", verify({ minimum: 2 }), /minimum is 2, and there are 1 different authorities/],
-  [
-    "one key under two names to make two",
-    verify({
-      minimum: 2,
-      authorities: [
-        { name: "a", key: { pem: key.publicPem } },
-        { name: "b", key: { pem: key.publicPem.replaceAll("\n", "\r\n") } },
-      ],
-    }),
-    /minimum is 2, and there are 1 different authorities/,
-  ],
-  [
-    "an authority of two kinds",
-    authorities({ name: "a", key: { pem: key.publicPem }, digests: [DIGEST] }),
-    /has 2 of key, keyless and digests/,
-  ],
-  ["an authority of no kind", authorities({ name: "a" }), /has 0 of key, keyless and digests/],
-  [
-    "two authorities of one name",
-    authorities({ name: "a", digests: [DIGEST] }, { name: "a", digests: [DIGEST] }),
-    /has the name of another one/,
-  ],
-  ["a key without text", authorities({ name: "a", key: {} }), /needs one of pem and secretRef/],
-  ["a key that is none", authorities({ name: "a", key: { pem: "x" } }), /one public key in PEM/],
-  [
-    "a pattern in a host",
-    document({ match: { repositories: ["*.example/team/x"] } }),
-    /spec\.match\.repositories has "\*\.example/,
-  ],
-  ["a pattern within a segment", document({ match: { repositories: ["registry.example/team*"] } }), /repositories has/],
-  ["** in the middle", document({ match: { repositories: ["registry.example/**/x"] } }), /repositories has/],
-  [
-    "another spelling of a host",
-    document({ match: { repositories: ["Registry.example:443/team/x"] } }),
-    /repositories has/,
-  ],
-  [
-    "Docker Hub by another name",
-    document({ match: { repositories: ["index.docker.io/library/x"] } }),
-    /repositories has/,
-  ],
-  ["a tag", document({ match: { repositories: ["registry.example/team/x:1"] } }), /repositories has/],
-  ["no repositories", document({ match: { repositories: [] } }), /repositories must NOT have fewer/],
-  ["an identity that is none", authorities({ name: "a", key: { pem: key.publicPem }, identity: "Match" }), /identity/],
-  [
-    "a prefix that is none",
-    authorities({
-      name: "a",
-      key: { pem: key.publicPem },
-      identity: "RemapPrefix",
-      remapPrefix: { from: "x.example/", to: "y.example" },
-    }),
-    /remapPrefix\.from is "x\.example\/"/,
-  ],
-  [
-    "a copy from nowhere",
-    authorities({ name: "a", key: { pem: key.publicPem }, identity: "RemapPrefix" }),
-    /identity RemapPrefix needs remapPrefix: \{from, to\}/,
-  ],
-  [
-    "a prefix that nothing asks for",
-    authorities({
-      name: "a",
-      key: { pem: key.publicPem },
-      remapPrefix: { from: "x.example/a", to: "y.example/a" },
-    }),
-    /remapPrefix is for identity RemapPrefix, and this is MatchRepository/,
-  ],
-  [
-    "a selector without values",
-    document({
-      match: { repositories: ["a.example/b"], namespaceSelector: { matchExpressions: [{ key: "a", operator: "In" }] } },
-    }),
-    /In needs values/,
-  ],
-  [
-    "an attestation by nobody known",
-    verify({ attestations: [{ predicateType: "https://x.example", authorities: ["ci"] }] }),
-    /names the authority "ci"/,
-  ],
-  [
-    "an attestation by one authority twice",
-    verify({ attestations: [{ predicateType: "https://x.example", authorities: ["key", "key"] }] }),
-    /authorities must NOT have duplicate items/,
-  ],
-  [
-    "a signature as attestation",
-    verify({ attestations: [{ predicateType: "https://sigstore.dev/cosign/sign/v1", authorities: ["key"] }] }),
-    /is a signature, not an attestation/,
-  ],
-  [
-    "a namespace of the cluster's",
-    document({}, { metadata: { name: "a", namespace: "b" } }),
-    /write kind NamespacedWasmPolicy/,
-  ],
-  ["a tenant's without namespace", document({}, { kind: "NamespacedWasmPolicy" }), /needs the key namespace/],
-  [
-    "a tenant's exclusion",
-    namespaced({ match: { repositories: ["a.example/**"], exclude: ["a.example/b"] } }),
-    /exclude: only a WasmPolicy/,
-  ],
-  [
-    "a tenant's selector",
-    namespaced({ match: { repositories: ["a.example/**"], namespaceSelector: { matchLabels: { a: "b" } } } }),
-    /namespaceSelector: only a WasmPolicy/,
-  ],
-  [
-    "a tenant's source",
-    namespaced({ verify: { authorities: [{ name: "a", digests: [DIGEST] }], source: { repository: "a.example/b" } } }),
-    /source: only a WasmPolicy/,
-  ],
-  [
-    "a tenant's reference to a Secret",
-    namespaced({ verify: { authorities: [{ name: "a", key: { secretRef: { name: "s", key: "k" } } }] } }),
-    /key\.secretRef and keyless read the operator's namespace/,
-  ],
-  [
-    "another API version",
-    document({}, { apiVersion: "wasmount.dev/v2" }),
-    /apiVersion is "wasmount\.dev\/v2", allowed are wasmount\.dev\/v1alpha1/,
-  ],
-  ["another kind", document({}, { kind: "WasmPolice" }), /kind is "WasmPolice", allowed are WasmPolicy/],
-];
-
 describe("a file of policies", () => {
-  for (const [what, value, says] of refusals) {
+  for (const [what, value, says] of policyRefusals) {
     it(`is refused with ${what}`, () => {
       assert.throws(() => parsed(value), { code: "BadPolicy", message: says });
     });
@@ -270,11 +103,17 @@ describe("a policy of an API server", () => {
     assert.deepEqual(readPolicyObject(namespaced()).metadata, { name: "release", namespace: "team" });
   });
 
-  for (const [what, value, says] of refusals) {
+  for (const [what, value, says] of policyRefusals) {
     it(`is refused with ${what}`, () => {
       assert.throws(() => readPolicyObject(value), { code: "BadPolicy" });
       const { message } = refusal(() => readPolicyObject(value));
-      assert.match(`WasmPolicy release: ${message}`, says);
+      assert.match(message, says);
+    });
+  }
+
+  for (const [what, value] of goodPolicies) {
+    it(`is read: ${what}`, () => {
+      assert.deepEqual(readPolicyObject(value), parsed(value)[0]);
     });
   }
 
