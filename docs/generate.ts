@@ -1,5 +1,8 @@
 import { writeFile } from "node:fs/promises";
+import { stringify } from "yaml";
 import { type Outcome, type Reason, reasons } from "../src/decision/reason.ts";
+import { policyDefinition } from "../src/trust/crd.ts";
+import type { PolicyKind } from "../src/trust/policy.ts";
 import { dashboard } from "./dashboard.ts";
 
 const outcomes: Readonly<Record<Outcome, string>> = {
@@ -32,9 +35,16 @@ An internal error is no decision: the webhook answers HTTP 500, the API server f
 ${sections.join("\n")}`;
 }
 
+function definitionFile(kind: PolicyKind): string {
+  const text = stringify(policyDefinition(kind), { lineWidth: 0, aliasDuplicateObjects: false });
+  return `# Written by \`npm run docs\` from src/trust/crd.ts.\n${text}`;
+}
+
 /** What is written from the code, by path from the root of the repository. */
 export const generated: Readonly<Record<string, () => string>> = {
   "docs/reasons.md": reasonsPage,
+  "manifests/crds/namespacedwasmpolicies.yaml": () => definitionFile("NamespacedWasmPolicy"),
+  "manifests/crds/wasmpolicies.yaml": () => definitionFile("WasmPolicy"),
   "manifests/grafana/webhook.json": () => `${JSON.stringify(dashboard(), null, 2)}\n`,
 };
 

@@ -1,6 +1,6 @@
 import { messageOf } from "../error.ts";
 import { members, text, type Watched, type WatchedKind } from "../kube/watched-kind.ts";
-import { type PolicyKind, policyName } from "../trust/policy.ts";
+import { POLICY_API_VERSION, type PolicyKind, policyName } from "../trust/policy.ts";
 import { readPolicyObject } from "../trust/policy-object.ts";
 import { type Condition, readConditions } from "./condition.ts";
 import type { FoundPolicy } from "./policy-set.ts";
@@ -49,7 +49,8 @@ export function policyKind(kind: PolicyKind): WatchedKind<WatchedPolicy> {
         found: {
           name: policyName({ kind, metadata: place }),
           namespace: namespace === "" ? null : namespace,
-          policy: readPolicy({ ...content, kind }),
+          // Items of a list may leave out what the list says.
+          policy: readPolicy({ ...content, apiVersion: POLICY_API_VERSION, kind }),
         },
       };
     },
@@ -60,7 +61,7 @@ function readPolicy(object: unknown): FoundPolicy["policy"] {
   try {
     return readPolicyObject(object);
   } catch (error) {
-    return { code: "Unreadable", problem: messageOf(error) };
+    return { code: "Unreadable", problem: messageOf(error).replaceAll("\n", "; ") };
   }
 }
 

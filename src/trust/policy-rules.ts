@@ -83,18 +83,22 @@ function kindProblems({ key, keyless, digests }: PolicyAuthority, place: string)
   }
 }
 
-function identityProblems({ identity }: PolicyAuthority, place: string): string[] {
-  if (typeof identity === "string") return [];
-  return Object.entries(identity.RemapPrefix)
+function identityProblems({ identity, remapPrefix }: PolicyAuthority, place: string): string[] {
+  if (identity === "RemapPrefix" && remapPrefix === undefined) {
+    return [`${place}: identity RemapPrefix needs remapPrefix: {from, to}`];
+  }
+  if (remapPrefix === undefined) return [];
+  if (identity !== "RemapPrefix") return [`${place}: remapPrefix is for identity RemapPrefix, and this is ${identity}`];
+  return Object.entries(remapPrefix)
     .filter(([, prefix]) => !isRepositoryPrefix(prefix))
     .map(
       ([key, prefix]) =>
-        `${place}: RemapPrefix.${key} is ${JSON.stringify(prefix)}: write a registry, or the beginning of a repository's name up to a "/", as references do`,
+        `${place}: remapPrefix.${key} is ${JSON.stringify(prefix)}: write a registry, or the beginning of a repository's name up to a "/", as references do`,
     );
 }
 
-/** "registry.example" alone is the prefix of all its repositories. */
-function isRepositoryPrefix(prefix: string): boolean {
+/** Whether names of repositories can begin so: "registry.example/team", or "registry.example" for all of its. */
+export function isRepositoryPrefix(prefix: string): boolean {
   const name = `${prefix}/x`;
   try {
     return formatReference(parseReference(name)) === name;

@@ -50,10 +50,9 @@ export interface PolicyAuthority {
   readonly keyless?: PolicyKeyless;
   readonly digests?: readonly string[];
   readonly formats: readonly EvidenceFormat[];
-  readonly identity:
-    | "MatchRepository"
-    | "Ignore"
-    | { readonly RemapPrefix: { readonly from: string; readonly to: string } };
+  readonly identity: "MatchRepository" | "RemapPrefix" | "Ignore";
+  /** Goes with the identity RemapPrefix, and only with it. */
+  readonly remapPrefix?: { readonly from: string; readonly to: string };
   readonly annotations: Readonly<Record<string, string>>;
 }
 

@@ -3,7 +3,7 @@ import { messageOf } from "../error.ts";
 import { TrustError } from "./error.ts";
 import { type Policy, type PolicyAuthority, policyName } from "./policy.ts";
 import { readPublicKey } from "./public-key.ts";
-import type { Authority, Rule } from "./rule.ts";
+import type { Authority, Identity, Rule } from "./rule.ts";
 import { readTrustedRoot } from "./trusted-root.ts";
 
 /** What policies refer to: Secrets and ConfigMaps of the operator's own namespace. Null for what is not there. */
@@ -40,16 +40,15 @@ export function rulesHash(rules: readonly Rule[]): string {
 }
 
 function authorityOf(authority: PolicyAuthority, materials: Materials, policy: string): Authority {
-  const { name, digests, keyless, key, formats, identity } = authority;
+  const { name, digests, keyless, key, formats } = authority;
   if (digests !== undefined) return { kind: "digests", name, digests };
+  const place = `${policy}: the authority ${name}`;
   const signed = {
     name,
     formats,
-    identity:
-      typeof identity === "string" ? identity : { from: identity.RemapPrefix.from, to: identity.RemapPrefix.to },
+    identity: identityOf(authority, place),
     annotations: Object.fromEntries(Object.entries(authority.annotations).sort(([a], [b]) => (a < b ? -1 : 1))),
   };
-  const place = `${policy}: the authority ${name}`;
   if (keyless !== undefined) {
     const { trustedRootRef: from, identities, tlogThreshold, ctlogThreshold } = keyless;
     const where = `${place} refers to ConfigMap ${from.configMap}, key ${from.key}`;
@@ -61,6 +60,13 @@ function authorityOf(authority: PolicyAuthority, materials: Materials, policy: s
   const where = `${place} refers to Secret ${secretRef?.name}, key ${secretRef?.key}`;
   const found = pem ?? (secretRef === undefined ? null : materials.secret(secretRef.name, secretRef.key));
   return { kind: "key", ...signed, pem: usable("BadKey", found, where, text => readPublicKey(text, hash)), hash };
+}
+
+function identityOf({ identity, remapPrefix }: PolicyAuthority, place: string): Identity {
+  if (identity !== "RemapPrefix") return identity;
+  // policy-rules.ts has refused it already, and the type can't say so.
+  if (remapPrefix === undefined) throw new TrustError("BadPolicy", `${place} has no remapPrefix`);
+  return { from: remapPrefix.from, to: remapPrefix.to };
 }
 
 function usable(

@@ -167,8 +167,8 @@ for (const [server, start] of SERVERS) {
       const copy = bound.replace("origin/", "copied/").replace(/@.*/, ":1");
       await exits(0, "copy", "-r", bound, copy);
       assert.match(await exits(1, "verify", copy, "--key", "P-256.pub"), /the signature is for "[^"]*origin\/filter"/);
-      const remap = { RemapPrefix: { from: `${registry.address}/origin`, to: `${registry.address}/copied` } };
-      await writePolicy("remap.yaml", { identity: remap });
+      const remapPrefix = { from: `${registry.address}/origin`, to: `${registry.address}/copied` };
+      await writePolicy("remap.yaml", { identity: "RemapPrefix", remapPrefix });
       await exits(0, "verify", copy, "--policy", "remap.yaml");
     });
 

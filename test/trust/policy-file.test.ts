@@ -1,157 +1,31 @@
 import assert from "node:assert/strict";
 import { stringify } from "yaml";
 import type { TrustError } from "../../src/trust/error.ts";
-import type { Policy } from "../../src/trust/policy.ts";
+import { type Policy, policyName } from "../../src/trust/policy.ts";
 import { parsePolicies } from "../../src/trust/policy-file.ts";
+import { readPolicyObject } from "../../src/trust/policy-object.ts";
 import { type Materials, ruleOf, rulesHash } from "../../src/trust/rules.ts";
 import { matchingPolicies } from "../../src/trust/selection.ts";
-import { DIGEST, p256 } from "./samples.ts";
+import {
+  authorities,
+  document,
+  goodPolicies,
+  key,
+  namespaced,
+  policyRefusals,
+  storedPolicy,
+  verify,
+} from "./policy-documents.ts";
+import { p256 } from "./samples.ts";
 
-const key = p256();
 const none: Materials = { secret: () => null, configMap: () => null };
-
-function document(spec: object = {}, changes: object = {}): Record<string, unknown> {
-  return {
-    apiVersion: "wasmount.dev/v1alpha1",
-    kind: "WasmPolicy",
-    metadata: { name: "release" },
-    spec: {
-      match: { repositories: ["registry.example/team/*"] },
-      verify: { authorities: [{ name: "key", key: { pem: key.publicPem } }] },
-      ...spec,
-    },
-    ...changes,
-  };
-}
-
-function verify(changes: object): Record<string, unknown> {
-  return document({ verify: { authorities: [{ name: "key", key: { pem: key.publicPem } }], ...changes } });
-}
-
-function authorities(...list: readonly object[]): Record<string, unknown> {
-  return verify({ authorities: list });
-}
-
-function namespaced(spec: object = {}): Record<string, unknown> {
-  return document(spec, { kind: "NamespacedWasmPolicy", metadata: { name: "release", namespace: "team" } });
-}
 
 function parsed(...documents: readonly object[]): readonly Policy[] {
   return parsePolicies(documents.map(one => stringify(one)).join("---\n"), "policy.yaml");
 }
 
-const refusals: readonly (readonly [string, object, RegExp])[] = [
-  [
-    "an unknown field",
-    document({ mod: "Warn" }),
-    /WasmPolicy release: spec has the unknown key mod: did you mean mode\?/,
-  ],
-  ["a misspelt choice", document({ mode: "enforce" }), /spec\.mode is "enforce", allowed are Enforce, Warn, Audit/],
-  ["no authorities", authorities(), /authorities must NOT have fewer than 1 items/],
-  ["a minimum of 0", verify({ minimum: 0 }), /minimum must be >= 1/],
-  ["more needed than there are", verify({ minimum: 2 }), /minimum is 2, and there are 1 different authorities/],
-  [
-    "one key under two names to make two",
-    verify({
-      minimum: 2,
-      authorities: [
-        { name: "a", key: { pem: key.publicPem } },
-        { name: "b", key: { pem: key.publicPem.replaceAll("\n", "\r\n") } },
-      ],
-    }),
-    /minimum is 2, and there are 1 different authorities/,
-  ],
-  [
-    "an authority of two kinds",
-    authorities({ name: "a", key: { pem: key.publicPem }, digests: [DIGEST] }),
-    /has 2 of key, keyless and digests/,
-  ],
-  ["an authority of no kind", authorities({ name: "a" }), /has 0 of key, keyless and digests/],
-  [
-    "two authorities of one name",
-    authorities({ name: "a", digests: [DIGEST] }, { name: "a", digests: [DIGEST] }),
-    /has the name of another one/,
-  ],
-  ["a key without text", authorities({ name: "a", key: {} }), /needs one of pem and secretRef/],
-  ["a key that is none", authorities({ name: "a", key: { pem: "x" } }), /one public key in PEM/],
-  [
-    "a pattern in a host",
-    document({ match: { repositories: ["*.example/team/x"] } }),
-    /spec\.match\.repositories has "\*\.example/,
-  ],
-  ["a pattern within a segment", document({ match: { repositories: ["registry.example/team*"] } }), /repositories has/],
-  ["** in the middle", document({ match: { repositories: ["registry.example/**/x"] } }), /repositories has/],
-  [
-    "another spelling of a host",
-    document({ match: { repositories: ["Registry.example:443/team/x"] } }),
-    /repositories has/,
-  ],
-  [
-    "Docker Hub by another name",
-    document({ match: { repositories: ["index.docker.io/library/x"] } }),
-    /repositories has/,
-  ],
-  ["a tag", document({ match: { repositories: ["registry.example/team/x:1"] } }), /repositories has/],
-  ["no repositories", document({ match: { repositories: [] } }), /repositories must NOT have fewer/],
-  ["an identity that is none", authorities({ name: "a", key: { pem: key.publicPem }, identity: "Match" }), /identity/],
-  [
-    "a prefix that is none",
-    authorities({
-      name: "a",
-      key: { pem: key.publicPem },
-      identity: { RemapPrefix: { from: "x.example/", to: "y.example" } },
-    }),
-    /RemapPrefix\.from is "x\.example\/"/,
-  ],
-  [
-    "a selector without values",
-    document({
-      match: { repositories: ["a.example/b"], namespaceSelector: { matchExpressions: [{ key: "a", operator: "In" }] } },
-    }),
-    /In needs values/,
-  ],
-  [
-    "an attestation by nobody known",
-    verify({ attestations: [{ predicateType: "https://x.example", authorities: ["ci"] }] }),
-    /names the authority "ci"/,
-  ],
-  [
-    "a signature as attestation",
-    verify({ attestations: [{ predicateType: "https://sigstore.dev/cosign/sign/v1", authorities: ["key"] }] }),
-    /is a signature, not an attestation/,
-  ],
-  [
-    "a namespace of the cluster's",
-    document({}, { metadata: { name: "a", namespace: "b" } }),
-    /write kind NamespacedWasmPolicy/,
-  ],
-  ["a tenant's without namespace", document({}, { kind: "NamespacedWasmPolicy" }), /needs the key namespace/],
-  [
-    "a tenant's exclusion",
-    namespaced({ match: { repositories: ["a.example/**"], exclude: ["a.example/b"] } }),
-    /exclude: only a WasmPolicy/,
-  ],
-  [
-    "a tenant's selector",
-    namespaced({ match: { repositories: ["a.example/**"], namespaceSelector: { matchLabels: { a: "b" } } } }),
-    /namespaceSelector: only a WasmPolicy/,
-  ],
-  [
-    "a tenant's source",
-    namespaced({ verify: { authorities: [{ name: "a", digests: [DIGEST] }], source: { repository: "a.example/b" } } }),
-    /source: only a WasmPolicy/,
-  ],
-  [
-    "a tenant's reference to a Secret",
-    namespaced({ verify: { authorities: [{ name: "a", key: { secretRef: { name: "s", key: "k" } } }] } }),
-    /key\.secretRef and keyless read the operator's namespace/,
-  ],
-  ["another API version", document({}, { apiVersion: "wasmount.dev/v2" }), /apiVersion must be equal to constant/],
-  ["another kind", document({}, { kind: "WasmPolice" }), /kind is "WasmPolice", allowed are WasmPolicy/],
-];
-
 describe("a file of policies", () => {
-  for (const [what, value, says] of refusals) {
+  for (const [what, value, says] of policyRefusals) {
     it(`is refused with ${what}`, () => {
       assert.throws(() => parsed(value), { code: "BadPolicy", message: says });
     });
@@ -179,6 +53,28 @@ describe("a file of policies", () => {
     );
   });
 
+  it("may be what kubectl prints of a cluster's policies", () => {
+    const [stored, other] = [storedPolicy("release"), storedPolicy("second")];
+    assert.deepEqual(
+      parsed(stored).map(({ metadata }) => metadata.name),
+      ["release"],
+    );
+    const list = { apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items: [stored, other] };
+    assert.deepEqual(parsed(list, document({}, { metadata: { name: "third" } })).map(policyName), [
+      "WasmPolicy/release",
+      "WasmPolicy/second",
+      "WasmPolicy/third",
+    ]);
+    assert.deepEqual(parsed(stored)[0]?.spec, parsed(document())[0]?.spec);
+    const odd = { ...stored, metadata: { ...stored.metadata, owner: "x" } };
+    assert.throws(() => parsed(odd), /metadata has the unknown key owner/);
+    assert.throws(
+      () => parsed({ ...list, items: [document({ mod: 1 }), null] }),
+      /unknown key mod(.|\n)*it must be obj/,
+    );
+    assert.throws(() => parsed({ ...list, items: [] }), /holds no policy/);
+  });
+
   it("holds each policy once, at least one, and YAML", () => {
     assert.throws(() => parsed(document(), document()), /WasmPolicy\/release is there twice/);
     assert.throws(() => parsePolicies("---\n", "p"), /holds no policy/);
@@ -194,6 +90,51 @@ describe("a file of policies", () => {
       ({ message }: TrustError) => !message.includes(privateKey.split("\n")[1] ?? "?"),
     );
   });
+});
+
+describe("a policy of an API server", () => {
+  it("is read without what the server says of it, and is left as it is", () => {
+    const stored = storedPolicy("release");
+    const before = structuredClone(stored);
+    const policy = readPolicyObject(stored);
+    assert.deepEqual(stored, before);
+    assert.deepEqual(policy.metadata, { name: "release" });
+    assert.deepEqual(policy, parsed(document())[0]);
+    assert.deepEqual(readPolicyObject(namespaced()).metadata, { name: "release", namespace: "team" });
+  });
+
+  for (const [what, value, says] of policyRefusals) {
+    it(`is refused with ${what}`, () => {
+      assert.throws(() => readPolicyObject(value), { code: "BadPolicy" });
+      const { message } = refusal(() => readPolicyObject(value));
+      assert.match(message, says);
+    });
+  }
+
+  for (const [what, value] of goodPolicies) {
+    it(`is read: ${what}`, () => {
+      assert.deepEqual(readPolicyObject(value), parsed(value)[0]);
+    });
+  }
+
+  it("is refused with all that is wrong, and so is what is none", () => {
+    assert.match(
+      refusal(() => readPolicyObject(document({ mode: "Off", onRegistryError: "x" }))).message,
+      /^spec\.mode is .*\nspec\.onRegistryError is /,
+    );
+    for (const value of [null, undefined, 1, "x", [], {}, { metadata: [] }]) {
+      assert.equal(refusal(() => readPolicyObject(value)).code, "BadPolicy");
+    }
+  });
+
+  function refusal(read: () => unknown): TrustError {
+    try {
+      read();
+    } catch (error) {
+      return error as TrustError;
+    }
+    return assert.fail("it was read");
+  }
 });
 
 describe("which policies an image has to pass", () => {

@@ -8,6 +8,7 @@ import { givenKubeconfig } from "./given.ts";
 import { findGo } from "./go.ts";
 import { podNetwork } from "./network.ts";
 import { packagesUnavailable } from "./packages.ts";
+import { installPolicyDefinitions } from "./policy-definitions.ts";
 import type { Progress } from "./progress.ts";
 import { kubeconfigPath, stateFolder } from "./settings.ts";
 import { raiseCluster } from "./up.ts";
@@ -41,7 +42,7 @@ export interface OpenOptions {
 
 /**
  * The running local cluster, raised (and its parts built) where it is not up; or the cluster that
- * `WASMOUNT_KUBECONFIG` names. It stays up afterwards: `npm run cluster -- down` ends it.
+ * `WASMOUNT_KUBECONFIG` names. Either gets the definitions of policies. It stays up afterwards: `npm run cluster -- down` ends it.
  * @throws ClusterError where this machine can't run it: ask {@link clusterUnavailable} first.
  */
 export async function openCluster({ node, progress = () => {} }: OpenOptions): Promise<Cluster> {
@@ -93,6 +94,7 @@ async function goProblem(): Promise<string | null> {
 }
 
 async function openGiven(path: string, progress: Progress): Promise<Cluster> {
+  await installPolicyDefinitions(path);
   const kubectl = (await findExecutable("kubectl")) ?? (await binaryOf("kubectl", progress));
   return {
     kubeconfigPath: path,

@@ -12,11 +12,12 @@ import { healthProblem } from "./health.ts";
 import { locked } from "./lock.ts";
 import { raiseNetwork } from "./network.ts";
 import { nodeTools } from "./packages.ts";
+import { installPolicyDefinitions } from "./policy-definitions.ts";
 import { checkFree } from "./ports.ts";
 import { isRunning, type ProcessRecord, readRecord, startDetached, stopRecorded } from "./process.ts";
 import type { Progress } from "./progress.ts";
 import { clusterProblem } from "./readiness.ts";
-import { chooseSettings, readSettings, type Settings, stateFolder, writeSettings } from "./settings.ts";
+import { chooseSettings, kubeconfigPath, readSettings, type Settings, stateFolder, writeSettings } from "./settings.ts";
 import { endStrays } from "./strays.ts";
 
 /** A cluster that is up. */
@@ -41,7 +42,8 @@ export function pidFile(name: string): string {
 
 /**
  * Raises the local cluster, or what of it is missing: a component that does not run, or runs with other arguments, is
- * started again; the objects in etcd stay. With a node where asked for, and where it has had one.
+ * started again; the objects in etcd stay. With a node where asked for, and where it has had one, and with the
+ * definitions of policies.
  * @throws ClusterError with the end of the log where a component does not get ready in time.
  */
 export function raiseCluster(node: boolean, progress: Progress): Promise<RaisedCluster> {
@@ -51,7 +53,11 @@ export function raiseCluster(node: boolean, progress: Progress): Promise<RaisedC
     const settings: Settings = known
       ? { ...known, binaries, node: node || known.node }
       : await chooseSettings(node, binaries);
-    if (known && (await isUp(settings))) return { settings, wasUp: true };
+    if (known && (await isUp(settings))) {
+      // Another checkout may have raised it, with other definitions.
+      await installPolicyDefinitions(kubeconfigPath());
+      return { settings, wasUp: true };
+    }
     await prepare(settings, progress);
     for (const component of components(settings)) {
       await ensureRunning(component, progress);
@@ -59,6 +65,7 @@ export function raiseCluster(node: boolean, progress: Progress): Promise<RaisedC
     }
     progress(settings.node ? "waiting for the node to get ready" : "waiting for the cluster to get ready");
     await waitFor(limits.cluster, "the cluster", () => clusterProblem(settings), logsToShow(settings));
+    await installPolicyDefinitions(kubeconfigPath());
     return { settings, wasUp: false };
   });
 }
