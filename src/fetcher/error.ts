@@ -5,6 +5,8 @@ export type FetchErrorCode =
   | "Volume"
   /** The module is not one that the proxy's Envoy can load. */
   | "BadModule"
+  /** A policy does not let the filter load its image. */
+  | "Untrusted"
   /** The author's Envoy configuration can't be read. */
   | "NoBootstrap"
   /** What lies on the volume is not what was written. */

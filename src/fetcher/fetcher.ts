@@ -1,12 +1,11 @@
 import { filterFile } from "../envoy/filter-file.ts";
 import { messageOf } from "../error.ts";
-import type { ModuleSource } from "../oci/client.ts";
 import type { Plan, PlanFilter } from "../plan/plan.ts";
 import { printable } from "../printable.ts";
 import { allowedCapabilities } from "../wasm/capabilities.ts";
 import { writeBootstrap } from "./bootstrap.ts";
 import { FetchError } from "./error.ts";
-import { fetchVerifiedModule, type VerifiedModule, writeNoopModule } from "./module.ts";
+import { fetchVerifiedModule, type ImageSource, type VerifiedModule, writeNoopModule } from "./module.ts";
 import { type ModuleSummary, seconds } from "./summary.ts";
 import { Volume } from "./volume.ts";
 
@@ -27,7 +26,7 @@ export interface Executed {
  */
 export async function executePlan(
   plan: Plan,
-  registry: ModuleSource,
+  registry: ImageSource,
   log: (line: string) => void,
   stop: AbortSignal,
 ): Promise<Executed> {
@@ -67,7 +66,8 @@ export async function executePlan(
   };
 }
 
-function summaryOf(plan: Plan, image: string, { sha256, size, source, milliseconds }: VerifiedModule): ModuleSummary {
+function summaryOf(plan: Plan, image: string, module: VerifiedModule): ModuleSummary {
+  const { sha256, size, source, milliseconds, passed } = module;
   const filters = plan.filters.filter(filter => imageOf(filter) === image);
   return {
     filters: filters.map(({ name }) => name),
@@ -76,6 +76,7 @@ function summaryOf(plan: Plan, image: string, { sha256, size, source, millisecon
     bytes: size,
     seconds: seconds(milliseconds),
     source,
+    ...(passed.length > 0 && { verified: passed }),
   };
 }
 
@@ -85,7 +86,7 @@ function summaryOf(plan: Plan, image: string, { sha256, size, source, millisecon
  */
 async function fetchModules(
   plan: Plan,
-  registry: ModuleSource,
+  registry: ImageSource,
   volume: Volume,
   log: (line: string) => void,
   stop: AbortSignal,
@@ -94,9 +95,9 @@ async function fetchModules(
   const abort = new AbortController();
   const fetched = await Promise.allSettled(
     [...wanted].map(async ([image, filters]) => {
-      const [filter] = filters as [PlanFilter];
       try {
-        return [image, await fetchVerifiedModule(plan, filter, registry, volume, log, abort.signal)] as const;
+        const users = filters as [PlanFilter, ...PlanFilter[]];
+        return [image, await fetchVerifiedModule(plan, users, registry, volume, log, abort.signal)] as const;
       } catch (error) {
         if (!abort.signal.aborted && mayDoWithout(filters, error, stop)) {
           const problem = printable(messageOf(error));
@@ -115,7 +116,7 @@ async function fetchModules(
 
 /** A volume that can't be written and a pod that ends are no reasons to go on without a filter. */
 function mayDoWithout(filters: readonly PlanFilter[], error: unknown, stop: AbortSignal): boolean {
-  const spoilt = error instanceof FetchError && error.code !== "BadModule";
+  const spoilt = error instanceof FetchError && error.code !== "BadModule" && error.code !== "Untrusted";
   return !stop.aborted && !spoilt && filters.every(({ onFailure }) => onFailure === "open");
 }
 

@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import { modulePath } from "../envoy/filter-file.ts";
 import type { BlobOrigin } from "../oci/blob-stream.ts";
 import type { ModuleSource } from "../oci/client.ts";
-import { fetchModule } from "../oci/fetch-module.ts";
+import { digestOf } from "../oci/digest.ts";
+import { type FetchedModule, fetchModule } from "../oci/fetch-module.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Plan, PlanFilter } from "../plan/plan.ts";
+import type { EvidenceSource } from "../trust/collection.ts";
 import { checkModule } from "../wasm/check.ts";
 import { fileSource } from "../wasm/module-source.ts";
 import { noopModule } from "../wasm/noop-module.ts";
@@ -26,24 +28,31 @@ export interface VerifiedModule {
   readonly size: number;
   readonly source: FetchedFrom;
   readonly milliseconds: number;
+  /** The policies that its image passed. */
+  readonly passed: readonly string[];
   /** Why a module that does nothing stands in for the one that was wanted. */
   readonly problem?: string;
 }
 
+/** What the fetcher asks of registries: modules, and what vouches for them. */
+export type ImageSource = ModuleSource & EvidenceSource;
+
 /**
- * Fetches a filter's module onto the volume, verified against the plan's digest and checked against the Envoy that will
- * load it, before it gets its name.
+ * Fetches a module onto the volume, verified against the plan's digest, checked against the Envoy that will load it and
+ * held to the plan's rules, before it gets its name.
+ * @param filters that use it, all of one image
  * @throws RegistryError, FetchError
  */
 export async function fetchVerifiedModule(
   plan: Plan,
-  filter: PlanFilter,
-  registry: ModuleSource,
+  filters: readonly [PlanFilter, ...PlanFilter[]],
+  registry: ImageSource,
   volume: Volume,
   log: (line: string) => void,
   signal: AbortSignal,
 ): Promise<VerifiedModule> {
   const started = performance.now();
+  const [filter] = filters;
   const { registry: host, repository } = parseReference(filter.repository);
   const store = new EvidenceStore(volume);
   const source = new CountedSource(registry);
@@ -54,6 +63,7 @@ export async function fetchVerifiedModule(
     const fetched = await fetchModule(source, address, sink, { store, signal });
     await file.written();
     const abi = refuseUnloadable(file.descriptor, plan.envoyVersion, filter);
+    const passed = await verified(plan, filters, digestsOf(filter.digest, fetched), registry, volume, log, signal);
     const path = store.modulePath(fetched.moduleSha256);
     // A file of an earlier run that is right stays: Envoy may have it open.
     if ((await fileSha256(path)) === fetched.moduleSha256) volume.adopt(path, fetched.moduleSha256);
@@ -68,17 +78,34 @@ export async function fetchVerifiedModule(
       size: fetched.moduleSize,
       source: source.origins.get(fetched.layerDigest) ?? "reused",
       milliseconds,
+      passed,
     };
   } finally {
     await file.discard();
   }
 }
 
+/** Late, because verification is a program of its own, and most plans demand none. */
+async function verified(
+  ...asked: Parameters<typeof import("./image-verification.ts").verifyImage>
+): Promise<readonly string[]> {
+  const [plan] = asked;
+  if (plan.rules === undefined) return [];
+  const { verifyImage } = await import("./image-verification.ts");
+  return verifyImage(...asked);
+}
+
+/** From what the plan pins down to the image that the module is of. */
+function digestsOf(pinned: string, { innerIndexBytes, manifestDigest }: FetchedModule): readonly string[] {
+  const inner = innerIndexBytes === null ? [] : [digestOf(innerIndexBytes)];
+  return [...new Set([pinned, ...inner, manifestDigest])];
+}
+
 /** Puts the module that does nothing onto the volume, under its own hash. */
 export async function writeNoopModule(volume: Volume): Promise<VerifiedModule> {
   const sha256 = createHash("sha256").update(noopModule).digest("hex");
   await volume.write(modulePath(volume.root, sha256), noopModule);
-  return { sha256, rootIds: [], size: noopModule.length, source: "none", milliseconds: 0 };
+  return { sha256, rootIds: [], size: noopModule.length, source: "none", milliseconds: 0, passed: [] };
 }
 
 /** @throws FetchError BadModule, with the first reasons. */

@@ -41,7 +41,7 @@ function classify(error: unknown): [ExitCode, string] {
   if (error instanceof RegistryError) return [REFUSED.has(error.code) ? 4 : 3, error.code];
   if (error instanceof BootstrapError) return [5, error.code];
   if (error instanceof FetchError) {
-    if (error.code === "BadModule") return [4, error.code];
+    if (error.code === "BadModule" || error.code === "Untrusted") return [4, error.code];
     return [error.code === "NoBootstrap" ? 5 : 6, error.code];
   }
   return [1, "Unexpected"];

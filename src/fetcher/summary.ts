@@ -14,6 +14,8 @@ export interface ModuleSummary {
   readonly bytes: number;
   readonly seconds: number;
   readonly source: FetchedFrom;
+  /** The policies that it passed; left out where none is for it. */
+  readonly verified?: readonly string[];
 }
 
 export interface RunSummary {

@@ -10,7 +10,7 @@ const UNFINISHED = ".unfinished-";
 const CHUNK_BYTES = 256 * 1024;
 /** What is gathered before it is written. */
 const GATHERED_BYTES = 512 * 1024;
-const FOLDERS = ["modules", "filters", "bootstrap", "blobs"] as const;
+const FOLDERS = ["modules", "filters", "bootstrap", "blobs", "evidence"] as const;
 export type Folder = (typeof FOLDERS)[number];
 
 /**

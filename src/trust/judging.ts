@@ -125,7 +125,10 @@ async function foundAt(
 }
 
 /** What an error stands for: a place that could not be asked, or one whose answer is no good and signs nothing. */
-function foundInstead(error: unknown, { signal, unreadable }: JudgingOptions): Found {
+export function foundInstead(
+  error: unknown,
+  { signal, unreadable }: Pick<JudgingOptions, "signal" | "unreadable">,
+): Found {
   if (!(error instanceof RegistryError)) throw error;
   // A caller's own end is its affair; a budget that is over is a registry that did not answer.
   if (error.code === "Cancelled" && !isTimeout(signal)) throw error;
@@ -138,6 +141,7 @@ function isTimeout({ aborted, reason }: AbortSignal): boolean {
   return aborted && reason instanceof DOMException && reason.name === "TimeoutError";
 }
 
-function placeOf({ source }: Rule, { registry, repository }: JudgedImage): string {
+/** Where the signatures are that a rule asks for: "registry/repository". */
+export function placeOf({ source }: Rule, { registry, repository }: JudgedImage): string {
   return source ?? `${registry}/${repository}`;
 }
