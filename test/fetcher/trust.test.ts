@@ -246,7 +246,7 @@ describe("a fetcher whose plan has rules", () => {
     ["a rule without authorities (37)", { rules: [ruleBy([])] }],
     [
       "a filter that names a rule which is not there",
-      { filters: [{ trust: { rules: ["WasmPolicy/x"], deferred: false } }] },
+      { filters: [{ trust: { rules: ["WasmPolicy/release", "WasmPolicy/x"], deferred: false } }] },
     ],
     [
       "a rule that no filter names",

@@ -164,6 +164,8 @@ describe("policies at admission", () => {
     evidence.sign(digest, REPOSITORY, RELEASE);
     sources = sourcesWith("Warn");
     assert.equal((await validate(before)).outcome, "Verified", "it passes what is demanded now");
+    are({ name: "WasmPolicy/x", namespace: null, policy: { code: "Unreadable", problem: "spec.mode is wrong" } });
+    assert.match((await validate(before)).detail, /WasmPolicy\/x can't be used: spec.mode is wrong/);
   });
 
   it("are no policies where it can't be told which there are", async () => {
