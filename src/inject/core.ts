@@ -5,6 +5,10 @@ import type { DataPlane } from "../dataplanes/data-plane.ts";
 import { RegistryClient } from "../oci/client.ts";
 import { TagResolver } from "../oci/tag-resolver.ts";
 import { planPacking, planSigning } from "../plan/packing.ts";
+import { imageJudgement } from "../policies/image-judgement.ts";
+import { readPolicyFiles } from "../policies/policy-files.ts";
+import { PolicySet } from "../policies/policy-set.ts";
+import { VERDICT_SETTINGS, Verdicts } from "../trust/verdicts.ts";
 import { readPlanKeyring } from "../webhook/plan-keys.ts";
 import type { Decide } from "./injection.ts";
 
@@ -15,7 +19,8 @@ export interface AdmissionCore {
 }
 
 /**
- * Puts admission together as the webhook has it, but for what only a cluster knows: tags are not pinned to owners.
+ * Puts admission together as the webhook has it, but for what only a cluster knows: tags are not pinned to owners, and
+ * policies are those of files.
  * @throws ConfigError
  */
 export async function admissionCore(config: Config, dataPlane: DataPlane, userAgent: string): Promise<AdmissionCore> {
@@ -23,6 +28,18 @@ export async function admissionCore(config: Config, dataPlane: DataPlane, userAg
   const deadlineMs = config.limits.resolveSeconds * 1000;
   const registry = new RegistryClient({ ...(await registryOptions(config)), deadlineMs, userAgent });
   const resolver = new TagResolver(registry, { budgetMs: deadlineMs });
+  const policies = new PolicySet(await readPolicyFiles(config.policy.files), {
+    secret: () => null,
+    configMap: () => null,
+  });
+  const verdicts = new Verdicts({
+    source: registry,
+    // What the cluster's policies would say of an image that no file is for is not known here.
+    unmatched: config.policy.fromCluster ? "Allow" : config.policy.unmatched,
+    unreadable: error => ({ unreadable: error.message, deferrable: false }),
+    settings: { ...VERDICT_SETTINGS, budgetMs: deadlineMs },
+    now: () => performance.now(),
+  });
   const sign = planSigning();
   const pack = planPacking();
   const forPods: AdmissionConfig = { ...config, pack, sign: signer && (plan => sign(plan, signer)), keys };
@@ -30,7 +47,19 @@ export async function admissionCore(config: Config, dataPlane: DataPlane, userAg
   const forTemplates: AdmissionConfig = { ...forPods, sign: null, keys: new Map() };
   return {
     decide: ({ pod, namespace, isTemplate }) =>
-      admit(pod, namespace, dataPlane, isTemplate ? forTemplates : forPods, reference => resolver.resolve(reference)),
+      admit(
+        pod,
+        namespace,
+        dataPlane,
+        isTemplate ? forTemplates : forPods,
+        reference => resolver.resolve(reference),
+        async () => namespace.limits ?? [],
+        async (reference, digest) => {
+          const demands = policies.demandsOn(reference, namespace);
+          const patient = { signal: new AbortController().signal };
+          return imageJudgement(demands, await verdicts.judge({ reference, digest }, demands, patient));
+        },
+      ),
     close: () => registry.close(),
   };
 }
