@@ -1,23 +1,18 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import type { RegistryError } from "../oci/error.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Plan, PlanFilter } from "../plan/plan.ts";
+import { printable } from "../printable.ts";
 import { collectEvidence, type EvidenceSource } from "../trust/collection.ts";
 import { TrustError } from "../trust/error.ts";
-import { evaluate, type Found, type JudgedImage } from "../trust/evaluation.ts";
-import { readEvidence, storedEvidence } from "../trust/evidence.ts";
+import { type EvaluationOptions, evaluate, type Found, type JudgedImage } from "../trust/evaluation.ts";
+import { MAX_STORED as MAX_KEPT, readEvidence, storedEvidence } from "../trust/evidence.ts";
 import { foundInstead, placeOf } from "../trust/judging.ts";
 import type { Rule } from "../trust/rule.ts";
 import type { Verdict } from "../trust/verdict.ts";
 import { FetchError } from "./error.ts";
 import type { Volume } from "./volume.ts";
-
-/** Evidence of one place, and whether it came from a registry just now. */
-interface Collected {
-  readonly found: Found;
-  readonly fresh: boolean;
-}
 
 /**
  * Holds an image to the rules of the plan, by what vouches for exactly the digests that were fetched. Admission's word
@@ -44,7 +39,8 @@ export async function verifyImage(
     const own = rules.filter(({ policy }) => filter.trust?.rules.includes(policy));
     if (own.length === 0) continue;
     const verdict = await verdictOn(own, imageOf(filter, digests), places);
-    for (const text of [...verdict.warnings, ...verdict.audit]) log(`filter ${filter.name}: WARNING: ${text}`);
+    for (const text of verdict.warnings) log(`filter ${filter.name}: WARNING: ${printable(text)}`);
+    for (const text of verdict.audit) log(`filter ${filter.name}: NOTE: ${printable(text)}`);
     if (verdict.denial !== null) {
       const image = `${filter.repository}@${filter.digest}`;
       throw new FetchError("Untrusted", `filter ${filter.name} may not load ${image}: ${verdict.denial}`);
@@ -61,19 +57,23 @@ function imageOf({ repository: name, reference, digest }: PlanFilter, digests: r
   return { registry, repository, tag: named.tag, byDigest: named.digest === digest, digests };
 }
 
-/** By what an earlier run kept, and where that is not enough, by what the registry has. */
+/**
+ * By what an earlier run kept, and for the rules that this is not enough for, by what the registry has: a registry that is
+ * away, or a rule that only warns, spoils nothing that is proven.
+ */
 async function verdictOn(rules: readonly Rule[], image: JudgedImage, places: EvidencePlaces): Promise<Verdict> {
-  const judge = async (look: (place: string) => Promise<Found>) => {
-    const found = new Map<Rule, Found>();
-    for (const rule of rules) found.set(rule, await look(placeOf(rule, image)));
-    const evidence = (rule: Rule) => found.get(rule) ?? NOTHING;
-    return evaluate(rules, image, evidence, { unmatched: "Allow", stage: "Fetcher" });
-  };
-  const kept = await judge(place => places.kept(place));
-  const isSettled = kept.policies.every(({ outcome }) => outcome === "Passed");
-  return isSettled ? kept : judge(place => places.asked(place));
+  const found = new Map<Rule, Found>();
+  const judge = () => evaluate(rules, image, rule => found.get(rule) ?? NOTHING, OPTIONS);
+  for (const rule of rules) found.set(rule, await places.kept(placeOf(rule, image)));
+  const kept = await judge();
+  const open = rules.filter((_rule, index) => kept.policies[index]?.outcome !== "Passed");
+  if (open.length === 0) return kept;
+  for (const rule of open) found.set(rule, await places.asked(placeOf(rule, image)));
+  return judge();
 }
 
+/** What goes for an image without rules, admission has decided. */
+const OPTIONS: EvaluationOptions = { unmatched: "Allow", stage: "Fetcher" };
 const NOTHING: Found = { signatures: [], faults: [] };
 
 /** What vouches for one image, by the places that rules name: each is asked once. */
@@ -82,7 +82,8 @@ class EvidencePlaces {
   readonly #source: EvidenceSource;
   readonly #volume: Volume;
   readonly #signal: AbortSignal;
-  readonly #collected = new Map<string, Collected>();
+  readonly #kept = new Map<string, Found>();
+  readonly #asked = new Map<string, Found>();
 
   constructor(digests: readonly string[], source: EvidenceSource, volume: Volume, signal: AbortSignal) {
     this.#digests = digests;
@@ -92,26 +93,22 @@ class EvidencePlaces {
   }
 
   async kept(place: string): Promise<Found> {
-    const collected = this.#collected.get(place);
-    if (collected !== undefined) return collected.found;
-    const found = await readKept(this.#path(place));
-    this.#collected.set(place, { found, fresh: false });
+    const found = this.#kept.get(place) ?? (await readKept(this.#path(place)));
+    this.#kept.set(place, found);
     return found;
   }
 
   async asked(place: string): Promise<Found> {
-    const collected = this.#collected.get(place);
-    if (collected?.fresh) return collected.found;
-    const found = await this.#ask(place);
-    this.#collected.set(place, { found, fresh: true });
+    const found = this.#asked.get(place) ?? (await this.#ask(place));
+    this.#asked.set(place, found);
     return found;
   }
 
   /** Writes down what was found, for a later run. */
   async keep(): Promise<void> {
-    for (const [place, { found }] of this.#collected) {
-      if ("unreadable" in found) continue;
-      await this.#volume.write(this.#path(place), storedEvidence(found));
+    const readable = [...this.#asked].filter(([, found]) => !("unreadable" in found));
+    for (const [place, found] of new Map([...this.#kept, ...readable])) {
+      if (!("unreadable" in found)) await this.#volume.write(this.#path(place), storedEvidence(found));
     }
   }
 
@@ -135,6 +132,7 @@ class EvidencePlaces {
 /** It proves itself, wherever it comes from; what can't be read is nothing. */
 async function readKept(path: string): Promise<Found> {
   try {
+    if ((await stat(path)).size > MAX_KEPT) return NOTHING;
     return readEvidence(await readFile(path));
   } catch (error) {
     if (error instanceof TrustError || isMissing(error)) return NOTHING;

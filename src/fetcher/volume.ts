@@ -10,8 +10,10 @@ const UNFINISHED = ".unfinished-";
 const CHUNK_BYTES = 256 * 1024;
 /** What is gathered before it is written. */
 const GATHERED_BYTES = 512 * 1024;
-const FOLDERS = ["modules", "filters", "bootstrap", "blobs", "evidence"] as const;
-export type Folder = (typeof FOLDERS)[number];
+const FOLDERS = ["modules", "filters", "bootstrap", "blobs"] as const;
+/** Made when it is written to: most plans have no rules. */
+const LATE_FOLDERS = ["evidence"] as const;
+export type Folder = (typeof FOLDERS)[number] | (typeof LATE_FOLDERS)[number];
 
 /**
  * The shared volume. Nothing appears on it under its final name before it is whole, on disk and read-only; what was
@@ -27,7 +29,7 @@ export class Volume {
 
   /** Makes the folders, opens those of an earlier run for writing, and clears what it left unfinished. */
   async open(): Promise<void> {
-    for (const folder of FOLDERS) {
+    for (const folder of this.#folders()) {
       const path = this.path(folder);
       await guard(`open ${path}`, async () => {
         await makeFolder(path, this.root);
@@ -36,6 +38,10 @@ export class Volume {
         });
       });
     }
+  }
+
+  #folders(): readonly Folder[] {
+    return [...FOLDERS, ...LATE_FOLDERS.filter(folder => existsSync(this.path(folder)))];
   }
 
   path(folder: Folder, ...names: string[]): string {
@@ -88,7 +94,7 @@ export class Volume {
     const folders = new Set([...this.#written.keys()].map(path => dirname(path)));
     // Together: the file system writes them out as one.
     await Promise.all([...folders].map(folder => guard(`sync ${folder}`, () => syncFolder(folder))));
-    for (const folder of FOLDERS) await guard(`close ${folder}`, () => eachFolder(this.path(folder), 0o555));
+    for (const folder of this.#folders()) await guard(`close ${folder}`, () => eachFolder(this.path(folder), 0o555));
     return this.#written.size;
   }
 }

@@ -1,3 +1,4 @@
+import { ImageReferenceError, parseReference } from "../oci/reference.ts";
 import { PlanError } from "./error.ts";
 
 // Readers of a parsed document's members. Each throws PlanError BadShape, naming the member.
@@ -58,9 +59,27 @@ export function bounded(value: unknown, path: string, least: number, most: numbe
   return found;
 }
 
+/** Members of an object, at most so many. */
+export function atMost<Member>(members: readonly Member[], path: string, most: number): readonly Member[] {
+  if (members.length > most) throw shape(path, `an object of at most ${most} members`);
+  return members;
+}
+
 /** Text of at most so many characters. */
 export function short(value: unknown, path: string, most: number): string {
   const found = text(value, path);
   if (found.length > most) throw shape(path, `text of at most ${most} characters`);
   return found;
+}
+
+/** Text that is an image's reference. */
+export function readReference(value: unknown, path: string): string {
+  const found = text(value, path);
+  try {
+    parseReference(found);
+    return found;
+  } catch (error) {
+    if (error instanceof ImageReferenceError) throw shape(path, "an image's reference");
+    throw error;
+  }
 }

@@ -71,7 +71,7 @@ export interface PlanFilter {
   readonly repository: string;
   /** The digest of the manifest or index that the fetcher must get: "sha256:<64 hex>". */
   readonly digest: string;
-  /** The reference as the author wrote it, for messages only. */
+  /** The reference as the author wrote it: rules may ask for a digest, or for tags. */
   readonly reference: string;
   /** Text handed to the module as its plugin configuration, or null for none. */
   readonly config: string | null;

@@ -8,10 +8,22 @@ import type {
   KeyAuthority,
   Rule,
 } from "../trust/rule.ts";
-import { boolean, bounded, choice, closed, object, pattern, shape, short, text } from "./members.ts";
+import {
+  atMost,
+  boolean,
+  bounded,
+  choice,
+  closed,
+  object,
+  pattern,
+  readReference,
+  shape,
+  short,
+  text,
+} from "./members.ts";
 
 /** Rules of one plan. */
-export const MAX_RULES = 512;
+export const MAX_RULES = 64;
 const MAX_AUTHORITIES = 32;
 const MAX_TEXT = 1024;
 const MAX_PEM = 8192;
@@ -44,6 +56,8 @@ function readRule(value: unknown, path: string): Rule {
   const authorities = bounded(rule["authorities"], `${path}.authorities`, 1, MAX_AUTHORITIES).map((one, index) =>
     readAuthority(one, `${path}.authorities[${index}]`),
   );
+  const names = new Set(authorities.map(({ name }) => name));
+  if (names.size < authorities.length) throw shape(`${path}.authorities`, "authorities of different names");
   return {
     policy: pattern(
       rule["policy"],
@@ -56,7 +70,7 @@ function readRule(value: unknown, path: string): Rule {
     allowedTagPattern: short(rule["allowedTagPattern"], `${path}.allowedTagPattern`, MAX_TEXT),
     minimum: threshold(rule["minimum"], `${path}.minimum`, 1),
     authorities,
-    source: rule["source"] === null ? null : short(rule["source"], `${path}.source`, MAX_TEXT),
+    source: rule["source"] === null ? null : readReference(rule["source"], `${path}.source`),
     attestations: bounded(rule["attestations"], `${path}.attestations`, 0, 16).map((one, index) =>
       readAttestation(one, `${path}.attestations[${index}]`, authorities),
     ),
@@ -95,7 +109,7 @@ function readAuthority(value: unknown, path: string): Authority {
       readIdentity(one, `${path}.identities[${index}]`),
     ),
     tlogThreshold: threshold(tlogThreshold, `${path}.tlogThreshold`, 0),
-    ctlogThreshold: threshold(ctlogThreshold, `${path}.ctlogThreshold`, 0),
+    ctlogThreshold: threshold(ctlogThreshold, `${path}.ctlogThreshold`, 0, 1),
   };
 }
 
@@ -108,10 +122,9 @@ function readSigned(
     formats: bounded(formats, `${path}.formats`, 1, FORMATS.length).map(one => choice(one, `${path}.formats`, FORMATS)),
     identity: readRepositoryIdentity(identity, `${path}.identity`),
     annotations: Object.fromEntries(
-      Object.entries(object(annotations, `${path}.annotations`)).map(([key, one]) => [
-        short(key, `${path}.annotations`, MAX_TEXT),
-        short(one, `${path}.annotations`, MAX_TEXT),
-      ]),
+      atMost(Object.entries(object(annotations, `${path}.annotations`)), `${path}.annotations`, 64).map(
+        ([key, one]) => [short(key, `${path}.annotations`, MAX_TEXT), short(one, `${path}.annotations`, MAX_TEXT)],
+      ),
     ),
   };
 }
@@ -141,9 +154,9 @@ function readAttestation(value: unknown, path: string, known: readonly Authority
   };
 }
 
-function threshold(value: unknown, path: string, least: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > MAX_AUTHORITIES) {
-    throw shape(path, `an integer from ${least} to ${MAX_AUTHORITIES}`);
+function threshold(value: unknown, path: string, least: number, most = MAX_AUTHORITIES): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
+    throw shape(path, `an integer from ${least} to ${most}`);
   }
   return value;
 }

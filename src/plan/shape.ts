@@ -1,7 +1,19 @@
 import { DNS_LABEL } from "../kube/dns-label.ts";
 import type { Rule } from "../trust/rule.ts";
 import { PlanError } from "./error.ts";
-import { boolean, bounded, closed, count, list, object, pattern, shape, short, text } from "./members.ts";
+import {
+  boolean,
+  bounded,
+  closed,
+  count,
+  list,
+  object,
+  pattern,
+  readReference,
+  shape,
+  short,
+  text,
+} from "./members.ts";
 import {
   type FilterTrust,
   PLAN_SCHEMA,
@@ -59,9 +71,9 @@ function readFilter(value: unknown, path: string): PlanFilter {
     name: pattern(filter["name"], DNS_LABEL, `${path}.name`),
     slot: pattern(filter["slot"], /^[a-z]+-(first|last)-\d{2}$/, `${path}.slot`),
     phase: pattern(filter["phase"], /^(first|last)$/, `${path}.phase`) as PlanFilter["phase"],
-    repository: text(filter["repository"], `${path}.repository`),
+    repository: readReference(filter["repository"], `${path}.repository`),
     digest: pattern(filter["digest"], /^sha256:[0-9a-f]{64}$/, `${path}.digest`),
-    reference: text(filter["reference"], `${path}.reference`),
+    reference: readReference(filter["reference"], `${path}.reference`),
     config: filter["config"] === null ? null : text(filter["config"], `${path}.config`),
     rootId: filter["rootId"] === null ? null : text(filter["rootId"], `${path}.rootId`),
     onFailure: pattern(filter["onFailure"], /^(block|open)$/, `${path}.onFailure`) as PlanFilter["onFailure"],

@@ -24,7 +24,8 @@ export interface Evidence {
   readonly faults: readonly string[];
 }
 
-const MAX_STORED = 64 * 1024 * 1024;
+/** Bytes of evidence as a file. */
+export const MAX_STORED = 64 * 1024 * 1024;
 const MAX_SIGNATURES = 512;
 
 /** Evidence as a file: what a verdict was made from, for making it again without a registry. */

@@ -35,6 +35,8 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
   let folder: string;
   let kubectl: Kubectl;
   let account: ServiceAccount;
+  /** Null once it was stopped. */
+  let running: DistributionRegistry | null = null;
   let registry: DistributionRegistry;
   let client: RegistryClient;
   let webhook: WebhookProcess;
@@ -50,6 +52,7 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     kubectl = new Kubectl(cluster);
     folder = await mkdtemp(join(tmpdir(), "wasmount-policies-"));
     registry = await startDistributionRegistry(join(folder, "registry"), "127.0.0.1", progress);
+    running = registry;
     client = new RegistryClient({ registries: [{ host: registry.address, plainHttp: true }] });
     for (const name of ["release", "next"]) await newKey(name);
     account = await webhookAccount(cluster, OWN, folder);
@@ -77,7 +80,7 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     await account?.remove();
     await kubectl?.run(["delete", "namespace", NAMESPACE, OTHER, "--ignore-not-found", "--wait=false"]);
     client?.close();
-    await registry?.stop();
+    await running?.stop();
     if (folder) await rm(folder, { recursive: true, force: true });
   });
 
@@ -315,6 +318,7 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     await apply(manifest("integration-release", {}));
     const image = await push("team/away:1");
     await registry.stop();
+    running = null;
     await denied(
       image,
       /its signatures can't be read: no usable answer about .* came in time; the webhook's log says why/,
