@@ -25,6 +25,9 @@ const key = p256();
 const other = p256();
 const never = new AbortController().signal;
 
+const manyOf = (count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_one, index) => [`key-${index}`, "x"]));
+
 describe("a fetcher whose plan has rules", () => {
   let root: string;
   let registry: Registry;
@@ -140,7 +143,11 @@ describe("a fetcher whose plan has rules", () => {
     assert.equal((await run()).exitCode, 0);
   });
 
-  it("takes a signature of the image in an index, or of the index, and none of a sibling (32)", async () => {
+  for (const signed of ["the index", "the image in it"] as const) {
+    it(`takes a signature of ${signed}, and none of a sibling (32)`, () => byIndex(signed));
+  }
+
+  async function byIndex(signed: "the index" | "the image in it"): Promise<void> {
     const sibling = await push("b", "2");
     const described = async (of: string, platform: object) => {
       const { bytes } = await client.manifest(registry.address, "team/filter", of);
@@ -155,9 +162,9 @@ describe("a fetcher whose plan has rules", () => {
     const wanted = { filters: [{ digest: index.digest }] };
     await sign(key, sibling);
     await refused(/not signed/, wanted);
-    await sign(key, digest);
+    await sign(key, signed === "the index" ? index.digest : digest);
     assert.equal((await run(wanted)).exitCode, 0);
-  });
+  }
 
   it("loads nothing whose signatures can't be read, unless the policy says so (30)", async () => {
     await sign();
@@ -226,7 +233,50 @@ describe("a fetcher whose plan has rules", () => {
     const { exitCode, modules } = await run({ rules });
     assert.equal(exitCode, 0);
     assert.equal(modules[0]?.verified, undefined);
-    assert.equal(lines.filter(line => line.includes("WARNING: WasmPolicy/")).length, 2);
+    const said = (prefix: string) => lines.filter(line => line.includes(`${prefix}: WasmPolicy/`)).length;
+    assert.deepEqual([said("WARNING"), said("NOTE")], [1, 1]);
+  });
+
+  it("needs no registry for a rule that passed, though one in Audit mode beside it fails", async () => {
+    await sign();
+    const rules = [ruleBy([authority(key)]), ruleBy([authority(other)], { mode: "Audit", policy: "WasmPolicy/x" })];
+    assert.equal((await run({ rules })).exitCode, 0);
+    await registry.close();
+    const again = await run({ rules, deadlineMs: 1_500 });
+    assert.equal(again.exitCode, 0, again.line);
+  });
+
+  it("needs no registry for a rule that passed, though another's place can't be asked", async () => {
+    await sign();
+    const source = `${registry.address.replace(/:\d+$/, ":1")}/signatures`;
+    const lenient = ruleBy([authority(key)], { source, onRegistryError: "Warn", policy: "WasmPolicy/q" });
+    const rules = [ruleBy([authority(key)]), lenient];
+    assert.equal((await run({ rules, deadlineMs: 3_000 })).exitCode, 0);
+    await registry.close();
+    const again = await run({ rules, deadlineMs: 1_500 });
+    assert.equal(again.exitCode, 0, again.line);
+  });
+
+  it("leaves it to admission what goes for images that only a tenant's rule is for", async () => {
+    await sign();
+    const rules = [ruleBy([authority(key)], { policy: "NamespacedWasmPolicy/shop/own" })];
+    const { exitCode, line } = await run({ rules });
+    assert.equal(exitCode, 0, line);
+  });
+
+  it("asks each place once, and keeps the evidence of one image apart from another's", async () => {
+    await sign();
+    const second = await push("b", "2");
+    await sign(key, second);
+    const rules = [ruleBy([authority(key)]), ruleBy([authority(key)], { policy: "WasmPolicy/x" })];
+    const before = registry.requests.length;
+    const filters = [{}, {}, { digest: second, reference: `${repository}:2` }];
+    assert.equal((await run({ rules, filters })).exitCode, 0);
+    const asked = registry.requests.slice(before).filter(request => request.includes("/referrers/"));
+    assert.equal(asked.length, 2, asked.join("\n"));
+    await registry.close();
+    const again = await run({ rules, filters, deadlineMs: 1_500 });
+    assert.equal(again.exitCode, 0, again.line);
   });
 
   it("starts without a filter that nobody signed where plan and operator say so, loudly", async () => {
@@ -244,6 +294,17 @@ describe("a fetcher whose plan has rules", () => {
   for (const [what, broken] of [
     ["a rule that it does not know all of", { rules: [{ ...ruleBy([authority(key)]), transparency: true } as Rule] }],
     ["a rule without authorities (37)", { rules: [ruleBy([])] }],
+    ["two authorities of one name", { rules: [ruleBy([authority(key), authority(other)])] }],
+    ["an authority of endless text", { rules: [ruleBy([authority(key, { name: "x".repeat(2000) })])] }],
+    ["an authority of endless annotations", { rules: [ruleBy([authority(key, { annotations: manyOf(65) })])] }],
+    ["a rule that nobody has to meet", { rules: [ruleBy([authority(key)], { minimum: 0 })] }],
+    ["a rule of another mode", { rules: [ruleBy([authority(key)], { mode: "Off" as "Warn" })] }],
+    ["signatures at a place that is none", { rules: [ruleBy([authority(key)], { source: "https://x" })] }],
+    ["a filter whose author wrote what is no reference", { filters: [{ reference: "Not One" }] }],
+    [
+      "an attestation by nobody of the rule",
+      { rules: [ruleBy([authority(key)], { attestations: [{ predicateType: "x", authorities: ["y"], minimum: 1 }] })] },
+    ],
     [
       "a filter that names a rule which is not there",
       { filters: [{ trust: { rules: ["WasmPolicy/release", "WasmPolicy/x"], deferred: false } }] },
