@@ -11,7 +11,7 @@ import {
 } from "../kube/collection-watch.ts";
 import { KubeError } from "../kube/error.ts";
 import type { Watched, WatchedKind } from "../kube/watched-kind.ts";
-import { configMapKind, MATERIAL_LABEL, materialsOf, secretKind } from "./material.ts";
+import { configMapKind, MATERIAL_LABEL, materialsOf, secretKind, type WatchedMaterial } from "./material.ts";
 import { type FoundPolicy, PolicySet } from "./policy-set.ts";
 import { PolicyStatusWriter } from "./policy-status-writer.ts";
 import { POLICY_API, POLICY_COLLECTIONS, policyKind } from "./watched-policy.ts";
@@ -63,14 +63,20 @@ export function clusterPolicies(kubeConfig: KubeConfig, options: ClusterPolicies
   const server = apiServer(kubeConfig);
   let set: PolicySet | null = null;
   let statuses: PolicyStatusWriter | null = null;
-  function watched<Held extends Watched>(path: string, kind: WatchedKind<Held>, labelSelector?: string) {
+  function watched<Held extends Watched>(
+    path: string,
+    kind: WatchedKind<Held>,
+    content: (object: Held | undefined) => unknown,
+    labelSelector?: string,
+  ) {
     return new CollectionWatch<Held>({
       server,
       path,
       kind,
       ...(labelSelector === undefined ? {} : { labelSelector }),
-      changed() {
-        set = null;
+      changed(before, after) {
+        // Statuses change more often than policies, and compiling is work.
+        if (JSON.stringify(content(before)) !== JSON.stringify(content(after))) set = null;
         statuses?.wake();
       },
       settings,
@@ -81,18 +87,20 @@ export function clusterPolicies(kubeConfig: KubeConfig, options: ClusterPolicies
     });
   }
   const collection = (kind: "WasmPolicy" | "NamespacedWasmPolicy") =>
-    watched(`${POLICY_API}/${POLICY_COLLECTIONS[kind]}`, policyKind(kind));
+    watched(`${POLICY_API}/${POLICY_COLLECTIONS[kind]}`, policyKind(kind), policy => policy?.found);
   const own = `/api/v1/namespaces/${namespace}`;
   const policies = [collection("WasmPolicy"), collection("NamespacedWasmPolicy")];
-  const secrets = watched(`${own}/secrets`, secretKind, MATERIAL_LABEL);
-  const configMaps = watched(`${own}/configmaps`, configMapKind, MATERIAL_LABEL);
+  const texts = (material: WatchedMaterial | undefined) => material?.texts;
+  const secrets = watched(`${own}/secrets`, secretKind, texts, MATERIAL_LABEL);
+  const configMaps = watched(`${own}/configmaps`, configMapKind, texts, MATERIAL_LABEL);
   const all = [...policies, secrets, configMaps];
-  const notReady = () =>
-    policies.map(watch => doubtAbout("policies", watch, settings.staleMs)).find(doubt => doubt !== null) ??
-    [secrets, configMaps]
-      .map(watch => doubtAbout("trust materials", watch, settings.staleMs))
-      .find(doubt => doubt !== null) ??
-    null;
+  const doubts = (what: string, watches: readonly Parameters<typeof doubtAbout>[1][]) =>
+    watches.map(watch => doubtAbout(what, watch, settings.staleMs)).find(doubt => doubt !== null);
+  const notReady = () => {
+    const doubt = doubts("policies", policies) ?? doubts("trust materials", [secrets, configMaps]) ?? null;
+    if (doubt === null || all.every(watch => watch.lastInterruption !== "Refused")) return doubt;
+    return `${doubt}: are manifests/crds and manifests/rbac applied? Without policies in the cluster set policy.fromCluster: false`;
+  };
   const held = () => policies.flatMap(watch => [...watch.all()]);
   const compiled = () => {
     set ??= new PolicySet(

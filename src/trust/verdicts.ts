@@ -74,6 +74,8 @@ export class Verdicts {
     let answer = this.#asking.get(key);
     if (answer === undefined) {
       answer = this.#ask(key, image, demands).finally(() => this.#asking.delete(key));
+      // All who asked may have gone: an error that nobody hears must not end the process.
+      answer.catch(() => {});
       this.#asking.set(key, answer);
     }
     return (await before(late.signal, answer)) ?? unasked();

@@ -1,16 +1,19 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import { PREFIX } from "../../src/admission/key.ts";
+import { runFetcher } from "../../src/fetcher/run.ts";
 import { RegistryClient } from "../../src/oci/client.ts";
 import { moduleImage } from "../../src/oci/module-image.ts";
 import { pushModule } from "../../src/oci/push-module.ts";
 import { parseReference } from "../../src/oci/reference.ts";
-import { planFromEnvironment } from "../../src/plan/transport.ts";
+import { planFromEnvironment, planToEnvironment } from "../../src/plan/transport.ts";
+import { attachBundle } from "../../src/trust/attaching.ts";
+import type { Signature } from "../../src/trust/evidence.ts";
 import { noopModule } from "../../src/wasm/noop-module.ts";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { type DistributionRegistry, startDistributionRegistry } from "../environment/distribution-registry.ts";
@@ -23,6 +26,7 @@ import { type ServiceAccount, webhookAccount } from "../environment/service-acco
 import { spawnChecked } from "../environment/spawn.ts";
 import type { Manifest } from "../environment/stage.ts";
 import { MAIN, startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
+import { ISSUER, privateSigstore, SUBJECT, statementOf } from "../trust/private-sigstore.ts";
 
 const OWN = "integration-policies-system";
 const NAMESPACE = "integration-policies";
@@ -266,6 +270,56 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     await kubectl.apply(secret("next", { "wasmount.dev/trust-material": "true" }));
     await until(() => denied(image, /not signed \(ops: the signature found is not by this key\)/));
     assert.ok(!webhook.log().includes(data("next")["cosign.pub"]));
+  });
+
+  it("take certificates by a root of one's own, at admission and in the fetcher", async () => {
+    const sigstore = await privateSigstore();
+    const trustedRootRef = { configMap: "sigstore-root", key: "trusted_root.json" };
+    const keyless = { trustedRootRef, identities: [{ issuer: ISSUER, subject: SUBJECT }] };
+    const policy = manifest("integration-secret", { verify: { authorities: [{ name: "ci", keyless }] } });
+    const { conditions } = await apply(policy, "False");
+    assert.deepEqual(
+      conditions.map(({ type, status }: Manifest) => `${type}=${status}`),
+      ["Ready=False", "TrustRootValid=False"],
+    );
+    const root = (text: string) => ({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "sigstore-root", namespace: OWN, labels: { "wasmount.dev/trust-material": "true" } },
+      data: { "trusted_root.json": text },
+    });
+    await kubectl.apply(root("{}"));
+    await apply(policy, "False");
+    await kubectl.apply(root(sigstore.trustedRoot));
+    await condition(policy, "True");
+    const image = await push("team/keyless:1");
+    await denied(image, /not signed \(ci: no signature found\)/);
+    const { registry: host, repository, digest } = parseReference(image);
+    const statement = statementOf(`${host}/${repository}`, digest ?? "");
+    const attach = async (signature: Signature) => {
+      const bytes = signature.format === "sigstoreBundle" ? signature.bytes : assert.fail();
+      const subject = await client.manifest(host, repository, digest ?? "");
+      await attachBundle(
+        client,
+        { registry: host, repository },
+        subject,
+        bytes,
+        new Date(),
+        new AbortController().signal,
+      );
+    };
+    await attach(await sigstore.sign({ statement, subject: `${SUBJECT}-evil` }));
+    await until(() => denied(image, /IdentityMismatch|it is signed by ".*-evil"/));
+    await attach(await sigstore.sign({ statement }));
+    await until(() => create(image));
+    const plan = planOf(await create(image));
+    const fetched = join(folder, "keyless");
+    await mkdir(fetched);
+    const { variables } = planToEnvironment({ ...plan, root: fetched, bootstrap: null });
+    const environment = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
+    const run = await runFetcher(environment, "test", () => {}, new AbortController().signal);
+    assert.equal(run.exitCode, 0, run.line);
+    assert.deepEqual(run.modules[0]?.verified, ["WasmPolicy/integration-secret"]);
   });
 
   it("of a namespace demand more, and vouch for nothing", async () => {

@@ -68,7 +68,7 @@ export async function privateSigstore({ start = new Date(0), made = new Date() }
     async sign({
       issuer = ISSUER,
       subject = SUBJECT,
-      statement = STATEMENT,
+      statement = statementOf(REPOSITORY, DIGEST),
       logged = made,
       logs = ["first"],
       certificateLogged = true,
@@ -98,14 +98,16 @@ export async function privateSigstore({ start = new Date(0), made = new Date() }
   };
 }
 
-const STATEMENT = {
-  _type: "https://in-toto.io/Statement/v1",
-  subject: [
-    { digest: { sha256: DIGEST.slice("sha256:".length) }, annotations: { "wasmount.dev/repository": REPOSITORY } },
-  ],
-  predicateType: "https://sigstore.dev/cosign/sign/v1",
-  predicate: {},
-};
+/** What cosign states of an image that it signs. */
+export function statementOf(repository: string, digest: string) {
+  const annotations = { "wasmount.dev/repository": repository };
+  return {
+    _type: "https://in-toto.io/Statement/v1",
+    subject: [{ digest: { sha256: digest.slice("sha256:".length) }, annotations }],
+    predicateType: "https://sigstore.dev/cosign/sign/v1",
+    predicate: {},
+  };
+}
 
 /** By the handler that answers Fulcio's API, so that the certificate has what Fulcio writes. */
 async function certificateOf(

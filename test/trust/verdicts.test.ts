@@ -130,6 +130,23 @@ describe("verdicts at admission", () => {
     assert.equal(source.asked, 3, "one question: the image, cosign's tag, and the referrer");
   });
 
+  it("that fail by a mistake of ours fail those who wait, and nobody else", async () => {
+    source.manifest = () => Promise.reject(new TypeError("a mistake of ours"));
+    const image = { reference: parseReference(`${REPOSITORY}:1`), digest };
+    const unheard: unknown[] = [];
+    const hear = (error: unknown) => void unheard.push(error);
+    process.on("unhandledRejection", hear);
+    try {
+      const gone = { signal: AbortSignal.abort() };
+      assert.equal((await verdicts.judge(image, { rules: [rule], hash: rulesHash([rule]) }, gone)).allowed, false);
+      await new Promise(setImmediate);
+      assert.deepEqual(unheard, []);
+      await assert.rejects(ask(), TypeError);
+    } finally {
+      process.off("unhandledRejection", hear);
+    }
+  });
+
   it("are never allowed where a fresh one would be denied, within the time that answers may be old", async () => {
     async function isRight(world: World, cached: Verdicts, { image, rules, named }: Question): Promise<boolean> {
       const pinned = world.digests[image] ?? "";

@@ -5,7 +5,7 @@ import { reviewResponse } from "../../src/admission/response.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import { KubeError } from "../../src/kube/error.ts";
 import type { RegistryError } from "../../src/oci/error.ts";
-import type { Reference } from "../../src/oci/reference.ts";
+import { parseReference, type Reference } from "../../src/oci/reference.ts";
 import { type FoundPolicy, NO_POLICIES, PolicySet } from "../../src/policies/policy-set.ts";
 import { mutation, type Sources, validation } from "../../src/webhook/decide.ts";
 import { NamespaceRegistries } from "../../src/webhook/namespace-registries.ts";
@@ -144,6 +144,28 @@ describe("policies at admission", () => {
     const denied = await mutate("till");
     assert.equal(denied.reason, "PolicyDenied");
     assert.match(denied.detail, /does not exist, or can't be read; the webhook's log says why/);
+  });
+
+  it("share no verdict between namespaces that have other credentials, though they ask at once (28, 31)", async () => {
+    are(foundPolicy("release"));
+    evidence.sign(digest, REPOSITORY, RELEASE);
+    const gate = Promise.withResolvers<void>();
+    evidence.gate = gate.promise;
+    const reference = parseReference(`${REPOSITORY}:1`);
+    const demands = policies.demandsOn(reference, namespaceOf("till"));
+    const late = { signal: new AbortController().signal };
+    const open = ["till", "shop", "till", "stranger"].map(name =>
+      sources.judge({ reference, digest }, demands, name, late),
+    );
+    gate.resolve();
+    await Promise.all(open);
+    assert.equal(evidence.asked, 6, "three questions of each of two clients");
+    evidence.unsign(digest);
+    evidence.failing = "Unauthorized";
+    assert.ok((await sources.judge({ reference, digest }, demands, "till", late)).allowed, "its own, which is held");
+    const other = sourcesWith("Warn");
+    assert.match((await other.judge({ reference, digest }, demands, "till", late)).denial ?? "", /log says why/);
+    assert.ok((await other.judge({ reference, digest }, demands, "shop", late)).deferred.length > 0);
   });
 
   it("deny where the registry can't be asked, or leave it to the fetcher if they say so", async () => {
