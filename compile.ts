@@ -104,6 +104,7 @@ function ruleByKey(): Rule {
     onRegistryError: "Deny",
     requireDigest: false,
     allowedTagPattern: "",
+    module: { formats: [], maxBytes: null },
     minimum: 1,
     authorities: [
       {

@@ -90,6 +90,7 @@ async function keyRule(files: readonly string[], { annotation = {}, anyRepositor
     onRegistryError: "Deny",
     requireDigest: false,
     allowedTagPattern: "",
+    module: { formats: [], maxBytes: null },
     minimum: distinct.size,
     authorities: pems.map((pem, index) => ({
       kind: "key",

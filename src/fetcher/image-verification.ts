@@ -14,12 +14,14 @@ import type { Verdict } from "../trust/verdict.ts";
 import { FetchError } from "./error.ts";
 import type { Volume } from "./volume.ts";
 
+/** What was fetched: from the digest that the plan pins down to that of the image, and the module that it holds. */
+export type FetchedImage = Required<Pick<JudgedImage, "digests" | "module">>;
+
 /**
  * Holds an image to the rules of the plan, by what vouches for exactly the digests that were fetched. Admission's word
  * does not count: it may have been unable to ask, and its answer is not in the plan.
  *
  * What vouched for it stays on the volume, so that a fetcher that runs again in the same pod needs no registry for it.
- * @param digests from the one that the plan pins down to that of the image whose module was fetched
  * @param filters that use the image
  * @returns the policies that it passed
  * @throws FetchError Untrusted, Volume
@@ -27,7 +29,7 @@ import type { Volume } from "./volume.ts";
 export async function verifyImage(
   { rules = [] }: Plan,
   filters: readonly PlanFilter[],
-  digests: readonly string[],
+  { digests, module }: FetchedImage,
   source: EvidenceSource,
   volume: Volume,
   log: (line: string) => void,
@@ -38,7 +40,7 @@ export async function verifyImage(
   for (const filter of filters) {
     const own = rules.filter(({ policy }) => filter.trust?.rules.includes(policy));
     if (own.length === 0) continue;
-    const verdict = await verdictOn(own, imageOf(filter, digests), places);
+    const verdict = await verdictOn(own, { ...imageOf(filter), digests, module }, places);
     for (const text of verdict.warnings) log(`filter ${filter.name}: WARNING: ${printable(text)}`);
     for (const text of verdict.audit) log(`filter ${filter.name}: NOTE: ${printable(text)}`);
     if (verdict.denial !== null) {
@@ -51,10 +53,10 @@ export async function verifyImage(
   return [...passed];
 }
 
-function imageOf({ repository: name, reference, digest }: PlanFilter, digests: readonly string[]): JudgedImage {
+function imageOf({ repository: name, reference, digest }: PlanFilter) {
   const { registry, repository } = parseReference(name);
   const named = parseReference(reference);
-  return { registry, repository, tag: named.tag, byDigest: named.digest === digest, digests };
+  return { registry, repository, tag: named.tag, byDigest: named.digest === digest };
 }
 
 /**

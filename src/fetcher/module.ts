@@ -12,6 +12,7 @@ import { fileSource } from "../wasm/module-source.ts";
 import { noopModule } from "../wasm/noop-module.ts";
 import { FetchError } from "./error.ts";
 import { EvidenceStore } from "./evidence.ts";
+import type { FetchedImage } from "./image-verification.ts";
 import type { FetchedFrom } from "./summary.ts";
 import { fileSha256, type Volume } from "./volume.ts";
 
@@ -63,7 +64,7 @@ export async function fetchVerifiedModule(
     const fetched = await fetchModule(source, address, sink, { store, signal });
     await file.written();
     const abi = refuseUnloadable(file.descriptor, plan.envoyVersion, filter);
-    const passed = await verified(plan, filters, digestsOf(filter.digest, fetched), registry, volume, log, signal);
+    const passed = await verified(plan, filters, imageOf(filter.digest, fetched), registry, volume, log, signal);
     const path = store.modulePath(fetched.moduleSha256);
     // A file of an earlier run that is right stays: Envoy may have it open.
     if ((await fileSha256(path)) === fetched.moduleSha256) volume.adopt(path, fetched.moduleSha256);
@@ -95,10 +96,10 @@ async function verified(
   return verifyImage(...asked);
 }
 
-/** From what the plan pins down to the image that the module is of. */
-function digestsOf(pinned: string, { innerIndexBytes, manifestDigest }: FetchedModule): readonly string[] {
+function imageOf(pinned: string, fetched: FetchedModule): FetchedImage {
+  const { innerIndexBytes, manifestDigest, layout, moduleSize: bytes } = fetched;
   const inner = innerIndexBytes === null ? [] : [digestOf(innerIndexBytes)];
-  return [...new Set([pinned, ...inner, manifestDigest])];
+  return { digests: [...new Set([pinned, ...inner, manifestDigest])], module: { layout, bytes } };
 }
 
 /** Puts the module that does nothing onto the volume, under its own hash. */

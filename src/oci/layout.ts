@@ -12,7 +12,8 @@ import type { ImageManifest } from "./manifest.ts";
  * How an image holds its module: CNCF Wasm artifact; Solo.io's "oci" variant (wasme, Istio); Solo.io's "compat" variant
  * (docker, buildah; a compressed tar with plugin.wasm); wasm-to-oci, cosign and Kubewarden; a file pushed with the ORAS CLI.
  */
-export type LayoutName = "cncf" | "solo-oci" | "compat" | "content" | "titled";
+export const LAYOUT_NAMES = ["cncf", "solo-oci", "compat", "content", "titled"] as const;
+export type LayoutName = (typeof LAYOUT_NAMES)[number];
 
 export interface ModuleLayer {
   readonly layout: LayoutName;

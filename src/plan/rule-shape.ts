@@ -1,3 +1,4 @@
+import { LAYOUT_NAMES } from "../oci/layout.ts";
 import { HASH_NAMES } from "../trust/public-key.ts";
 import type {
   AttestationRule,
@@ -6,6 +7,7 @@ import type {
   EvidenceFormat,
   Identity,
   KeyAuthority,
+  ModuleRule,
   Rule,
 } from "../trust/rule.ts";
 import {
@@ -14,6 +16,7 @@ import {
   bounded,
   choice,
   closed,
+  count,
   object,
   pattern,
   readReference,
@@ -45,6 +48,7 @@ const RULE_MEMBERS = [
   "onRegistryError",
   "requireDigest",
   "allowedTagPattern",
+  "module",
   "minimum",
   "authorities",
   "source",
@@ -68,12 +72,23 @@ function readRule(value: unknown, path: string): Rule {
     onRegistryError: choice(rule["onRegistryError"], `${path}.onRegistryError`, ["Deny", "Defer", "Warn"]),
     requireDigest: boolean(rule["requireDigest"], `${path}.requireDigest`),
     allowedTagPattern: short(rule["allowedTagPattern"], `${path}.allowedTagPattern`, MAX_TEXT),
+    module: readModule(rule["module"], `${path}.module`),
     minimum: threshold(rule["minimum"], `${path}.minimum`, 1),
     authorities,
     source: rule["source"] === null ? null : readReference(rule["source"], `${path}.source`),
     attestations: bounded(rule["attestations"], `${path}.attestations`, 0, 16).map((one, index) =>
       readAttestation(one, `${path}.attestations[${index}]`, authorities),
     ),
+  };
+}
+
+function readModule(value: unknown, path: string): ModuleRule {
+  const { formats, maxBytes } = closed(value, path, ["formats", "maxBytes"]);
+  return {
+    formats: bounded(formats, `${path}.formats`, 0, LAYOUT_NAMES.length).map(one =>
+      choice(one, `${path}.formats`, LAYOUT_NAMES),
+    ),
+    maxBytes: maxBytes === null ? null : count(maxBytes, `${path}.maxBytes`),
   };
 }
 

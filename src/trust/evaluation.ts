@@ -1,3 +1,4 @@
+import type { LayoutName } from "../oci/layout.ts";
 import { type AuthorityResult, askAuthority } from "./authority-check.ts";
 import { distinctSigners } from "./distinct.ts";
 import type { Evidence } from "./evidence.ts";
@@ -15,6 +16,8 @@ export interface JudgedImage {
   readonly byDigest: boolean;
   /** What was named stands for: an index's digest and that of the image in it which will run, or one. */
   readonly digests: readonly string[];
+  /** What it holds, where that is known: the fetcher has it, admission does not. */
+  readonly module?: { readonly layout: LayoutName; readonly bytes: number };
 }
 
 /** What was found where a rule's signatures are, or that this place could not be asked. */
@@ -103,8 +106,8 @@ function consequence(
 
 async function judged(rule: Rule, image: JudgedImage, found: Found): Promise<PolicyVerdict> {
   const { policy, mode } = rule;
-  const name = referenceProblem(rule, image);
-  if (name !== null) return { policy, mode, outcome: "Failed", sentence: sentenceOf(policy, name), authorities: [] };
+  const unfit = referenceProblem(rule, image) ?? moduleProblem(rule, image);
+  if (unfit !== null) return { policy, mode, outcome: "Failed", sentence: sentenceOf(policy, unfit), authorities: [] };
   const readable = "unreadable" in found ? NO_EVIDENCE : found;
   const demands = await Promise.all(demandsOf(rule).map(demand => met(demand, image, readable)));
   const authorities = demands.flatMap(({ results }) => results);
@@ -131,6 +134,15 @@ function referenceProblem({ requireDigest, allowedTagPattern }: Rule, { byDigest
   const named = tag ?? "latest";
   if (allowedTagPattern === "" || fitsPattern(named, allowedTagPattern)) return null;
   return `the tag ${named} is not one of ${allowedTagPattern}`;
+}
+
+function moduleProblem({ module: { formats, maxBytes } }: Rule, { module }: JudgedImage): string | null {
+  if (module === undefined) return null;
+  if (formats.length > 0 && !formats.includes(module.layout)) {
+    return `the image's layout is ${module.layout}, allowed are ${formats.join(", ")}`;
+  }
+  if (maxBytes === null || module.bytes <= maxBytes) return null;
+  return `the module has ${module.bytes} bytes, ${maxBytes} are allowed`;
 }
 
 /** Whether a tag has the literal pieces of a pattern in their order. In linear time: the first place of each is the best. */

@@ -1,3 +1,4 @@
+import { LAYOUT_NAMES } from "../oci/layout.ts";
 import { HASH_NAMES } from "./public-key.ts";
 
 /** What of JSON Schema the schema of policies is made of: little enough for Kubernetes' structural schemas, too. */
@@ -190,6 +191,27 @@ export const policySpecSchema: PolicySchema = part(
       ["Deny", "Defer", "Warn"],
       "what follows where the registry can't be asked for signatures; Defer leaves it to the fetcher",
       "Deny",
+    ),
+    module: optional(
+      part(
+        {
+          formats: optional(
+            list(choice(LAYOUT_NAMES, "a layout"), "the layouts of images that may hold it; none stands for any", {
+              maxItems: LAYOUT_NAMES.length,
+            }),
+            [],
+          ),
+          maxBytes: {
+            type: "integer",
+            minimum: 1,
+            maximum: 1024 * 1024 * 1024,
+            description: "bytes that it may have, decompressed; without it, as many as the operator allows",
+          },
+        },
+        [],
+        "what a module has to be like; the fetcher holds it to that",
+      ),
+      {},
     ),
     reference: optional(
       part(

@@ -1,3 +1,4 @@
+import type { LayoutName } from "../oci/layout.ts";
 import type { HashName } from "./public-key.ts";
 import type { AttestationRule, EvidenceFormat, Mode, OnRegistryError } from "./rule.ts";
 
@@ -23,6 +24,8 @@ export interface PolicySpec {
   readonly mode: Mode;
   readonly onRegistryError: OnRegistryError;
   readonly reference: { readonly requireDigest: boolean; readonly allowedTagPattern: string };
+  /** What a module has to be like. The fetcher alone can tell. */
+  readonly module: { readonly formats: readonly LayoutName[]; readonly maxBytes?: number };
   readonly verify: {
     readonly minimum: number;
     readonly authorities: readonly PolicyAuthority[];

@@ -1,3 +1,4 @@
+import type { LayoutName } from "../oci/layout.ts";
 import type { HashName } from "./public-key.ts";
 
 export type Mode = "Enforce" | "Warn" | "Audit";
@@ -18,11 +19,20 @@ export interface Rule {
   readonly requireDigest: boolean;
   /** "" for any; "*" stands for any text. */
   readonly allowedTagPattern: string;
+  readonly module: ModuleRule;
   readonly minimum: number;
   readonly authorities: readonly Authority[];
   /** Where signatures are, "registry.example/signatures"; null for the image's own repository. */
   readonly source: string | null;
   readonly attestations: readonly AttestationRule[];
+}
+
+/** What the module in an image has to be like. */
+export interface ModuleRule {
+  /** The layouts of images that may hold it; none stands for any. */
+  readonly formats: readonly LayoutName[];
+  /** Bytes that it may have, decompressed; null for as many as the operator allows. */
+  readonly maxBytes: number | null;
 }
 
 export type Authority = KeyAuthority | KeylessAuthority | FrozenAuthority;

@@ -14,7 +14,7 @@ export interface Materials {
 
 /** The rule of a policy, with what it refers to read and written out. @throws {TrustError} BadKey, BadTrustRoot */
 export function ruleOf(policy: Policy, materials: Materials): Rule {
-  const { mode, onRegistryError, reference, verify } = policy.spec;
+  const { mode, onRegistryError, reference, module, verify } = policy.spec;
   const name = policyName(policy);
   return {
     policy: name,
@@ -22,6 +22,7 @@ export function ruleOf(policy: Policy, materials: Materials): Rule {
     onRegistryError,
     requireDigest: reference.requireDigest,
     allowedTagPattern: reference.allowedTagPattern,
+    module: { formats: module.formats, maxBytes: module.maxBytes ?? null },
     minimum: verify.minimum,
     authorities: verify.authorities.map(authority => authorityOf(authority, materials, name)),
     source: verify.source?.repository ?? null,

@@ -257,6 +257,18 @@ describe("a fetcher whose plan has rules", () => {
     assert.equal(again.exitCode, 0, again.line);
   });
 
+  it("holds the module to what the policy says of modules", async () => {
+    await sign();
+    const of = (module: Rule["module"]) => ({ rules: [ruleBy([authority(key)], { module })] });
+    await refused(
+      /the image's layout is cncf, allowed are compat, content/,
+      of({ formats: ["compat", "content"], maxBytes: null }),
+    );
+    await refused(/the module has \d+ bytes, 10 are allowed/, of({ formats: ["cncf"], maxBytes: 10 }));
+    const fits = of({ formats: ["cncf"], maxBytes: noopModule.length });
+    assert.equal((await run(fits)).exitCode, 0);
+  });
+
   it("leaves it to admission what goes for images that only a tenant's rule is for", async () => {
     await sign();
     const rules = [ruleBy([authority(key)], { policy: "NamespacedWasmPolicy/shop/own" })];

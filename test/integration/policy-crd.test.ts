@@ -85,6 +85,7 @@ describe("policies in an API server", function () {
       match: { repositories: ["registry.example/team/*"], exclude: [], namespaceSelector: {} },
       mode: "Enforce",
       onRegistryError: "Deny",
+      module: { formats: [] },
       reference: { requireDigest: false, allowedTagPattern: "" },
       verify: {
         minimum: 1,

@@ -88,6 +88,7 @@ export function ruleBy(authorities: Rule["authorities"], changes: Partial<Rule> 
     onRegistryError: "Deny",
     requireDigest: false,
     allowedTagPattern: "",
+    module: { formats: [], maxBytes: null },
     minimum: 1,
     authorities,
     source: null,
