@@ -70,6 +70,18 @@ const panels: readonly Panel[] = [
     ],
   },
   {
+    title: "Policies",
+    description:
+      "Images that policies were asked about, by mode and outcome. Failed in Warn or Audit would be denied in Enforce.",
+    unit: "reqps",
+    queries: [
+      [
+        `sum by (mode, outcome) (rate(wasmount_policy_judgements_total{${INSTANCES}}[$__rate_interval]))`,
+        "{{mode}} {{outcome}}",
+      ],
+    ],
+  },
+  {
     title: "Caches filled",
     description: "1 once a cache was filled. A replica is not ready before.",
     unit: "none",

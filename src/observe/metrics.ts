@@ -32,6 +32,8 @@ export interface Metrics {
   handshakeFailed(): void;
   /** A registry was asked what a tag means. @param outcome "Resolved", or an error's code */
   resolved(outcome: string, seconds: number): void;
+  /** A policy was asked about an image: whether it passed, and what follows where it did not. */
+  judged(mode: string, outcome: string): void;
   /** An Event was not written. */
   eventDropped(reason: string): void;
   /** The Prometheus text exposition, and its content type. */
@@ -131,6 +133,12 @@ export function createMetrics(): Metrics {
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4],
     registers: [registry],
   });
+  const judgements = new Counter({
+    name: "wasmount_policy_judgements_total",
+    help: "Images that policies were asked about at admission, held verdicts included, by the policy's mode and by outcome: Passed, Failed, or Unknown where the registry could not be asked.",
+    labelNames: ["mode", "outcome"] as const,
+    registers: [registry],
+  });
   const droppedEvents = new Counter({
     name: "wasmount_events_dropped_total",
     help: "Events that were not written, by reason.",
@@ -170,6 +178,9 @@ export function createMetrics(): Metrics {
     resolved(outcome, seconds) {
       resolutions.inc({ outcome });
       resolutionDuration.observe(seconds);
+    },
+    judged(mode, outcome) {
+      judgements.inc({ mode, outcome });
     },
     eventDropped(reason) {
       droppedEvents.inc({ reason });

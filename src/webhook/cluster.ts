@@ -111,7 +111,11 @@ export function openCluster(
     limitsOf: limits.limitsOf,
     resolve: (reference, request) => pins.resolve(reference, request),
     policies: policies.current,
-    judge: (image, demands, namespace, late) => registries.judge(image, demands, namespace, late),
+    async judge(...asked) {
+      const verdict = await registries.judge(...asked);
+      for (const { mode, outcome } of verdict.policies) metrics.judged(mode, outcome);
+      return verdict;
+    },
     announce(decision, pod, namespace) {
       const event = events && eventOf(decision, pod, namespace);
       if (event) events.record(event);

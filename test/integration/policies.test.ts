@@ -378,6 +378,13 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
       /its signatures can't be read: no usable answer about .* came in time; the webhook's log says why/,
     );
     assert.match(webhook.log(), /can't read signatures/);
+    const metrics = await fetch(`${webhook.plainUrl}/metrics`).then(response => response.text());
+    for (const outcome of ["Passed", "Failed", "Unknown"]) {
+      assert.match(
+        metrics,
+        new RegExp(`^wasmount_policy_judgements_total\\{mode="Enforce",outcome="${outcome}"\\} [1-9]`, "m"),
+      );
+    }
     await apply(manifest("integration-release", { onRegistryError: "Defer" }));
     const made = await create(image);
     assert.equal(planOf(made).filters[0]?.trust?.deferred, true);
