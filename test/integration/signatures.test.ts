@@ -172,6 +172,49 @@ for (const [server, start] of SERVERS) {
       await exits(0, "verify", copy, "--policy", "remap.yaml");
     });
 
+    it("cosign's attestations count by type and signer, beside a signature and in place of none", async () => {
+      const reference = await image("attested/filter");
+      await writeFile(
+        join(folder, "provenance.json"),
+        JSON.stringify({ buildDefinition: { buildType: "https://x.example" } }),
+      );
+      const attest = (key: string) =>
+        cosign(
+          "attest",
+          "--key",
+          `cosign-${key}.key`,
+          "--type",
+          "slsaprovenance1",
+          "--predicate",
+          "provenance.json",
+          ...SIGN_FLAGS,
+          reference,
+        );
+      const predicateType = "https://slsa.dev/provenance/v1";
+      const attestations = [{ predicateType, authorities: ["release"] }];
+      await writePolicy("attested.yaml", {}, { attestations });
+      await exits(0, "sign", reference, "--key", "P-256.key");
+      const stated = /not stated \(https:\/\/slsa.dev\/provenance\/v1\)/;
+      assert.match(await exits(1, "policy", "test", reference, "-f", "attested.yaml"), stated);
+      await attest("P-384");
+      assert.match(await exits(1, "policy", "test", reference, "-f", "attested.yaml"), stated);
+      await attest("P-256");
+      await exits(0, "policy", "test", reference, "-f", "attested.yaml");
+      const unsigned = await image("attested/unsigned");
+      await cosign(
+        "attest",
+        "--key",
+        "cosign-P-256.key",
+        "--type",
+        "slsaprovenance1",
+        "--predicate",
+        "provenance.json",
+        ...SIGN_FLAGS,
+        unsigned,
+      );
+      assert.match(await exits(1, "policy", "test", unsigned, "-f", "attested.yaml"), /not signed \(release: /);
+    });
+
     it("policies say which images they are for, and why they deny", async () => {
       const signed = await image("policies/signed");
       const unsigned = await image("policies/unsigned");
@@ -192,7 +235,7 @@ for (const [server, start] of SERVERS) {
       assert.match(await exits(2, "verify", signed), /nothing to verify by/);
     });
 
-    async function writePolicy(file: string, authority: object): Promise<void> {
+    async function writePolicy(file: string, authority: object, verify: object = {}): Promise<void> {
       const pem = await readFile(join(folder, "P-256.pub"), "utf8");
       const policy = {
         apiVersion: "wasmount.dev/v1alpha1",
@@ -200,7 +243,7 @@ for (const [server, start] of SERVERS) {
         metadata: { name: "release" },
         spec: {
           match: { repositories: [`${registry.address}/**`] },
-          verify: { authorities: [{ name: "release", key: { pem }, ...authority }] },
+          verify: { authorities: [{ name: "release", key: { pem }, ...authority }], ...verify },
         },
       };
       await writeFile(join(folder, file), stringify(policy));

@@ -259,10 +259,26 @@ describe("what a signature says", () => {
     it(`is no payload with ${what}`, () => refused("BadPayload", rule, signedText(text), says));
   }
 
+  it("is one as a statement of the version that cosign's attestations are of, and for the repository that is its subject", async () => {
+    const [subject] = STATEMENT.subject;
+    const named = (name: unknown, annotations = {}) =>
+      statement({
+        ...STATEMENT,
+        _type: "https://in-toto.io/Statement/v0.1",
+        subject: [{ ...subject, name, annotations }],
+      });
+    assert.ok((await verdictOf(rule, evidence(named(REPOSITORY)))).allowed);
+    for (const name of ["registry.example/other/filter", "filter.wasm", 7, undefined]) {
+      assert.equal((await verdictOf(rule, evidence(named(name)))).allowed, false, String(name));
+    }
+    const contradictory = named(REPOSITORY, { "wasmount.dev/repository": "registry.example/other/filter" });
+    assert.equal((await verdictOf(rule, evidence(contradictory))).allowed, false, "the annotation is the more exact");
+  });
+
   const statements: readonly (readonly [string, Signature, FailureCode, RegExp])[] = [
     [
       "of another type",
-      statement({ ...STATEMENT, _type: "https://in-toto.io/Statement/v0.1" }),
+      statement({ ...STATEMENT, _type: "https://in-toto.io/Statement/v0.2" }),
       "BadPayload",
       /is no https/,
     ],
