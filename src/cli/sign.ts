@@ -20,6 +20,9 @@ interface SignOptions extends ImageFlags, RegistryFlags {
 /** Of an encrypted key. An argument would be seen by everyone on the machine. */
 const PASSPHRASE = "WASMOUNT_KEY_PASSPHRASE";
 
+/** The least exit code of a verb that a signal ended. */
+const INTERRUPTED = 130;
+
 /** The verb `wasmount sign IMAGE`. */
 export function signCommand(): Command {
   const command = new Command("sign")
@@ -65,6 +68,8 @@ ${EXIT_CODES}
       const { parsePlace } = await import("../images/place.ts");
       const places = () => [[parsePlace(image), options] as const];
       await runImageVerb("sign", "signing", options, places, verb => sign(image, options, verb));
+      // The library's requests can't be aborted: they would hold an interrupted process until they time out.
+      if (options.keyless && Number(process.exitCode) >= INTERRUPTED) process.exit();
     });
 }
 

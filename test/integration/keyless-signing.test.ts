@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { stringify } from "yaml";
 import { RegistryClient } from "../../src/oci/client.ts";
 import { moduleImage } from "../../src/oci/module-image.ts";
 import { pushModule } from "../../src/oci/push-module.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { noopModule } from "../../src/wasm/noop-module.ts";
-import { type CommandOutcome, runCommand } from "../environment/command.ts";
+import { type CommandOutcome, runCommand, startCommand } from "../environment/command.ts";
 import { type Registry, startRegistry } from "../environment/registry/registry.ts";
 import { ISSUER, identityTokenOf, privateSigstore, SUBJECT } from "../trust/private-sigstore.ts";
 import { type SigstoreServers, sigstoreServers } from "../trust/sigstore-servers.ts";
@@ -118,6 +120,19 @@ describe("wasmount sign --keyless", function () {
     const { stdout } = await exits(1, sign("--identity-token-file", "token", "--json"));
     assert.equal(JSON.parse(stdout).error.code, "NotSigned");
     assert.equal(pushes(), before);
+  });
+
+  it("ends at once when it is interrupted, whatever a service does", async () => {
+    servers.answers.fulcio = new Promise(() => {});
+    const env = { PATH: process.env["PATH"], HOME: folder, SIGSTORE_ID_TOKEN: token };
+    const before = servers.requests.length;
+    const child = startCommand(sign(), { cwd: folder, env });
+    const ended = once(child, "close");
+    while (servers.requests.length === before) await setTimeout(20);
+    const interrupted = performance.now();
+    child.kill("SIGINT");
+    assert.deepEqual(await ended, [130, null]);
+    assert.ok(performance.now() - interrupted < 5000);
   });
 
   it("ends with 2 where there is no token, and asks nobody", async () => {

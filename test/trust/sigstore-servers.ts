@@ -10,7 +10,7 @@ export interface SigstoreServers {
   /** Every request so far, "POST /api/…", oldest first. */
   readonly requests: string[];
   /** What services answer in place of what they should. */
-  readonly answers: Partial<Record<ServiceName, ServiceAnswer>>;
+  readonly answers: Partial<Record<ServiceName, ServiceAnswer | Promise<ServiceAnswer>>>;
   close(): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export async function sigstoreServers({ services }: Pick<PrivateSigstore, "servi
     const given: ServiceAnswer =
       name === undefined
         ? { statusCode: 404, response: "" }
-        : (answers[name] ??
+        : ((await answers[name]) ??
           (await services[name](body).catch(error => ({ statusCode: 400, response: String(error) }))));
     const { statusCode, response: content, contentType = "text/plain" } = given;
     response.writeHead(statusCode, { "Content-Type": contentType });
