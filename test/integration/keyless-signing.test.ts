@@ -10,8 +10,12 @@ import { moduleImage } from "../../src/oci/module-image.ts";
 import { pushModule } from "../../src/oci/push-module.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { noopModule } from "../../src/wasm/noop-module.ts";
+import { binaryOf } from "../environment/cluster/binaries.ts";
+import { findGo } from "../environment/cluster/go.ts";
 import { type CommandOutcome, runCommand, startCommand } from "../environment/command.ts";
 import { type Registry, startRegistry } from "../environment/registry/registry.ts";
+import { unavailable } from "../environment/requirement.ts";
+import { spawnChecked } from "../environment/spawn.ts";
 import { ISSUER, identityTokenOf, privateSigstore, SUBJECT } from "../trust/private-sigstore.ts";
 import { type SigstoreServers, sigstoreServers } from "../trust/sigstore-servers.ts";
 
@@ -98,6 +102,26 @@ describe("wasmount sign --keyless", function () {
     await exits(0, verify("policy.yaml"));
     const { stdout: denied } = await exits(1, verify("other.yaml"));
     assert.match(denied, /IdentityMismatch/);
+  });
+
+  it("signs what cosign verifies by the same root", async function () {
+    const problem = await findGo().then(
+      () => null,
+      (error: Error) => error.message,
+    );
+    if (problem !== null) unavailable(this, problem);
+    await exits(0, sign("--identity-token-file", "token", "--annotation", "env=prod"));
+    const cosign = (subject: string) => [
+      ...["verify", "--trusted-root", "trusted_root.json", "--allow-http-registry", "-a", "env=prod"],
+      ...["--certificate-oidc-issuer", ISSUER, "--certificate-identity", subject, reference],
+    ];
+    const options = {
+      cwd: folder,
+      env: { PATH: process.env["PATH"] ?? "", HOME: folder, DOCKER_CONFIG: folder },
+    };
+    const program = await binaryOf("cosign", line => console.log(`      ${line}`));
+    await spawnChecked(program, cosign(SUBJECT), options);
+    await assert.rejects(spawnChecked(program, cosign(`${SUBJECT}x`), options), /no(ne of the)? matching|identit/i);
   });
 
   it("takes the token from the environment, and says what it did as JSON", async () => {
