@@ -79,7 +79,7 @@ async function sign(text: string, options: SignOptions, { client, signal, note }
   const { attachBundle, attachPayload } = await import("../trust/attaching.ts");
   const reference = registryReference(parsePlace(text));
   // Before anything is asked of a registry: what is missing here, only its user can give.
-  const { bundle, payload } = await signing(options, signal);
+  const signing = await signingOf(options, signal);
   const { registry, repository, tag, digest } = reference;
   if (digest === null)
     note(`${formatReference(reference)} is what its tag stands for now; a digest would say which it is`);
@@ -89,28 +89,28 @@ async function sign(text: string, options: SignOptions, { client, signal, note }
     digest: subject.digest,
     annotations: options.annotation ?? {},
   };
-  const signature = options.legacy
-    ? await attachPayload(client, reference, subject.digest, payload(image), signal)
-    : await attachBundle(client, reference, subject, await bundle(image), new Date(), signal);
+  const signature =
+    signing.form === "payload"
+      ? await attachPayload(client, reference, subject.digest, signing.of(image), signal)
+      : await attachBundle(client, reference, subject, await signing.of(image), new Date(), signal);
   const signed = pinned(formatReference(reference), subject.digest);
   return { text: `${signed}\n`, json: { reference: signed, digest: subject.digest, signature } };
 }
 
-interface Signing {
-  bundle(image: SignedImage): Promise<Buffer>;
-  payload(image: SignedImage): { readonly payload: Buffer; readonly signature: Buffer };
-}
+/** What makes a signature of an image, in either form. */
+type Signing =
+  | { readonly form: "bundle"; of(image: SignedImage): Promise<Buffer> }
+  | { readonly form: "payload"; of(image: SignedImage): { readonly payload: Buffer; readonly signature: Buffer } };
 
-async function signing(options: SignOptions, signal: AbortSignal): Promise<Signing> {
+async function signingOf(options: SignOptions, signal: AbortSignal): Promise<Signing> {
   if (options.keyless) return keylessSigning(options, signal);
   const { ImageError } = await import("../images/error.ts");
   if (options.key === undefined) throw new ImageError("BadFile", "nothing to sign with: write --key FILE or --keyless");
   const { readImageSigner, signedBundle, signedPayload } = await import("../trust/signing.ts");
   const signer = readImageSigner(await readText(options.key), process.env[PASSPHRASE] ?? null);
-  return {
-    bundle: async image => signedBundle(image, signer),
-    payload: image => signedPayload(image, signer),
-  };
+  return options.legacy
+    ? { form: "payload", of: image => signedPayload(image, signer) }
+    : { form: "bundle", of: async image => signedBundle(image, signer) };
 }
 
 /** Loads the library late: no other verb needs it. */
@@ -125,12 +125,7 @@ async function keylessSigning(options: SignOptions, signal: AbortSignal): Promis
     ...(rekorUrl && { rekor: rekorUrl }),
     ...(timestampUrl && { timestamp: timestampUrl }),
   };
-  return {
-    bundle: image => keylessBundle(image, token, services, signal),
-    payload: () => {
-      throw new Error("certificates count in bundles only");
-    },
-  };
+  return { form: "bundle", of: image => keylessBundle(image, token, services, signal) };
 }
 
 /** No more of a file than can be of use. @throws {ImageError} BadFile */

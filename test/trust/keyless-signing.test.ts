@@ -100,6 +100,12 @@ describe("keyless signing, by services of one's own", () => {
     const { verificationMaterial } = JSON.parse(signature.bytes.toString());
     assert.equal(verificationMaterial.timestampVerificationData.rfc3161Timestamps.length, 1);
     assert.equal(await denial(signature), null);
+    // It is a proof of time in place of the log's, for a policy that wants no log.
+    const unlogged = JSON.parse(signature.bytes.toString());
+    unlogged.verificationMaterial.tlogEntries = [];
+    const alone: Signature = { format: "sigstoreBundle", bytes: Buffer.from(JSON.stringify(unlogged)) };
+    assert.equal(await denial(alone, { tlogThreshold: 0 }), null);
+    assert.match((await denial(alone)) ?? "", /not enough transparency log entries/);
     // Of an authority that nobody vouches for it is worth nothing.
     const { timestampAuthorities: _none, ...root } = JSON.parse(sigstore.trustedRoot);
     assert.notEqual(await denial(signature, { trustedRoot: JSON.stringify(root) }), null);
