@@ -19,7 +19,7 @@ export async function bundle(entry: string, outfile: string): Promise<void> {
     entryPoints: [entry],
     outfile,
     format: "esm",
-    plugins: [withoutApiClients],
+    plugins: [withoutApiClients, withoutRequestCache],
     // Memory that a webhook would hold for good: the program's text stays there for error traces. Names are kept.
     minifyWhitespace: true,
     minifySyntax: true,
@@ -44,6 +44,20 @@ const withoutApiClients: Plugin = {
         function absent() { throw new Error("wasmount's bundle has no generated Kubernetes clients, see bundle.ts"); }
         export { absent as createConfiguration, absent as ServerConfiguration, absent as Agent, absent as ProxyAgent };
       `,
+    }));
+  },
+};
+
+/**
+ * Sigstore's services are asked without a cache: @sigstore/sign gives make-fetch-happen no folder for one. Its cache, and
+ * what that needs, would be half of what keyless signing adds.
+ */
+const withoutRequestCache: Plugin = {
+  name: "without-request-cache",
+  setup(build) {
+    build.onLoad({ filter: /node_modules\/cacache\/lib\/index\.js$/ }, () => ({
+      loader: "js",
+      contents: "module.exports = {};",
     }));
   },
 };

@@ -59,6 +59,7 @@ const USAGE: readonly string[] = [
   "NotYaml",
   "BadPolicy",
   "BadKey",
+  "BadToken",
 ];
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 

@@ -10,7 +10,11 @@ export type TrustErrorCode =
   /** A trusted root that can't be used. */
   | "BadTrustRoot"
   /** What should be a signature can't be read as one. */
-  | "BadEvidence";
+  | "BadEvidence"
+  /** No identity token is at hand, or what is there can't be one. */
+  | "BadToken"
+  /** A service that keyless signing needs refused, could not be reached, or answered with something else. */
+  | "NotSigned";
 
 /** The one error of this folder. A signature that does not count is no error but a `Failure`. */
 export class TrustError extends CodedError<TrustErrorCode> {}

@@ -46,8 +46,8 @@ export function readImageSigner(pem: string, passphrase: string | null): ImageSi
   return { key, hash, hint: Buffer.from(spkiHash, "hex").toString("base64") };
 }
 
-/** A Sigstore bundle as cosign writes it, with the repository as an annotation: the bytes of a JSON document. */
-export function signedBundle({ repository, digest, annotations }: SignedImage, signer: ImageSigner): Buffer {
+/** The in-toto statement by which a bundle signs an image: cosign's, with the repository as an annotation. */
+export function signatureStatement({ repository, digest, annotations }: SignedImage): Buffer {
   const [, sha256 = ""] = digest.split(":");
   const statement = {
     _type: STATEMENT_TYPE,
@@ -55,7 +55,12 @@ export function signedBundle({ repository, digest, annotations }: SignedImage, s
     predicateType: SIGNATURE_PREDICATE,
     predicate: {},
   };
-  const artifact = Buffer.from(JSON.stringify(statement));
+  return Buffer.from(JSON.stringify(statement));
+}
+
+/** A Sigstore bundle as cosign writes it, with the repository as an annotation: the bytes of a JSON document. */
+export function signedBundle(image: SignedImage, signer: ImageSigner): Buffer {
+  const artifact = signatureStatement(image);
   const signature = signatureOf(preAuthEncoding({ payloadType: PAYLOAD_TYPE, payload: artifact }), signer);
   const content = { artifact, artifactType: PAYLOAD_TYPE, signature, keyHint: signer.hint };
   const bundle = toDSSEBundle(content);

@@ -1,5 +1,13 @@
-import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
-import { fulcioHandler, initializeCA, initializeCTLog, initializeTLog, rekorHandler } from "@sigstore/mock";
+import { createHash, generateKeyPairSync, type KeyObject, sign, verify, X509Certificate } from "node:crypto";
+import {
+  fulcioHandler,
+  initializeCA,
+  initializeCTLog,
+  initializeTLog,
+  initializeTSA,
+  rekorHandler,
+  tsaHandler,
+} from "@sigstore/mock";
 import { HashAlgorithm, PublicKeyDetails, TrustedRoot } from "@sigstore/protobuf-specs";
 import { preAuthEncoding } from "../../src/trust/bundle.ts";
 import type { Signature } from "../../src/trust/evidence.ts";
@@ -37,6 +45,16 @@ export interface PrivateSigstore {
   /** `trusted_root.json`. */
   readonly trustedRoot: string;
   sign(options?: SigningOptions): Promise<Signature>;
+  /** What its services answer to what is posted to them. */
+  readonly services: Readonly<Record<ServiceName, (body: string) => Promise<ServiceAnswer>>>;
+}
+
+export type ServiceName = "fulcio" | "rekor" | "timestamp";
+
+export interface ServiceAnswer {
+  readonly statusCode: number;
+  readonly response: string | ArrayBufferView<ArrayBuffer>;
+  readonly contentType?: string;
 }
 
 /** @param start from when on it is trusted @param made when certificates are made */
@@ -46,6 +64,7 @@ export async function privateSigstore({ start = new Date(0), made = new Date() }
   const ctlog = await initializeCTLog(ctKeys);
   const ca = await initializeCA(caKeys, ctlog, made);
   const quietCa = await initializeCA(caKeys, undefined, made);
+  const tsa = await initializeTSA(pair(), made);
   const logKeys: Record<string, ReturnType<typeof pair>> = { first: pair(), second: pair() };
   return {
     trustedRoot: JSON.stringify(
@@ -60,7 +79,17 @@ export async function privateSigstore({ start = new Date(0), made = new Date() }
             operator: "",
           },
         ],
-        timestampAuthorities: [],
+        timestampAuthorities: [
+          {
+            subject: { commonName: "private", organization: "private" },
+            uri: "https://timestamp.example",
+            certChain: {
+              certificates: [tsa.intCertificate, tsa.rootCertificate].map(one => ({ rawBytes: bytes(one) })),
+            },
+            validFor: { start },
+            operator: "",
+          },
+        ],
         tlogs: Object.values(logKeys).map(({ publicKey }) => logOf(REKOR, publicKey, start)),
         ctlogs: [logOf("https://ct.example", ctKeys.publicKey, start)],
       }),
@@ -94,6 +123,46 @@ export async function privateSigstore({ start = new Date(0), made = new Date() }
       };
       change?.(document);
       return { format: "sigstoreBundle", bytes: Buffer.from(JSON.stringify(document)) };
+    },
+    services: {
+      fulcio: body => fulcioHandler(ca).fn(body),
+      rekor: async body => {
+        const log = await initializeTLog(REKOR, logKeys["first"] ?? pair());
+        return rekorHandler(log).fn(JSON.stringify(enteredOf(body)));
+      },
+      timestamp: body => tsaHandler(tsa).fn(body),
+    },
+  };
+}
+
+/** An identity token as an issuer writes it, but for its signature, which the certificate authority of tests believes. */
+export function identityTokenOf(claims: object = { iss: ISSUER, sub: SUBJECT }): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return `${part({ alg: "RS256" })}.${part(claims)}.${"c2VjcmV0".repeat(4)}`;
+}
+
+/**
+ * What Rekor enters for a proposed entry (its pkg/types/dsse/v0.0.1/entry.go, Canonicalize): hashes and signatures, once
+ * they are verified. The handler of tests would enter the proposal as it is.
+ */
+function enteredOf(body: string): object {
+  const { envelope, verifiers } = JSON.parse(body).spec.proposedContent;
+  const { payload, payloadType, signatures } = JSON.parse(envelope);
+  const [verifier] = verifiers;
+  const signed = preAuthEncoding({ payloadType, payload: Buffer.from(payload, "base64") });
+  const key = new X509Certificate(Buffer.from(verifier, "base64")).publicKey;
+  if (!verify("sha256", signed, key, Buffer.from(signatures[0].sig, "base64"))) throw new Error("not its signature");
+  const hash = (value: string | Buffer) => ({
+    algorithm: "sha256",
+    value: createHash("sha256").update(value).digest("hex"),
+  });
+  return {
+    apiVersion: "0.0.1",
+    kind: "dsse",
+    spec: {
+      envelopeHash: hash(envelope),
+      payloadHash: hash(Buffer.from(payload, "base64")),
+      signatures: [{ signature: signatures[0].sig, verifier }],
     },
   };
 }
