@@ -151,6 +151,8 @@ describe("webhook server", () => {
       planHash: "ab",
       patch,
       warnings: ["careful"],
+      policies: [],
+      audit: [],
     };
     decide = async () => injected as unknown as Decision;
     const { response } = JSON.parse((await send(review())).body);
