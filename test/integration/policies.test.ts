@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, sign as signBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,12 +8,15 @@ import { parse } from "yaml";
 import { PREFIX } from "../../src/admission/key.ts";
 import { runFetcher } from "../../src/fetcher/run.ts";
 import { RegistryClient } from "../../src/oci/client.ts";
+import { OCI_INDEX } from "../../src/oci/media-types.ts";
 import { moduleImage } from "../../src/oci/module-image.ts";
 import { pushModule } from "../../src/oci/push-module.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { planFromEnvironment, planToEnvironment } from "../../src/plan/transport.ts";
 import { attachBundle } from "../../src/trust/attaching.ts";
+import { preAuthEncoding } from "../../src/trust/bundle.ts";
 import type { Signature } from "../../src/trust/evidence.ts";
+import { PAYLOAD_TYPE } from "../../src/trust/statement.ts";
 import { noopModule } from "../../src/wasm/noop-module.ts";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { type DistributionRegistry, startDistributionRegistry } from "../environment/distribution-registry.ts";
@@ -94,9 +97,11 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
   });
 
   const keys = new Map<string, string>();
+  const privateKeys = new Map<string, KeyObject>();
 
   async function newKey(name: string): Promise<void> {
     const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    privateKeys.set(name, privateKey);
     keys.set(name, publicKey.export({ type: "spki", format: "pem" }).toString());
     await writeFile(join(folder, `${name}.key`), privateKey.export({ type: "pkcs8", format: "pem" }));
   }
@@ -356,6 +361,66 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     }
     await kubectl.run(["label", "namespace", NAMESPACE, "env-"]);
   });
+
+  it("take no signature for what it is not of (14, 15, 16, 32, 36)", async () => {
+    const only = { match: { repositories: [`${registry.address}/acme/*`] } };
+    await apply(manifest("integration-release", only));
+    for (const name of ["acme-evil/filter:1", "acme/deeper/filter:1", "evil/acme/filter:1"]) {
+      const image = await push(name);
+      await sign(image);
+      await denied(image, /no WasmPolicy is for/);
+    }
+    const original = await push("acme/original:1");
+    await sign(original);
+    await create(original);
+    const copy = original.replace("acme/original", "acme/copy").replace(/@.*/, ":1");
+    await spawnChecked(process.execPath, [MAIN, "copy", "-r", original, copy], {});
+    await denied(copy, /not signed \(release: the signature is for ".*acme\/original", the image is .*acme\/copy/);
+
+    const place = { registry: registry.address, repository: "acme/attested" };
+    const { digest } = parseReference(await push("acme/attested:1"));
+    const subject = await client.manifest(place.registry, place.repository, digest ?? "");
+    const predicateType = "https://slsa.dev/provenance/v1";
+    const stated = { ...statementOf(`${place.registry}/${place.repository}`, digest ?? ""), predicateType };
+    await attachBundle(client, place, subject, envelope(stated), new Date(), new AbortController().signal);
+    await denied(`${place.registry}/${place.repository}:1`, /it states "https:\/\/slsa.dev\/provenance\/v1"/);
+
+    const [good, evil] = [await push("acme/index:good"), await push("acme/index:evil")];
+    await sign(good);
+    const described = async (image: string, platform: object) => {
+      const { bytes, mediaType, digest } = await client.manifest(
+        registry.address,
+        "acme/index",
+        image.split("@")[1] ?? "",
+      );
+      return { mediaType, digest, size: bytes.length, platform };
+    };
+    const manifests = [
+      await described(evil, { os: "wasip1", architecture: "wasm" }),
+      await described(good, { os: "linux", architecture: "amd64" }),
+    ];
+    const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
+    await client.pushManifest(registry.address, "acme/index", "both", { bytes, mediaType: OCI_INDEX });
+    await denied(`${registry.address}/acme/index:both`, NOT_SIGNED);
+
+    const twice = ["release", "again"].map(name => ({ name, key: { pem: pem("release") } }));
+    await apply(manifest("integration-release", { ...only, verify: { minimum: 2, authorities: twice } }), "False");
+    await denied(original, /integration-release can't be used: .*minimum is 2, and there are 1 different authorities/);
+  });
+
+  /** A statement of one's own making, signed by the key that the policy trusts. */
+  function envelope(stated: object): Buffer {
+    const payload = Buffer.from(JSON.stringify(stated));
+    const signed = preAuthEncoding({ payloadType: PAYLOAD_TYPE, payload });
+    const sig = signBytes("sha256", signed, privateKeys.get("release") ?? assert.fail()).toString("base64");
+    return Buffer.from(
+      JSON.stringify({
+        mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+        verificationMaterial: { publicKey: { hint: "x" } },
+        dsseEnvelope: { payloadType: PAYLOAD_TYPE, payload: payload.toString("base64"), signatures: [{ sig }] },
+      }),
+    );
+  }
 
   it("are the same a second time, and on a dry run (38)", async () => {
     await apply(manifest("integration-release", {}));
