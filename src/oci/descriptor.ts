@@ -77,8 +77,8 @@ function readPlatform(value: unknown, where: string): Platform {
 }
 
 /** A manifest's own text in a message: short, and only characters that can't disturb a terminal. */
-export function quoted(text: string): string {
-  const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+export function quoted(text: string, most = 80): string {
+  const shown = text.length > most ? `${text.slice(0, most)}…` : text;
   return JSON.stringify(shown.replace(/[^\x20-\x7e…]/g, "?"));
 }
 

@@ -41,7 +41,7 @@ export interface EvaluationOptions {
 
 /** Characters of one sentence: kubectl shows a denial in one line, and several filters share it. */
 const MAX_SENTENCE = 600;
-const MAX_CLAUSE = 220;
+const MAX_CLAUSE = 400;
 
 /**
  * Judges an image by rules: every one has to pass. Nothing is read, and nothing but what is given counts, so that the

@@ -5,6 +5,9 @@ import { type Failure, failure } from "./failure.ts";
 import type { KeylessAuthority } from "./rule.ts";
 import { readTrustedRoot } from "./trusted-root.ts";
 
+/** Characters of a name that are shown: identities of one organisation begin alike. */
+const MAX_IDENTITY = 160;
+
 /** Without a proven time, a certificate that lives for minutes proves nothing. */
 const TIMESTAMPS = 1;
 
@@ -60,9 +63,10 @@ function identityOf(
   if (identities.some(wanted => wanted.issuer === issuer && wanted.subject === subject)) {
     return { signer: JSON.stringify([issuer, subject]) };
   }
-  const wanted = identities.map(({ subject: one, issuer: by }) => `${quoted(one)} by ${quoted(by)}`).join(" or ");
+  const shown = (text: string) => quoted(text, MAX_IDENTITY);
+  const wanted = identities.map(({ subject: one, issuer: by }) => `${shown(one)} by ${shown(by)}`).join(" or ");
   return {
-    failure: failure("IdentityMismatch", `it is signed by ${quoted(subject)} of ${quoted(issuer)}, not ${wanted}`),
+    failure: failure("IdentityMismatch", `it is signed by ${shown(subject)} of ${shown(issuer)}, not ${wanted}`),
   };
 }
 

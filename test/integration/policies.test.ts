@@ -316,7 +316,7 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     // Certificates begin when they are made, to the second.
     const soon = () => new Date(Date.now() + 1_000);
     await attach(await sigstore.sign({ statement, subject: `${SUBJECT}-evil`, logged: soon() }));
-    await until(() => denied(image, /not signed \(ci: it is signed by ".*main-/));
+    await until(() => denied(image, /not signed \(ci: it is signed by ".*main-evil" of ".*", not ".*main" by ".*"\)/));
     await attach(await sigstore.sign({ statement, logged: soon() }));
     await until(() => create(image));
     const plan = planOf(await create(image));
