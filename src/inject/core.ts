@@ -8,6 +8,7 @@ import { planPacking, planSigning } from "../plan/packing.ts";
 import { imageJudgement } from "../policies/image-judgement.ts";
 import { readPolicyFiles } from "../policies/policy-files.ts";
 import { PolicySet } from "../policies/policy-set.ts";
+import { NO_MATERIALS } from "../trust/rules.ts";
 import { VERDICT_SETTINGS, Verdicts } from "../trust/verdicts.ts";
 import { readPlanKeyring } from "../webhook/plan-keys.ts";
 import type { Decide } from "./injection.ts";
@@ -28,10 +29,7 @@ export async function admissionCore(config: Config, dataPlane: DataPlane, userAg
   const deadlineMs = config.limits.resolveSeconds * 1000;
   const registry = new RegistryClient({ ...(await registryOptions(config)), deadlineMs, userAgent });
   const resolver = new TagResolver(registry, { budgetMs: deadlineMs });
-  const policies = new PolicySet(await readPolicyFiles(config.policy.files), {
-    secret: () => null,
-    configMap: () => null,
-  });
+  const policies = new PolicySet(await readPolicyFiles(config.policy.files), NO_MATERIALS);
   const verdicts = new Verdicts({
     source: registry,
     // What the cluster's policies would say of an image that no file is for is not known here.

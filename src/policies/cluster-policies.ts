@@ -11,6 +11,7 @@ import {
 } from "../kube/collection-watch.ts";
 import { KubeError } from "../kube/error.ts";
 import type { Watched, WatchedKind } from "../kube/watched-kind.ts";
+import { NO_MATERIALS } from "../trust/rules.ts";
 import { configMapKind, MATERIAL_LABEL, materialsOf, secretKind, type WatchedMaterial } from "./material.ts";
 import { type FoundPolicy, PolicySet } from "./policy-set.ts";
 import { PolicyStatusWriter } from "./policy-status-writer.ts";
@@ -30,7 +31,7 @@ export interface PolicySource {
 
 /** Policies that never change. What they refer to in a cluster is not there. */
 export function fixedPolicies(found: readonly FoundPolicy[]): PolicySource {
-  const set = new PolicySet(found, { secret: () => null, configMap: () => null });
+  const set = new PolicySet(found, NO_MATERIALS);
   return {
     current: () => set,
     notReady: () => null,

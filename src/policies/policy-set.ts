@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { TrustError } from "../trust/error.ts";
 import type { Policy } from "../trust/policy.ts";
 import type { Mode, Rule } from "../trust/rule.ts";
-import { type Materials, ruleOf } from "../trust/rules.ts";
+import { type Materials, NO_MATERIALS, ruleOf } from "../trust/rules.ts";
 import { type ImageRepository, type NamespaceFacts, type PolicyMatcher, policyMatcher } from "../trust/selection.ts";
 
 /** A policy as it was found: what it says, or why it can't be told. */
@@ -91,7 +91,7 @@ export class PolicySet {
 const MAX_KNOWN = 256;
 
 export const NO_DEMANDS: Demands = { rules: [], unusable: [], hash: "" };
-export const NO_POLICIES = new PolicySet([], { secret: () => null, configMap: () => null });
+export const NO_POLICIES = new PolicySet([], NO_MATERIALS);
 
 function compiled({ name, namespace, policy }: FoundPolicy, materials: Materials): CompiledPolicy {
   if ("problem" in policy) {

@@ -12,6 +12,9 @@ export interface Materials {
   configMap(name: string, key: string): string | null;
 }
 
+/** Where there is no cluster to look into. */
+export const NO_MATERIALS: Materials = { secret: () => null, configMap: () => null };
+
 /** The rule of a policy, with what it refers to read and written out. @throws {TrustError} BadKey, BadTrustRoot */
 export function ruleOf(policy: Policy, materials: Materials): Rule {
   const { mode, onRegistryError, reference, module, verify } = policy.spec;

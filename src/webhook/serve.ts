@@ -10,8 +10,9 @@ import { observer } from "../observe/observer.ts";
 import { RegistryClient } from "../oci/client.ts";
 import { formatReference } from "../oci/reference.ts";
 import { planPacking, planSigning } from "../plan/packing.ts";
+import { fixedPolicies } from "../policies/cluster-policies.ts";
 import { readPolicyFiles } from "../policies/policy-files.ts";
-import { type FoundPolicy, PolicySet } from "../policies/policy-set.ts";
+import type { FoundPolicy } from "../policies/policy-set.ts";
 import { admissionApp } from "./app.ts";
 import { type Cluster, openCluster, readKubeConfig } from "./cluster.ts";
 import { counted } from "./counted-client.ts";
@@ -103,12 +104,12 @@ function withoutCluster(
   registries: NamespaceRegistries,
   files: readonly FoundPolicy[],
 ): Cluster {
-  const policies = new PolicySet(files, { secret: () => null, configMap: () => null });
+  const policies = fixedPolicies(files);
   return {
     namespaces,
     limitsOf: async () => [],
     resolve: (tag, { namespace }) => registries.resolve(tag, namespace),
-    policies: () => policies,
+    policies: policies.current,
     judge: (image, demands, namespace, late) => registries.judge(image, demands, namespace, late),
     announce: () => {},
     close: async () => {},

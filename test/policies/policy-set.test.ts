@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { imageJudgement } from "../../src/policies/image-judgement.ts";
 import { type FoundPolicy, NO_DEMANDS, PolicySet } from "../../src/policies/policy-set.ts";
-import type { Materials } from "../../src/trust/rules.ts";
+import { NO_MATERIALS } from "../../src/trust/rules.ts";
 import { foundPolicy, RELEASE } from "./policies.ts";
 
-const NOTHING: Materials = { secret: () => null, configMap: () => null };
 const image = { registry: "registry.example", repository: "team/filter" };
 const shop = { name: "shop", labels: { env: "prod" } };
 const bySecret = {
@@ -19,7 +18,7 @@ const GOOD = {
   deferred: [],
 };
 
-function demands(found: readonly FoundPolicy[], materials = NOTHING, namespace = shop) {
+function demands(found: readonly FoundPolicy[], materials = NO_MATERIALS, namespace = shop) {
   return new PolicySet(found, materials).demandsOn(image, namespace);
 }
 
@@ -39,7 +38,7 @@ describe("the policies of a moment", () => {
   });
 
   it("have another hash with another key, wherever it stands", () => {
-    const of = (pem: string | null) => demands([foundPolicy("a", bySecret)], { ...NOTHING, secret: () => pem });
+    const of = (pem: string | null) => demands([foundPolicy("a", bySecret)], { ...NO_MATERIALS, secret: () => pem });
     const { publicPem } = RELEASE;
     assert.notEqual(of(publicPem).hash, demands([foundPolicy("a")]).hash);
     assert.deepEqual(of(publicPem).unusable, []);

@@ -7,6 +7,7 @@ import { KubeError } from "../../src/kube/error.ts";
 import type { RegistryError } from "../../src/oci/error.ts";
 import { parseReference, type Reference } from "../../src/oci/reference.ts";
 import { type FoundPolicy, NO_POLICIES, PolicySet } from "../../src/policies/policy-set.ts";
+import { NO_MATERIALS } from "../../src/trust/rules.ts";
 import { mutation, type Sources, validation } from "../../src/webhook/decide.ts";
 import { NamespaceRegistries } from "../../src/webhook/namespace-registries.ts";
 import { sampleNamespace, samplePod } from "../admission/pods.ts";
@@ -16,7 +17,6 @@ import { p256 } from "../trust/samples.ts";
 import { type RawPod, signing, verifying } from "../validation/injected-pod.ts";
 
 const REPOSITORY = "registry.example/headers";
-const NOTHING = { secret: () => null, configMap: () => null };
 type Injected = Extract<Decision, { readonly outcome: "Injected" }>;
 
 describe("policies at admission", () => {
@@ -60,7 +60,7 @@ describe("policies at admission", () => {
 
   const namespaceOf = (name: string) => ({ ...sampleNamespace(), name });
   const are = (...found: readonly FoundPolicy[]) => {
-    policies = new PolicySet(found, NOTHING);
+    policies = new PolicySet(found, NO_MATERIALS);
   };
   const pod = () => samplePod({ annotations: { "wasmount.dev/module.headers": `${REPOSITORY}:1` } });
 
