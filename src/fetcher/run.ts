@@ -44,7 +44,7 @@ export async function runFetcher(
       signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), stop]),
       deadlineMs,
       userAgent,
-      credentials: await pullSecretCredentials(plan.pullSecrets, log),
+      credentials: pullSecretCredentials(plan.pullSecrets, log),
     });
     const { modules, files, open } = await executePlan(plan, client, log, stop);
     const milliseconds = Math.round(performance.now() - started);
