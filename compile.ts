@@ -1,4 +1,3 @@
-import "./src/cli/young-generation.ts";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";

@@ -1,4 +1,3 @@
-import "./young-generation.ts";
 import { loadScript } from "./compiled-script.ts";
 import type { fetchProcess } from "./fetch-process.ts";
 import { COMMANDS, FETCHER } from "./image-files.ts";
