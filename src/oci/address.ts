@@ -1,4 +1,3 @@
-import { lookup as systemLookup } from "node:dns";
 import { BlockList, isIP, type LookupFunction } from "node:net";
 import { RegistryError } from "./error.ts";
 import { ipv6Bytes } from "./ipv6.ts";
@@ -55,7 +54,7 @@ export class AddressGuard {
   constructor(
     privateAddresses: PrivateAddresses,
     named: ReadonlySet<string>,
-    lookup: LookupFunction = systemLookup as LookupFunction,
+    lookup: LookupFunction = systemLookup,
   ) {
     this.#private = privateAddresses;
     this.#named = named;
@@ -106,6 +105,10 @@ export class AddressGuard {
     );
   }
 }
+
+/** Late: who names an address needs no resolver. */
+const systemLookup: LookupFunction = (hostname, options, callback) =>
+  process.getBuiltinModule("node:dns").lookup(hostname, options, callback);
 
 function ownKind(address: string, family: "ipv4" | "ipv6"): AddressKind {
   if (FORBIDDEN.check(address, family)) return "forbidden";

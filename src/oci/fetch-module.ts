@@ -1,4 +1,3 @@
-import { readArchive } from "./archive.ts";
 import type { ModuleSource } from "./client.ts";
 import { type ContentStore, keep, keeping, openKept, readKept } from "./content-store.ts";
 import type { Descriptor } from "./descriptor.ts";
@@ -164,6 +163,8 @@ class ModuleFetch {
   async #module({ layer, encoding }: ModuleLayer, sink: MeasuredSink): Promise<Buffer | null> {
     const { moduleBytes, manifestBytes } = this.#source.limits;
     if (encoding !== "raw") {
+      // Late, because most modules lie in none.
+      const { readArchive } = await import("./archive.ts");
       return readArchive(await this.#blob(layer, true), encoding, { moduleBytes, configBytes: manifestBytes }, sink);
     }
     // The sink itself keeps what is a module already.
