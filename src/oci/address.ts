@@ -51,11 +51,7 @@ export class AddressGuard {
   readonly #lookup: LookupFunction;
 
   /** @param named hosts, with port as URLs spell them, that the operator named: their addresses may be private */
-  constructor(
-    privateAddresses: PrivateAddresses,
-    named: ReadonlySet<string>,
-    lookup: LookupFunction = systemLookup,
-  ) {
+  constructor(privateAddresses: PrivateAddresses, named: ReadonlySet<string>, lookup: LookupFunction = systemLookup) {
     this.#private = privateAddresses;
     this.#named = named;
     this.#lookup = lookup;

@@ -11,8 +11,8 @@ const LEAST_BYTES = 2 * BUFFER_BYTES;
  * the connection is body, and goes where it is read from. Through the parser each read is a copy in fresh memory, and of
  * a large body most of the time goes into that.
  *
- * Each chunk is lent: it lies in memory that the next one overwrites. The parser never sees the end, so the connection is
- * closed then. To be called as soon as the response is there, before anything else is read.
+ * Each chunk is lent: it lies in memory that the next one overwrites. To be called as soon as the response is there,
+ * before anything else is read. The parser never sees the end: the response is to be destroyed, and its connection with it.
  * @returns null where that is not possible: the body is chunked or small, or the connection speaks TLS
  */
 export function lentBody(response: IncomingMessage): AsyncGenerator<Buffer, void, undefined> | null {
@@ -57,21 +57,17 @@ class DivertedBody implements Receiver {
   async *chunks(): AsyncGenerator<Buffer, void, undefined> {
     const response = this.#response;
     response.on("error", error => this.#fail(error)).on("close", () => this.#fail(closed()));
-    try {
-      // What came together with the headers went through the parser.
-      const first = response.read() as Buffer | null;
-      this.#received += first?.length ?? 0;
-      let left = this.#size - this.#received;
-      if (first !== null) yield first;
-      while (left > 0) {
-        const chunk = await this.#next();
-        left -= chunk.length;
-        yield chunk;
-        this.#filled = 0;
-        response.socket.resume();
-      }
-    } finally {
-      response.destroy();
+    // What came together with the headers went through the parser.
+    const first = response.read() as Buffer | null;
+    this.#received += first?.length ?? 0;
+    let left = this.#size - this.#received;
+    if (first !== null) yield first;
+    while (left > 0) {
+      const chunk = await this.#next();
+      left -= chunk.length;
+      yield chunk;
+      this.#filled = 0;
+      response.socket.resume();
     }
   }
 
