@@ -6,7 +6,7 @@ export function guard<Value>(what: string, action: () => Value): Value {
   try {
     return action();
   } catch (error) {
-    throw volumeError(what, error);
+    throw error instanceof FetchError ? error : volumeError(what, error);
   }
 }
 

@@ -1,7 +1,23 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, openSync, writeSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UnfinishedFile } from "../../src/fetcher/unfinished-file.ts";
@@ -125,6 +141,89 @@ describe("shared volume", () => {
     });
   }
 
+  describe("holds what was streamed, without reading it again, to the state it was left in", () => {
+    const CONTENT = randomBytes(3000);
+    let path: string;
+
+    beforeEach(async () => {
+      path = volume.path("modules", "x.wasm");
+      const file = volume.create(path);
+      file.write(CONTENT);
+      await file.finish(path, sha256(CONTENT));
+      await laterThan(path);
+    });
+
+    const ways: Readonly<Record<string, () => Promise<void>>> = {
+      "was written to, with its times and mode as before": async () => {
+        const { atime, mtime } = await stat(path);
+        await chmod(path, 0o644);
+        await using file = await open(path, "r+");
+        await file.write(Buffer.from([~(CONTENT[7] ?? 0)]), 0, 1, 7);
+        await file.utimes(atime, mtime);
+        await file.chmod(0o444);
+      },
+      "was replaced by one of its size, times and mode": async () => {
+        const { atime, mtime } = await stat(path);
+        await writeFile(`${path}.new`, randomBytes(CONTENT.length), { mode: 0o444 });
+        await utimes(`${path}.new`, atime, mtime);
+        await rename(`${path}.new`, path);
+      },
+      "is a link to another": async () => {
+        await writeFile(join(root, "other"), randomBytes(CONTENT.length));
+        await rm(path);
+        await symlink(join(root, "other"), path);
+      },
+      "was cut": async () => {
+        await chmod(path, 0o644);
+        await truncate(path, CONTENT.length - 1);
+      },
+      "has grown": async () => {
+        await chmod(path, 0o644);
+        await appendFile(path, "x");
+      },
+      "is gone": () => rm(path),
+    };
+    for (const [title, tamper] of Object.entries(ways)) {
+      it(`refuses one that ${title}`, async () => {
+        await tamper();
+        await assert.rejects(volume.seal(), { code: "Altered", message: /x\.wasm/ });
+      });
+    }
+
+    it("reads one whose state changed, and takes it where its bytes are right", async () => {
+      await chmod(path, 0o644);
+      await utimes(path, 0, 0);
+      assert.equal(await volume.seal(), 1);
+    });
+  });
+
+  const touches: Readonly<Record<string, (path: string) => Promise<void>>> = {
+    written: path => appendFile(path, "x"),
+    linked: path => link(path, join(root, "kept-open")),
+  };
+  for (const [what, touch] of Object.entries(touches)) {
+    it(`gives no name to what somebody else has ${what} meanwhile`, async () => {
+      const path = volume.path("modules", "x.wasm");
+      const file = volume.create(path);
+      file.write(Buffer.from("mine"));
+      const [name = ""] = await readdir(volume.path("modules"));
+      await touch(volume.path("modules", name));
+      await assert.rejects(file.finish(path, sha256("mine")), { code: "Altered" });
+      await file.discard();
+      assert.deepEqual(await readdir(volume.path("modules")), []);
+    });
+  }
+
+  it("tells at the end of what failed meanwhile, and gives it no name", async () => {
+    const path = volume.path("filters", "a.yaml");
+    await mkdir(join(path, "in-the-way"), { recursive: true });
+    volume.later(volume.write(path, "a"));
+    volume.later(volume.write(volume.path("filters", "b.yaml"), "b"));
+    await assert.rejects(volume.seal(), { code: "Volume", message: /a\.yaml/ });
+    assert.deepEqual((await readdir(volume.path("filters"))).sort(), ["a.yaml", "b.yaml"]);
+    assert.equal((await stat(volume.path("filters"))).mode & 0o777, 0o755, "it is not sealed");
+  });
+
   it("looks at adopted files too", async () => {
     const path = volume.path("modules", "old.wasm");
     await writeFile(path, "old");
@@ -139,6 +238,15 @@ describe("shared volume", () => {
     });
   });
 });
+
+/** Waits until a change of a file would show in its times: they go by ticks of the kernel. */
+async function laterThan(path: string): Promise<void> {
+  const probe = `${path}.probe`;
+  const { ctimeNs } = await stat(path, { bigint: true });
+  do await writeFile(probe, "");
+  while ((await stat(probe, { bigint: true })).ctimeNs <= ctimeNs);
+  await rm(probe);
+}
 
 function sha256(bytes: string | Buffer): string {
   return createHash("sha256").update(bytes).digest("hex");
