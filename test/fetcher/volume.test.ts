@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, openSync, writeSync } from "node:fs";
+import { existsSync, futimesSync, openSync, writeSync } from "node:fs";
 import {
   appendFile,
   chmod,
@@ -80,6 +80,22 @@ describe("shared volume", () => {
     await file.discard();
   });
 
+  it("goes on no further where bytes could not be brought to disk", async () => {
+    // Takes all, and has no disk.
+    const file = new UnfinishedFile(volume.path("modules", "x.wasm"), openSync("/dev/null", "w"), () => {});
+    file.write(Buffer.alloc(8 * 1024 * 1024));
+    await assert.rejects(
+      async () => {
+        for (;;) {
+          file.write(Buffer.alloc(1));
+          await new Promise(setImmediate);
+        }
+      },
+      { code: "Volume" },
+    );
+    await file.discard();
+  });
+
   it("leaves nothing of a file that was given up", async () => {
     const file = volume.create(volume.path("modules", "x.wasm"));
     file.write(Buffer.from("half"));
@@ -143,29 +159,30 @@ describe("shared volume", () => {
 
   describe("holds what was streamed, without reading it again, to the state it was left in", () => {
     const CONTENT = randomBytes(3000);
+    /** In whole seconds: Node can set nothing finer again. */
+    const MODIFIED = 1_700_000_000;
     let path: string;
 
     beforeEach(async () => {
       path = volume.path("modules", "x.wasm");
       const file = volume.create(path);
       file.write(CONTENT);
+      futimesSync(file.descriptor, MODIFIED, MODIFIED);
       await file.finish(path, sha256(CONTENT));
       await laterThan(path);
     });
 
     const ways: Readonly<Record<string, () => Promise<void>>> = {
       "was written to, with its times and mode as before": async () => {
-        const { atime, mtime } = await stat(path);
         await chmod(path, 0o644);
         await using file = await open(path, "r+");
         await file.write(Buffer.from([~(CONTENT[7] ?? 0)]), 0, 1, 7);
-        await file.utimes(atime, mtime);
+        await file.utimes(MODIFIED, MODIFIED);
         await file.chmod(0o444);
       },
       "was replaced by one of its size, times and mode": async () => {
-        const { atime, mtime } = await stat(path);
         await writeFile(`${path}.new`, randomBytes(CONTENT.length), { mode: 0o444 });
-        await utimes(`${path}.new`, atime, mtime);
+        await utimes(`${path}.new`, MODIFIED, MODIFIED);
         await rename(`${path}.new`, path);
       },
       "is a link to another": async () => {
