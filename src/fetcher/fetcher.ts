@@ -10,7 +10,7 @@ import { Volume } from "./volume.ts";
 
 export interface Executed {
   readonly modules: readonly ModuleSummary[];
-  /** Files that were read back at the end. */
+  /** Files that were looked at at the end, and are right. */
   readonly files: number;
   /** The filters whose module could not be had and that a module which does nothing stands in for, with the reason. */
   readonly open: readonly string[];
