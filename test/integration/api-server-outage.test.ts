@@ -47,7 +47,7 @@ describe("an API server that is away for half a minute", function () {
     webhook = openWebhookCluster(
       through,
       config,
-      { registries: stuckRegistries(), files: [] },
+      { registries: stuckRegistries(), files: [], keys: () => new Map() },
       createLogger("silent"),
       metrics,
     );
