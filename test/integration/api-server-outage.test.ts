@@ -45,7 +45,8 @@ describe("an API server that is away for half a minute", function () {
     const through = new KubeConfig();
     const text = cluster.kubeConfig.exportConfig().replaceAll(server, `https://127.0.0.1:${proxy.port}`);
     through.loadFromString(text);
-    const config = parseConfig("{tls: {certFile: a, keyFile: b}, fetcher: {image: c}}", "defaults");
+    const own = `{tls: {certFile: a, keyFile: b}, fetcher: {image: c}, pins: {namespace: ${NAMESPACE}}}`;
+    const config = parseConfig(own, "defaults");
     webhook = openWebhookCluster(
       through,
       config,
@@ -82,6 +83,7 @@ describe("an API server that is away for half a minute", function () {
   it("is asked patiently meanwhile, answered for from memory, and caught up with afterwards", async () => {
     await until("all caches", async () => (await contacts()).length === CACHES);
     await until("all watches", () => webhook.namespaces.notReady() === null);
+    await until("a leader", async () => /^wasmount_leader 1$/m.test((await metrics.expose()).text));
     assert.equal((await webhook.namespaces.get(NAMESPACE))?.labels["seen"], "before");
     const [before, cutAt] = [proxy.connections(), performance.now()];
     proxy.cut();
