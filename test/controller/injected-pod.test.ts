@@ -135,6 +135,12 @@ describe("an injected pod", () => {
     assert.equal(unsigned.read(storedPod({ env: environment({ signed: false }) })).plan?.filters.length, 2);
   });
 
+  it("needs a plan for its namespace also where plans are not signed", () => {
+    const unsigned = injectedPodKind(planVouching(() => new Map()));
+    const pod = storedPod({ env: environment({ signed: false }) });
+    assert.equal(unsigned.read({ ...pod, metadata: { ...pod.metadata, namespace: "other" } }).plan, null);
+  });
+
   it("goes by the keys of the moment", () => {
     let current = keys;
     const changing = injectedPodKind(planVouching(() => current));
