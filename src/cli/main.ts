@@ -14,6 +14,7 @@ import { policyCommand } from "./policy.ts";
 import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
 import { signCommand } from "./sign.ts";
+import { statusCommand } from "./status.ts";
 import { tagCommand } from "./tag.ts";
 import { verifyCommand } from "./verify.ts";
 import { version } from "./version.ts";
@@ -51,7 +52,8 @@ Examples:
   .addCommand(loginCommand())
   .addCommand(logoutCommand())
   .addCommand(injectCommand())
-  .addCommand(planCommand());
+  .addCommand(planCommand())
+  .addCommand(statusCommand());
 
 for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
   // Usage errors are 2, as every verb documents; commander's own is 1.
