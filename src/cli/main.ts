@@ -1,6 +1,7 @@
 import "./young-generation.ts";
 import { Command } from "commander";
 import { messageOf } from "../error.ts";
+import { bypassCommand } from "./bypass.ts";
 import { checkCommand } from "./check.ts";
 import { copyCommand } from "./copy.ts";
 import { fetchCommand } from "./fetch.ts";
@@ -53,7 +54,8 @@ Examples:
   .addCommand(logoutCommand())
   .addCommand(injectCommand())
   .addCommand(planCommand())
-  .addCommand(statusCommand());
+  .addCommand(statusCommand())
+  .addCommand(bypassCommand());
 
 for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
   // Usage errors are 2, as every verb documents; commander's own is 1.
