@@ -4,6 +4,7 @@ import { messageOf } from "../error.ts";
 import { bypassCommand } from "./bypass.ts";
 import { checkCommand } from "./check.ts";
 import { copyCommand } from "./copy.ts";
+import { doctorCommand } from "./doctor.ts";
 import { fetchCommand } from "./fetch.ts";
 import { injectCommand } from "./inject.ts";
 import { inspectCommand } from "./inspect.ts";
@@ -55,6 +56,7 @@ Examples:
   .addCommand(injectCommand())
   .addCommand(planCommand())
   .addCommand(statusCommand())
+  .addCommand(doctorCommand())
   .addCommand(bypassCommand());
 
 for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {

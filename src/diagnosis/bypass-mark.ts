@@ -10,7 +10,7 @@ export const BYPASS = `${PREFIX}bypass`;
  * A match condition that is never met: the API server asks no webhook that has it. Unlike `failurePolicy: Ignore`, it
  * also helps against a webhook that answers, and answers wrong or late.
  */
-const NEVER: MatchCondition = { name: `${PREFIX}bypassed`, expression: "false" };
+export const NEVER: MatchCondition = { name: `${PREFIX}bypassed`, expression: "false" };
 
 /** What a binding does while its policy refuses nothing. */
 const SOFT = ["Warn", "Audit"];

@@ -13,8 +13,8 @@ export interface ClusterView {
   text(path: string): Promise<{ readonly status: number; readonly text: string }>;
   /** Writes, and takes any answer. @throws DiagnosisError NotLoggedIn, Unreachable */
   send(method: "POST" | "PUT", path: string, body: unknown): Promise<Answer>;
-  /** Opens a connection to a port of a pod, through the API server. @throws DiagnosisError Unreachable */
-  connect(pod: PodPort): Promise<Duplex>;
+  /** Opens a connection to a port of a pod, through the API server, or to an address. @throws DiagnosisError Unreachable */
+  connect(place: PodPort | Address): Promise<Duplex>;
   now(): Date;
 }
 
@@ -27,6 +27,11 @@ export interface ListQuery {
 export interface PodPort {
   readonly namespace: string;
   readonly pod: string;
+  readonly port: number;
+}
+
+export interface Address {
+  readonly host: string;
   readonly port: number;
 }
 

@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
+import { connect } from "node:net";
+import type { Duplex } from "node:stream";
 import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { messageOf } from "../error.ts";
 import { apiCall } from "../kube/api-server.ts";
@@ -7,11 +10,12 @@ import { KubeError } from "../kube/error.ts";
 import { METADATA_LIST } from "../kube/object-metadata.ts";
 import { portForward } from "../kube/port-forward.ts";
 import { printable } from "../printable.ts";
-import type { Answer, ClusterView, ListQuery } from "./cluster-view.ts";
+import type { Address, Answer, ClusterView, ListQuery } from "./cluster-view.ts";
 import { DiagnosisError, type DiagnosisErrorCode } from "./error.ts";
 import { rightOf } from "./right.ts";
 
 const CALL_MS = 20_000;
+const DIAL_MS = 5_000;
 /** An object as etcd holds it, with room. */
 const OBJECT_BYTES = 8 * 1024 * 1024;
 /** One page; where it is longer, a smaller one is asked for. */
@@ -41,7 +45,11 @@ export function liveCluster(kubeConfig: KubeConfig, userAgent: string): ClusterV
         ? {}
         : { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) }),
     };
-    return unreachable(call(method, path, headers, AbortSignal.timeout(CALL_MS), body));
+    return unreachable(call(method, path, headers, AbortSignal.timeout(CALL_MS), body)).catch(
+      (error: DiagnosisError) => {
+        throw new DiagnosisError(error.code, `the API server can't be asked: ${error.message}`, { cause: error });
+      },
+    );
   }
 
   async function getObject(path: string): Promise<unknown> {
@@ -98,9 +106,20 @@ export function liveCluster(kubeConfig: KubeConfig, userAgent: string): ClusterV
       if (response.statusCode === 401) throw await problemOf(method, path, response);
       return answerOf(response);
     },
-    connect: place => unreachable(portForward(kubeConfig, place)),
+    connect: place => unreachable("pod" in place ? portForward(kubeConfig, place) : dial(place)),
     now: () => new Date(),
   };
+}
+
+async function dial({ host, port }: Address): Promise<Duplex> {
+  const socket = connect({ host, port, timeout: DIAL_MS });
+  socket.on("timeout", () => socket.destroy(new Error("it does not answer")));
+  try {
+    await once(socket, "connect");
+    return socket;
+  } catch (error) {
+    throw new KubeError("Unreachable", `${host}:${port} can't be reached: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 async function answerOf(response: IncomingMessage): Promise<Answer> {
@@ -176,7 +195,6 @@ async function unreachable<Value>(asked: Promise<Value>): Promise<Value> {
   } catch (error) {
     if (!(error instanceof KubeError)) throw error;
     const code = codes[error.code] ?? "Unreachable";
-    const message = code === "Unreachable" ? `the API server can't be asked: ${messageOf(error)}` : messageOf(error);
-    throw new DiagnosisError(code, printable(message), { cause: error });
+    throw new DiagnosisError(code, printable(messageOf(error)), { cause: error });
   }
 }

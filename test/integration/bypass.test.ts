@@ -128,7 +128,7 @@ describe("wasmount bypass", function () {
     await kubectl.run(["patch", "mutatingwebhookconfiguration", "wasmount", "--type=json", "-p", removal]);
     assert.match(await bypass(1, "status"), /MutatingWebhookConfiguration\/wasmount: bypassed in part/);
     assert.match(
-      await bypass(0, "on", "--reason", REASON, "--yes"),
+      await bypass(0, "on", "--unfiltered", "--reason", REASON, "--yes"),
       /^changed MutatingWebhookConfiguration\/wasmount\nBYPASSED/,
     );
   });
