@@ -23,7 +23,8 @@ export const REGISTRATION = "wasmount";
 /** Namespaces that a cluster could not start without; our own is left out beside them. */
 export const SYSTEM_NAMESPACES = ["kube-system", "kube-public", "kube-node-lease"] as const;
 
-const NAMESPACE_NAME = "kubernetes.io/metadata.name";
+/** The label by which namespaces are left out by name. */
+export const NAMESPACE_NAME = "kubernetes.io/metadata.name";
 
 const is = (key: string): Requirement => ({ key, operator: "Exists" });
 const isNot = (key: string): Requirement => ({ key, operator: "DoesNotExist" });

@@ -1,11 +1,12 @@
-import { type AdmissionConfig, prepare } from "../admission/admission.ts";
+import { type AdmissionConfig, conclude, prepare } from "../admission/admission.ts";
+import type { Decision } from "../admission/decision.ts";
 import { readEligibility } from "../admission/eligibility.ts";
 import type { FilterSettings } from "../admission/filter-settings.ts";
 import { INJECTED } from "../admission/key.ts";
 import { readPod } from "../admission/pod-object.ts";
-import { SYSTEM_NAMESPACES } from "../admission/registration.ts";
 import { sentence } from "../admission/response.ts";
 import { readSettings } from "../admission/settings.ts";
+import { termsOf } from "../admission/terms.ts";
 import type { Config } from "../config/config.ts";
 import { type DataPlane, FETCHER_NAME } from "../dataplanes/data-plane.ts";
 import type { Reason } from "../decision/reason.ts";
@@ -15,6 +16,7 @@ import type { Pod } from "../kube/pod.ts";
 import { PlanError } from "../plan/error.ts";
 import type { Plan, PlanFilter } from "../plan/plan.ts";
 import { planFromEnvironment, planToEnvironment } from "../plan/transport.ts";
+import { UNJUDGED } from "../policies/image-judgement.ts";
 import { printable } from "../printable.ts";
 import type { FetcherStatus, StoredPod } from "./stored-pod.ts";
 
@@ -62,9 +64,12 @@ export interface FilterReport {
 export interface Measure {
   readonly config: Config;
   readonly dataPlane: DataPlane;
-  /** The namespace that wasmount runs in, of whose pods the webhook is never asked. */
-  readonly ownNamespace: string;
+  /** Namespaces of whose pods the webhook is never asked, whatever their labels say. */
+  readonly excluded: readonly string[];
 }
+
+/** Stands for the digest of a tag. */
+const UNRESOLVED = `sha256:${"0".repeat(64)}`;
 
 const DETAIL_CHARACTERS = 1_000;
 /** Of a container that waits, what the kubelet says when it will not get on without help. */
@@ -104,31 +109,36 @@ function uninjectedPod(stored: StoredPod, namespace: Namespace, measure: Measure
   const { phase } = stored.status ?? {};
   // It runs no more, or not for long: there is nothing to be filtered.
   if (phase === "Succeeded" || phase === "Failed" || stored.metadata.deletionTimestamp !== undefined) return null;
-  if (isNeverAsked(namespace, measure)) return null;
+  if (measure.excluded.includes(namespace.name)) return null;
   const pod = asPod(stored);
-  const { config, dataPlane } = measure;
-  const now = prepare(pod, namespace, dataPlane, admissionOf(config));
-  if ("outcome" in now) {
-    if (now.outcome === "Skipped") return null;
-    const wanted = readSettings(pod, namespace, config.limits);
-    return {
-      ...uninjected(now.reason, `admission would now say ${sentence(now).replace(/^wasmount: /, "")}`),
-      filters: isRefusal(wanted) ? [] : wanted.filters.map(wantedFilter),
-    };
-  }
-  return {
-    ...uninjected("Injected", "created while the webhook was not asked, or before it was switched on: create it anew"),
-    filters: now.settings.filters.map(wantedFilter),
-  };
+  const { config } = measure;
+  const now = decisionAbout(pod, namespace, measure);
+  if (now.outcome === "Skipped") return null;
+  const wanted = readSettings(pod, namespace, config.limits);
+  const filters = isRefusal(wanted) ? [] : wanted.filters.map(wantedFilter);
+  const detail =
+    now.outcome === "Injected"
+      ? "created while the webhook was not asked, or before it was switched on: create it anew"
+      : `admission would now say ${sentence(now).replace(/^wasmount: /, "")}`;
+  return { ...uninjected(now.reason, detail), filters };
+}
+
+/** What admission would make of a pod now, as far as no registry has to be asked: tags count as resolved, images as allowed. */
+function decisionAbout(pod: Pod, namespace: Namespace, { config, dataPlane }: Measure): Decision {
+  const admission = admissionOf(config);
+  const prepared = prepare(pod, namespace, dataPlane, admission);
+  if ("outcome" in prepared) return prepared;
+  const terms = termsOf(config, prepared.settings, namespace);
+  if (isRefusal(terms)) return { outcome: "Denied", reason: terms.reason, detail: terms.detail };
+  const images = prepared.references.map(({ reference }) => ({
+    digest: reference.digest ?? UNRESOLVED,
+    judgement: UNJUDGED,
+  }));
+  return conclude(pod, namespace, dataPlane, admission, prepared, images, terms);
 }
 
 function uninjected(reason: Reason, detail: string): Found {
   return { state: "Uninjected", code: reason, detail, outdated: null, plan: null, filters: [] };
-}
-
-/** Pods of these namespaces never reach the webhook, whatever their labels say. */
-export function isNeverAsked({ name }: Namespace, { ownNamespace }: Pick<Measure, "ownNamespace">): boolean {
-  return name === ownNamespace || SYSTEM_NAMESPACES.some(one => one === name);
 }
 
 function injectedPod(stored: StoredPod, namespace: Namespace, { config }: Measure): Found {

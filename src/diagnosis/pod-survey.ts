@@ -23,7 +23,7 @@ export interface SurveyScope {
  */
 export async function surveyPods(
   cluster: ClusterView,
-  { config, ownNamespace }: Installation,
+  { config, excluded }: Installation,
   dataPlane: DataPlane,
   { namespace, labelSelector }: SurveyScope,
 ): Promise<readonly PodReport[]> {
@@ -34,7 +34,7 @@ export async function surveyPods(
     const home = namespaces.get(pod.metadata.namespace ?? "");
     // Its namespace was made after namespaces were read.
     if (home === undefined) continue;
-    const report = podReport(pod, home, { config, dataPlane, ownNamespace });
+    const report = podReport(pod, home, { config, dataPlane, excluded });
     if (report === null) continue;
     if (reports.push(report) > MAX_PODS) {
       throw new DiagnosisError("TooMany", `there are more than ${MAX_PODS} pods with filters: name a namespace`);

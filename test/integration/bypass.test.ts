@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clusterUnavailable } from "../environment/cluster/cluster.ts";
-import { asking, type Installation, install, makeNamespace } from "../environment/installation.ts";
+import { asking, type Installation, install, makeNamespace } from "../environment/installed-cluster.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
 

@@ -7,7 +7,7 @@ import { type Credentials, createAuthority, issueServerCertificate } from "../..
 import type { FindingCode } from "../../src/diagnosis/finding.ts";
 import { clusterUnavailable } from "../environment/cluster/cluster.ts";
 import { runCommand } from "../environment/command.ts";
-import { asking, type Installation, install, makeNamespace, SYSTEM } from "../environment/installation.ts";
+import { asking, type Installation, install, makeNamespace, SYSTEM } from "../environment/installed-cluster.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
 

@@ -13,7 +13,6 @@ import type { Check } from "../check.ts";
 import { type Finding, finding } from "../finding.ts";
 import type { Installation } from "../installation.ts";
 import { type KubeObject, namespaceOf } from "../kube-object.ts";
-import { isNeverAsked } from "../pod-report.ts";
 
 const ENFORCED = "pod-security.kubernetes.io/enforce";
 const SAFE = new Set(["baseline", "restricted"]);
@@ -31,7 +30,7 @@ export const namespacesCheck: Check = {
     const limits = await limitsByNamespace(cluster.list<KubeObject>("/api/v1/limitranges"));
     return ours.flatMap(namespace => {
       const where = `namespace ${namespace.name}`;
-      if (isNeverAsked(namespace, installation)) return ignoredFindings(namespace, where);
+      if (installation.excluded.includes(namespace.name)) return ignoredFindings(namespace, where);
       return [
         ...refusedFindings(namespace, installation, where),
         ...securityFindings(namespace, where),

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type Side, sides } from "../../admission/entry.ts";
 import {
   MATCH_CONDITIONS,
+  NAMESPACE_NAME,
   type RegisteredEntry,
   type Requirement,
   registeredEntries,
@@ -121,14 +122,14 @@ function address(
 function missing(selector: string, actual: Selector | undefined, expected: readonly Requirement[]): string[] {
   const there = actual?.matchExpressions ?? [];
   return expected
-    .filter(one => !there.some(other => equal(one, other)))
+    .filter(one => !there.some(other => covers(other, one)))
     .map(one => `${selector} lacks ${requirementText(one)}`);
 }
 
 function extra(selector: string, actual: Selector | undefined, expected: readonly Requirement[]): string[] {
   const labels = Object.entries(actual?.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
   const requirements = (actual?.matchExpressions ?? [])
-    .filter(one => !expected.some(other => equal(one, other)))
+    .filter(one => !expected.some(other => covers(one, other)))
     .map(requirementText);
   return [...requirements, ...labels].map(text => `${selector} has ${text}`);
 }
@@ -139,9 +140,12 @@ function extraConditions({ matchConditions = [] }: RegisteredWebhook): string[] 
     .map(({ name, expression }) => `match condition ${name}: ${expression}`);
 }
 
-function equal(one: Requirement, other: Requirement): boolean {
-  const values = ({ values = [] }: Requirement) => [...values].sort();
-  return one.key === other.key && one.operator === other.operator && isDeepStrictEqual(values(one), values(other));
+/** Whether a requirement is the one that ships; the operator may leave more namespaces out by name. */
+function covers(actual: Requirement, shipped: Requirement): boolean {
+  const [{ values: has = [] }, { values: wanted = [] }] = [actual, shipped];
+  if (actual.key !== shipped.key || actual.operator !== shipped.operator) return false;
+  const more = actual.key === NAMESPACE_NAME && actual.operator === "NotIn";
+  return wanted.every(value => has.includes(value)) && (more || has.length === wanted.length);
 }
 
 function requirementText({ key, operator, values = [] }: Requirement): string {
