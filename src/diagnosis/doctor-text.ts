@@ -15,8 +15,13 @@ export function doctorText(reports: readonly CheckReport[], terminal: Terminal):
   return `${lines.join("\n")}\n\n${summary(reports)}\n`;
 }
 
-function findingLines({ code, where, what, remedy }: Finding): string[] {
-  return [`${INDENT}${code}: ${printable(where)}`, `${INDENT}  ${printable(what)}`, `${INDENT}  -> ${remedy}`];
+function findingLines({ code, where, what, found, remedy }: Finding): string[] {
+  return [
+    `${INDENT}${code}: ${printable(where)}`,
+    `${INDENT}  ${what}`,
+    ...(found === "" ? [] : [`${INDENT}  Found: ${printable(found)}`]),
+    `${INDENT}  -> ${remedy}`,
+  ];
 }
 
 function summary(reports: readonly CheckReport[]): string {

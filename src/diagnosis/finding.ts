@@ -259,18 +259,15 @@ export interface Finding {
   readonly severity: Severity;
   /** The object or place that it was found at. */
   readonly where: string;
-  /** What was found there. */
+  /** What the code means. */
   readonly what: string;
+  /** What was found there; "" where that says it all. */
+  readonly found: string;
   readonly remedy: string;
 }
 
-/** A finding with the words of its code, before what was found. */
+/** A finding in the words of its code. */
 export function finding(code: FindingCode, where: string, found = ""): Finding {
   const { severity, sentence, remedy } = findings[code];
-  return { code, severity, where, what: found === "" ? sentence : `${sentence} ${asSentence(found)}`, remedy };
-}
-
-function asSentence(text: string): string {
-  const capital = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.?!]$/.test(capital) ? capital : `${capital}.`;
+  return { code, severity, where, what: sentence, found, remedy };
 }

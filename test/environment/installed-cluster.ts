@@ -30,11 +30,11 @@ export interface Installation {
 }
 
 /** The guards under their real names, told the fetcher's image. */
-export async function realGuards(kubectl: Kubectl): Promise<Manifest[]> {
+export async function realGuards(kubectl: Kubectl, image = IMAGE): Promise<Manifest[]> {
   const manifests = await built(kubectl, installed);
   for (const { spec } of manifests) {
     const images = spec.variables?.find(({ name }: Manifest) => name === "images");
-    if (images) images.expression = `['${IMAGE}', 'registry.example/wasmount:0']`;
+    if (images) images.expression = `['${image}', 'registry.example/wasmount:0']`;
   }
   return manifests;
 }

@@ -13,16 +13,20 @@ export const rightsCheck: Check = {
   async run({ cluster, installation: { ownNamespace } }) {
     const user = `system:serviceaccount:${ownNamespace}:${WEBHOOK}`;
     const asked = webhookRights.flatMap(right => right.verbs.map(verb => ({ right, verb })));
-    const lacking: string[] = [];
-    for (const { right, verb } of asked) {
-      if (await isAllowed(cluster, user, right, verb, ownNamespace)) continue;
-      const { group, resource, own } = right;
-      const where = own ? ` in namespace ${ownNamespace}` : "";
-      lacking.push(`${verb} ${resource}${group === "" ? "" : `.${group}`}${where}`);
-    }
+    const answers = await Promise.all(
+      asked.map(async ({ right, verb }) =>
+        (await isAllowed(cluster, user, right, verb, ownNamespace)) ? [] : [rightText(right, verb, ownNamespace)],
+      ),
+    );
+    const lacking = answers.flat();
     return lacking.length === 0 ? [] : [finding("WebhookRightMissing", user, lacking.join(", "))];
   },
 };
+
+function rightText({ group, resource, own }: WebhookRight, verb: string, ownNamespace: string): string {
+  const where = own ? ` in namespace ${ownNamespace}` : "";
+  return `${verb} ${resource}${group === "" ? "" : `.${group}`}${where}`;
+}
 
 async function isAllowed(
   cluster: ClusterView,
