@@ -129,6 +129,14 @@ describe("the doctor", () => {
       assert.match(text, /lacks kubernetes\.io\/metadata\.name NotIn \[kube-system, kube-public/);
     });
 
+    it("finds a selector that takes in more", async () => {
+      const all = objects();
+      const { matchExpressions } = all[MUTATING].webhooks[4].namespaceSelector;
+      matchExpressions[2] = { key: "wasmount.dev/inject", operator: "In", values: ["false", "maybe"] };
+      const { codes } = await found(registrationCheck, { objects: all });
+      assert.deepEqual(codes, ["EntryChanged", "SelectorNarrowed"]);
+    });
+
     it("finds a Service that is not ours", async () => {
       const all = objects();
       all[VALIDATING].webhooks[1].clientConfig.service.namespace = "elsewhere";
