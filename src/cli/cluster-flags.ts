@@ -1,8 +1,9 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { ClusterView } from "../diagnosis/cluster-view.ts";
 import type { ClusterFlags } from "../diagnosis/kube-config.ts";
 import type { Terminal } from "../diagnosis/table.ts";
 import { CodedError } from "../error.ts";
+import { DNS_LABEL } from "../kube/dns-label.ts";
 import { printable } from "../printable.ts";
 import { version } from "./version.ts";
 
@@ -16,8 +17,18 @@ export function withClusterFlags(command: Command): Command {
   return command
     .option("--kubeconfig <file>", "the cluster's kubeconfig (default: $KUBECONFIG, else ~/.kube/config)")
     .option("--context <name>", "a context in it (default: its current one)")
-    .option("--system-namespace <name>", "the namespace that wasmount runs in (default: the registered one)")
+    .option(
+      "--system-namespace <name>",
+      "the namespace that wasmount runs in (default: the registered one)",
+      namespaceName,
+    )
     .option("--json", "print one JSON document");
+}
+
+/** The value of a flag that names a namespace: it becomes part of a URL. */
+export function namespaceName(text: string): string {
+  if (DNS_LABEL.test(text)) return text;
+  throw new InvalidArgumentError("a namespace's name is a DNS label: up to 63 of a-z, 0-9 and -");
 }
 
 /** What a verb about a cluster has to work with. */

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { type AskingFlags, runClusterVerb, withClusterFlags } from "./cluster-flags.ts";
+import { type AskingFlags, namespaceName, runClusterVerb, withClusterFlags } from "./cluster-flags.ts";
 import { version } from "./version.ts";
 
 interface DoctorOptions extends AskingFlags {
@@ -11,7 +11,12 @@ export function doctorCommand(): Command {
   const command = new Command("doctor")
     .summary("what is wrong with an installation, and what to do")
     .description("Checks an installation of wasmount from here, and says what to do about each thing that is wrong.")
-    .option("-n, --namespace <name>", "where a pod is tried, on a dry run: nothing is created", "default");
+    .option(
+      "-n, --namespace <name>",
+      "where a pod is tried, on a dry run: nothing is created",
+      namespaceName,
+      "default",
+    );
   return withClusterFlags(command)
     .addHelpText(
       "after",

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { type AskingFlags, runClusterVerb, withClusterFlags } from "./cluster-flags.ts";
+import { type AskingFlags, namespaceName, runClusterVerb, withClusterFlags } from "./cluster-flags.ts";
 
 interface StatusOptions extends AskingFlags {
   readonly namespace?: string;
@@ -15,7 +15,7 @@ export function statusCommand(): Command {
       "Lists the pods that run filters, or ought to: what their fetchers came to, which digests they run, and which were " +
         "created without filters that they ask for.",
     )
-    .option("-n, --namespace <name>", "the namespace (default: the context's)")
+    .option("-n, --namespace <name>", "the namespace (default: the context's)", namespaceName)
     .addOption(new Option("-A, --all-namespaces", "all namespaces").conflicts("namespace"))
     .option("-l, --selector <labels>", "only pods with these labels, as kubectl takes them");
   return withClusterFlags(command)

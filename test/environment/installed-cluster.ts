@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
@@ -6,7 +7,6 @@ import { type CommandOutcome, runCommand } from "./command.ts";
 import { MODULE } from "./guarded-cluster.ts";
 import { built, installed } from "./guards.ts";
 import { Kubectl } from "./kubectl.ts";
-import { makeNamespace } from "./namespace.ts";
 import { registerWebhook } from "./registration.ts";
 import { webhookAccount } from "./service-account.ts";
 import type { Manifest } from "./stage.ts";
@@ -102,7 +102,6 @@ async function created(
   options: readonly string[],
 ): Promise<string> {
   const args = ["--kubeconfig", kubeconfigPath, "create", "-f", "-", ...options];
-  const { spawn } = await import("node:child_process");
   const child = spawn(binaries["kubectl"] ?? "kubectl", args, { stdio: ["pipe", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -138,5 +137,3 @@ export function asking(namespace: string, name: string): Manifest {
     },
   };
 }
-
-export { makeNamespace };

@@ -3,7 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clusterUnavailable } from "../environment/cluster/cluster.ts";
-import { asking, type Installation, install, makeNamespace } from "../environment/installed-cluster.ts";
+import { asking, type Installation, install } from "../environment/installed-cluster.ts";
+import { makeNamespace } from "../environment/namespace.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
 

@@ -12,7 +12,8 @@ import { findInstallation } from "../../src/diagnosis/installation.ts";
 import { liveCluster } from "../../src/diagnosis/live-cluster.ts";
 import { clusterUnavailable } from "../environment/cluster/cluster.ts";
 import { runCommand } from "../environment/command.ts";
-import { asking, type Installation, install, makeNamespace, SYSTEM } from "../environment/installed-cluster.ts";
+import { asking, type Installation, install, SYSTEM } from "../environment/installed-cluster.ts";
+import { makeNamespace } from "../environment/namespace.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
 
