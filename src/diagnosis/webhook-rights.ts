@@ -5,6 +5,8 @@ export interface WebhookRight {
   readonly verbs: readonly string[];
   /** Whether it is needed in wasmount's own namespace alone, or in all. */
   readonly own: boolean;
+  /** The one object that it is for; left out where it is for all of their kind. */
+  readonly name?: string;
 }
 
 /** What the webhook's ServiceAccount may do, as manifests/rbac grants it, which a test holds to this. */
@@ -18,5 +20,7 @@ export const webhookRights: readonly WebhookRight[] = [
   { group: "wasmount.dev", resource: "wasmpolicies/status", verbs: ["patch"], own: false },
   { group: "wasmount.dev", resource: "namespacedwasmpolicies/status", verbs: ["patch"], own: false },
   { group: "", resource: "configmaps", verbs: ["get", "list", "watch", "create", "update", "delete"], own: true },
+  { group: "coordination.k8s.io", resource: "leases", verbs: ["create"], own: true },
+  { group: "coordination.k8s.io", resource: "leases", verbs: ["get", "update"], own: true, name: "wasmount-controller" },
   { group: "", resource: "secrets", verbs: ["get", "list", "watch"], own: true },
 ];

@@ -23,15 +23,15 @@ export const rightsCheck: Check = {
   },
 };
 
-function rightText({ group, resource, own }: WebhookRight, verb: string, ownNamespace: string): string {
+function rightText({ group, resource, own, name }: WebhookRight, verb: string, ownNamespace: string): string {
   const where = own ? ` in namespace ${ownNamespace}` : "";
-  return `${verb} ${resource}${group === "" ? "" : `.${group}`}${where}`;
+  return `${verb} ${resource}${group === "" ? "" : `.${group}`}${name === undefined ? "" : ` ${name}`}${where}`;
 }
 
 async function isAllowed(
   cluster: ClusterView,
   user: string,
-  { group, resource: whole, own }: WebhookRight,
+  { group, resource: whole, own, name }: WebhookRight,
   verb: string,
   ownNamespace: string,
 ): Promise<boolean> {
@@ -42,6 +42,7 @@ async function isAllowed(
     verb,
     ...(subresource === undefined ? {} : { subresource }),
     ...(own ? { namespace: ownNamespace } : {}),
+    ...(name === undefined ? {} : { name }),
   };
   const { status, body, message } = await cluster.send("POST", REVIEWS, {
     apiVersion: "authorization.k8s.io/v1",
