@@ -21,6 +21,12 @@ export const webhookRights: readonly WebhookRight[] = [
   { group: "wasmount.dev", resource: "namespacedwasmpolicies/status", verbs: ["patch"], own: false },
   { group: "", resource: "configmaps", verbs: ["get", "list", "watch", "create", "update", "delete"], own: true },
   { group: "coordination.k8s.io", resource: "leases", verbs: ["create"], own: true },
-  { group: "coordination.k8s.io", resource: "leases", verbs: ["get", "update"], own: true, name: "wasmount-controller" },
+  {
+    group: "coordination.k8s.io",
+    resource: "leases",
+    verbs: ["get", "update"],
+    own: true,
+    name: "wasmount-controller",
+  },
   { group: "", resource: "secrets", verbs: ["get", "list", "watch"], own: true },
 ];
