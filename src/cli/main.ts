@@ -1,4 +1,3 @@
-import "./young-generation.ts";
 import { Command } from "commander";
 import { messageOf } from "../error.ts";
 import { bypassCommand } from "./bypass.ts";
