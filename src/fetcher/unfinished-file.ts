@@ -5,7 +5,7 @@ import { bytesSynced, synced } from "./sync.ts";
 import { guard, volumeError } from "./volume-error.ts";
 
 /** So many bytes are begun to be brought to disk while the next ones come: at the end little is left to wait for. */
-const AHEAD_BYTES = 8 * 1024 * 1024;
+const AHEAD_BYTES = 4 * 1024 * 1024;
 
 /** Writes some of the bytes. @returns how many */
 export type Write = (descriptor: number, bytes: Uint8Array) => number;
