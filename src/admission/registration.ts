@@ -31,8 +31,7 @@ const isNot = (key: string): Requirement => ({ key, operator: "DoesNotExist" });
 const off = (key: string): Requirement => ({ key, operator: "In", values: ["false"] });
 const notOff = (key: string): Requirement => ({ key, operator: "NotIn", values: ["false"] });
 
-const podIsOn = [is(INJECT), notOff(INJECT)];
-const namespaceIsOn = [is(INJECT), notOff(INJECT)];
+const isOn = [is(INJECT), notOff(INJECT)];
 
 /**
  * The webhooks of each side, as manifests/webhooks.yaml registers them, which a test holds to this. "Not locked" and "not
@@ -53,12 +52,12 @@ export function registeredEntries(ownNamespace: string): readonly RegisteredEntr
   });
   return [
     entry("locked", "locked", [is(LOCKED), notOff(LOCKED)], []),
-    entry("namespace", "namespace", [isNot(LOCKED), ...namespaceIsOn], [notOff(INJECT)]),
-    entry("namespace-unlocked", "namespace", [off(LOCKED), ...namespaceIsOn], [notOff(INJECT)]),
-    entry("pod", "pod", [isNot(LOCKED), isNot(INJECT)], podIsOn),
-    entry("pod-off", "pod", [isNot(LOCKED), off(INJECT)], podIsOn),
-    entry("pod-unlocked", "pod", [off(LOCKED), isNot(INJECT)], podIsOn),
-    entry("pod-unlocked-off", "pod", [off(LOCKED), off(INJECT)], podIsOn),
+    entry("namespace", "namespace", [isNot(LOCKED), ...isOn], [notOff(INJECT)]),
+    entry("namespace-unlocked", "namespace", [off(LOCKED), ...isOn], [notOff(INJECT)]),
+    entry("pod", "pod", [isNot(LOCKED), isNot(INJECT)], isOn),
+    entry("pod-off", "pod", [isNot(LOCKED), off(INJECT)], isOn),
+    entry("pod-unlocked", "pod", [off(LOCKED), isNot(INJECT)], isOn),
+    entry("pod-unlocked-off", "pod", [off(LOCKED), off(INJECT)], isOn),
   ];
 }
 

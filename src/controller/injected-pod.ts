@@ -1,5 +1,5 @@
 import { FETCHER_NAME } from "../dataplanes/data-plane.ts";
-import { controllerOf, type OwnerReference } from "../kube/pod.ts";
+import { controllerOf, isOver, type OwnerReference } from "../kube/pod.ts";
 import { members, text, type Watched, type WatchedKind } from "../kube/watched-kind.ts";
 import { type Outcome, readTermination, type Termination } from "./termination.ts";
 import type { FleetPlan, Vouch } from "./vouched-plan.ts";
@@ -65,7 +65,7 @@ function readPod(value: unknown, vouch: Vouch): InjectedPod {
     resourceVersion: "",
     uid: text(uid ?? "", "a pod's UID"),
     plan,
-    done: phase === "Succeeded" || phase === "Failed",
+    done: isOver(phase),
     ...readFetcher(named(initContainerStatuses), plan),
   };
 }

@@ -1,3 +1,4 @@
+import { inSeconds } from "../rfc3339.ts";
 import {
   type BypassMark,
   bypassedEntries,
@@ -118,7 +119,7 @@ export async function bypassOn(cluster: ClusterView, options: BypassOptions): Pr
       `policy ${UNFILTERED_PODS} is not in force, so that pods would start without filters that they ask for: say --unfiltered if they may`,
     );
   }
-  const mark: BypassMark = { since: seconds(cluster.now()), by: await whoAmI(cluster), reason: options.reason };
+  const mark: BypassMark = { since: inSeconds(cluster.now()), by: await whoAmI(cluster), reason: options.reason };
   const bypass = (found: WebhookConfiguration) => bypassRegistration(found, mark);
   return inTurn(cluster, options.dryRun, [
     { object: MUTATING_NAME, path: MUTATING, change: bypass },
@@ -193,9 +194,4 @@ function bindingState(found: GuardBinding | null): BypassedObject {
   if (found === null) return { object: BINDING_NAME, state: "Absent", mark: null };
   const denies = (found.spec.validationActions ?? []).includes("Deny");
   return { object: BINDING_NAME, state: denies ? "InForce" : "Bypassed", mark: markOf(found) };
-}
-
-/** Kubernetes writes times without fractions. */
-function seconds(time: Date): string {
-  return time.toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -12,7 +12,7 @@ import { type DataPlane, FETCHER_NAME } from "../dataplanes/data-plane.ts";
 import type { Reason } from "../decision/reason.ts";
 import { isRefusal, type Refusal } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
-import type { Pod } from "../kube/pod.ts";
+import { isOver, type Pod } from "../kube/pod.ts";
 import { PlanError } from "../plan/error.ts";
 import type { Plan, PlanFilter } from "../plan/plan.ts";
 import { planFromEnvironment, planToEnvironment } from "../plan/transport.ts";
@@ -108,7 +108,7 @@ type Found = Omit<PodReport, "namespace" | "pod" | "owner" | "created">;
 function uninjectedPod(stored: StoredPod, namespace: Namespace, measure: Measure): Found | null {
   const { phase } = stored.status ?? {};
   // It runs no more, or not for long: there is nothing to be filtered.
-  if (phase === "Succeeded" || phase === "Failed" || stored.metadata.deletionTimestamp !== undefined) return null;
+  if (isOver(phase) || stored.metadata.deletionTimestamp !== undefined) return null;
   if (measure.excluded.includes(namespace.name)) return null;
   const pod = asPod(stored);
   const { config } = measure;

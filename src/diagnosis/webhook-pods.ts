@@ -1,3 +1,4 @@
+import { isOver } from "../kube/pod.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { WEBHOOK } from "./installation.ts";
 import type { KubeObject } from "./kube-object.ts";
@@ -33,8 +34,7 @@ export async function webhookPods(cluster: ClusterView, ownNamespace: string): P
   const path = `/api/v1/namespaces/${ownNamespace}/pods`;
   const pods: WebhookPod[] = [];
   for await (const pod of cluster.list<WebhookPod>(path, { labelSelector: SELECTOR })) {
-    const ended = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
-    if (!ended && pod.metadata.deletionTimestamp === undefined) pods.push(pod);
+    if (!isOver(pod.status?.phase) && pod.metadata.deletionTimestamp === undefined) pods.push(pod);
   }
   return pods;
 }

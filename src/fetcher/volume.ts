@@ -113,14 +113,8 @@ export class Volume {
   async seal(): Promise<number> {
     await this.settled();
     for (const [path, { sha256, state }] of this.#written) {
-      if (
-        state !== null &&
-        isSameState(
-          state,
-          guard(`read ${path}`, () => stateOfNamed(path)),
-        )
-      )
-        continue;
+      const now = state && guard(`read ${path}`, () => stateOfNamed(path));
+      if (state !== null && isSameState(state, now)) continue;
       const found = fileSha256(path);
       if (found === sha256) continue;
       throw new FetchError("Altered", `${path} has sha256 ${found ?? "of nothing: it is gone"}, written was ${sha256}`);

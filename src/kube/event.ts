@@ -1,3 +1,4 @@
+import { inMicroseconds } from "../rfc3339.ts";
 /** What an Event tells, and about which object. */
 export interface EventContent {
   readonly regarding: EventSubject;
@@ -45,7 +46,7 @@ export function eventObject(content: EventContent, reporter: EventReporter, suff
     apiVersion: "events.k8s.io/v1",
     kind: "Event",
     metadata: { name: eventName(regarding.name, suffix), namespace: regarding.namespace },
-    eventTime: microTime(time),
+    eventTime: inMicroseconds(time),
     reportingController: reporter.controller,
     reportingInstance: reporter.instance.slice(0, WORD_LENGTH),
     action: action.slice(0, WORD_LENGTH),
@@ -58,7 +59,7 @@ export function eventObject(content: EventContent, reporter: EventReporter, suff
 
 /** What changes in an Event that happened again: its only mutable part. @param count how often in all, 2 or more */
 export function eventSeries(count: number, time: number): object {
-  return { series: { count, lastObservedTime: microTime(time) } };
+  return { series: { count, lastObservedTime: inMicroseconds(time) } };
 }
 
 /** A name made of another one, which may be anybody's text, as the API server takes it: a DNS subdomain. */
@@ -72,11 +73,6 @@ export function eventName(subject: string, suffix: string): string {
     .filter(label => label !== "")
     .join(".");
   return stem === "" ? suffix : `${stem}.${suffix}`;
-}
-
-/** A MicroTime: RFC 3339 with six digits. */
-function microTime(time: number): string {
-  return new Date(time).toISOString().replace("Z", "000Z");
 }
 
 /** Cut at a character, not inside of one. */

@@ -1,3 +1,4 @@
+import { inMicroseconds } from "../rfc3339.ts";
 import { members } from "./watched-kind.ts";
 
 /** A Lease (coordination.k8s.io/v1) as it was read, with what an election needs to know of it. */
@@ -75,16 +76,11 @@ function specOf({ holder, durationMs, renewedAt, acquiredAt }: LeaseHolding) {
   return {
     holderIdentity: holder.slice(0, HOLDER_LENGTH),
     leaseDurationSeconds: Math.ceil(durationMs / 1000),
-    renewTime: microTime(renewedAt),
-    ...(acquiredAt === null ? {} : { acquireTime: microTime(acquiredAt) }),
+    renewTime: inMicroseconds(renewedAt),
+    ...(acquiredAt === null ? {} : { acquireTime: inMicroseconds(acquiredAt) }),
   };
 }
 
 function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value > 0;
-}
-
-/** A MicroTime: RFC 3339 with six digits. */
-function microTime(time: number): string {
-  return new Date(time).toISOString().replace("Z", "000Z");
 }

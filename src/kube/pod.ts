@@ -24,6 +24,11 @@ export interface OwnerReference {
   readonly controller?: boolean;
 }
 
+/** Whether a pod in this phase has run for the last time (core/v1 PodPhase). */
+export function isOver(phase: unknown): boolean {
+  return phase === "Succeeded" || phase === "Failed";
+}
+
 /** The UID of a pod's controlling owner, such as its ReplicaSet; "" for a pod without one. */
 export function controllerOf({ ownerReferences }: Pick<PodMetadata, "ownerReferences">): string {
   return ownerReferences?.find(({ controller }) => controller === true)?.uid ?? "";

@@ -1,6 +1,6 @@
-import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
+import { aborted } from "../abort.ts";
 import { messageOf } from "../error.ts";
 import { apiServer } from "../kube/api-server.ts";
 import {
@@ -41,9 +41,7 @@ export function fixedPolicies(found: readonly FoundPolicy[]): PolicySource {
     synced: () => true,
     contactSeconds: () => 0,
     // They have none.
-    keepStatuses: async signal => {
-      if (!signal.aborted) await once(signal, "abort");
-    },
+    keepStatuses: aborted,
     close: async () => {},
   };
 }
@@ -144,7 +142,7 @@ export function clusterPolicies(kubeConfig: KubeConfig, options: ClusterPolicies
       const writer = statusWriter();
       statuses = writer;
       writer.wake();
-      await once(signal, "abort");
+      await aborted(signal);
       if (statuses === writer) statuses = null;
       await writer.close();
     },

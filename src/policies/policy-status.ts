@@ -1,3 +1,4 @@
+import { inSeconds } from "../rfc3339.ts";
 import type { Condition } from "./condition.ts";
 import type { CompiledPolicy, FoundPolicy, PolicyProblem } from "./policy-set.ts";
 import type { PolicyStatus, WatchedPolicy } from "./watched-policy.ts";
@@ -24,7 +25,7 @@ export function newStatus(
       status: value,
       reason: bad?.code ?? reason,
       message: (bad?.problem ?? message).slice(0, MAX_MESSAGE),
-      lastTransitionTime: before?.status === value ? before.lastTransitionTime : seconds(now),
+      lastTransitionTime: before?.status === value ? before.lastTransitionTime : inSeconds(now),
       observedGeneration: generation,
     };
   };
@@ -45,11 +46,6 @@ export function newStatus(
 
 function has({ policy }: FoundPolicy, material: "key" | "keyless"): boolean {
   return "spec" in policy && policy.spec.verify.authorities.some(authority => authority[material] !== undefined);
-}
-
-/** Kubernetes writes times without fractions. */
-function seconds(time: Date): string {
-  return time.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 function pick({ observedGeneration, policyHash, conditions }: PolicyStatus): PolicyStatus {

@@ -4,6 +4,7 @@ import { RegistryError } from "../oci/error.ts";
 import type { FetchedManifest } from "../oci/manifest.ts";
 import { CREATED_ANNOTATION, OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST } from "../oci/media-types.ts";
 import { blobOf } from "../oci/push.ts";
+import { inSeconds } from "../rfc3339.ts";
 import { SIGNATURE_PREDICATE } from "./claim.ts";
 import { EVIDENCE_LIMITS, SIGNATURE_ANNOTATION, SIMPLE_SIGNING } from "./collection.ts";
 
@@ -38,7 +39,7 @@ export async function attachBundle(
     annotations: {
       "dev.sigstore.bundle.content": "dsse-envelope",
       "dev.sigstore.bundle.predicateType": SIGNATURE_PREDICATE,
-      [CREATED_ANNOTATION]: created.toISOString().replace(/\.\d+Z$/, "Z"),
+      [CREATED_ANNOTATION]: inSeconds(created),
     },
   };
   const bytes = Buffer.from(JSON.stringify(manifest));

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { aborted } from "../abort.ts";
 import { INJECTED } from "../admission/key.ts";
 import type { Config } from "../config/config.ts";
 import { FleetWatch } from "../controller/fleet-watch.ts";
@@ -59,7 +59,7 @@ export function openControl({ server, config, keys, policies, recorder, log, met
       sleep: (milliseconds, ending) => sleep(milliseconds, undefined, { signal: ending }),
     });
     fleet = watch;
-    if (!signal.aborted) await once(signal, "abort");
+    await aborted(signal);
     fleet = null;
     await Promise.all([watch.close(), events?.close()]);
   }
