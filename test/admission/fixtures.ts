@@ -37,7 +37,8 @@ export function admissionFixtures(): AdmissionFixture[] {
   });
 }
 
-function configOf(operator: object): AdmissionConfig {
+/** What admission goes by where the operator says this beside the defaults. */
+export function configOf(operator: object): AdmissionConfig {
   const needed = {
     tls: { certFile: "tls.crt", keyFile: "tls.key" },
     fetcher: { image: "registry.example/wasmount:1" },

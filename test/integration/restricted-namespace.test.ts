@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { readLimitRange } from "../../src/kube/limit-range.ts";
 import type { Namespace } from "../../src/kube/namespace.ts";
 import type { Pod } from "../../src/kube/pod.ts";
-import { type AdmissionFixture, admissionFixtures, decideFixture, patchedBy } from "../admission/fixtures.ts";
+import { type AdmissionFixture, admissionFixtures, configOf, decideFixture, patchedBy } from "../admission/fixtures.ts";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { exampleManifest } from "../environment/example.ts";
 import { MODULE } from "../environment/guarded-cluster.ts";
@@ -58,6 +58,8 @@ describe("in a namespace with restricted Pod Security, a LimitRange and a Resour
   let unregister: () => Promise<void>;
   const fixtures = admissionFixtures();
   const names = new Set(fixtures.map(namespaceOf));
+  // One webhook for all pods has one operator, who says what each of them asks for.
+  const operator = Object.assign({}, ...fixtures.map(fixture => fixture.operator));
 
   before(async function () {
     const reason = await clusterUnavailable({ node: false });
@@ -90,7 +92,7 @@ describe("in a namespace with restricted Pod Security, a LimitRange and a Resour
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
       config: {
         fetcher: { image: "registry.example/wasmount:1" },
-        ...Object.assign({}, ...fixtures.map(({ operator }) => operator)),
+        ...operator,
       },
     });
     const namespaces = [...fixtures.map(namespaceOf), COUNTED];
@@ -109,7 +111,7 @@ describe("in a namespace with restricted Pod Security, a LimitRange and a Resour
     it(`${fixture.name} as admission decides`, async () => {
       const limits = readLimitRange(LIMIT_RANGE);
       const namespace: Namespace = { ...fixture.namespace, name: namespaceOf(fixture), limits };
-      const decision = await decideFixture({ ...fixture, namespace });
+      const decision = await decideFixture({ ...fixture, namespace, config: configOf(operator) });
       const created = create(fixture, namespace.name);
       if (decision.outcome === "Denied") {
         await assert.rejects(created, new RegExp(`wasmount: ${decision.reason}: `));
