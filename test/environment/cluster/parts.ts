@@ -126,6 +126,19 @@ export const peerParts: readonly Part[] = [
   },
 ];
 
+/** What installs the chart, and what writes manifests/install.yaml. */
+export const chartParts: readonly Part[] = [
+  {
+    name: "helm",
+    version: versions.helm,
+    folder: "helm",
+    requires: { module: "helm.sh/helm/v4", version: `v${versions.helm}` },
+    binaries: { helm: "helm.sh/helm/v4/cmd/helm" },
+    linkerFlags: `${stripped} -X helm.sh/helm/v4/internal/version.version=v${versions.helm}`,
+    coldBuild: "2 minutes",
+  },
+];
+
 /** What benchmarks send their load with. */
 export const benchmarkParts: readonly Part[] = [
   {
