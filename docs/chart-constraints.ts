@@ -6,6 +6,7 @@ const text = { type: "string" } as const;
 const flag = { type: "boolean" } as const;
 const name = { type: "string", minLength: 1, maxLength: 253 } as const;
 const optionalName = { type: "string", maxLength: 253 } as const;
+const secretKey = { type: "string", pattern: "^[-._a-zA-Z0-9]{1,253}$" } as const;
 const port = { type: "integer", minimum: 1, maximum: 65535 } as const;
 const dnsLabel = { type: "string", pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$" } as const;
 const duration = { type: "string", pattern: "^([0-9]+(s|m|h))+$" } as const;
@@ -50,6 +51,7 @@ export const chartConstraints: Readonly<Record<string, Schema>> = {
   imagePullSecrets: listOf(closed({ name }, ["name"])),
   "fetcher.image": text,
   "fetcher.imagePullPolicy": setting("fetcher.imagePullPolicy"),
+  "fetcher.imagePullSecrets": { type: "array", maxItems: 16, uniqueItems: true, items: name },
   "fetcher.resources": closed({ requests: quantities, limits: quantities }),
   "fetcher.maxResources": quantities,
   "fetcher.allowedEnvironment": setting("fetcher.allowedEnvironment"),
@@ -73,7 +75,8 @@ export const chartConstraints: Readonly<Record<string, Schema>> = {
   priorityClassName: optionalName,
   podAnnotations: strings,
   podLabels: strings,
-  terminationGracePeriodSeconds: { type: "integer", minimum: 1, maximum: 3600 },
+  // The hook of an uninstallation waits a little longer than this.
+  terminationGracePeriodSeconds: { type: "integer", minimum: 1, maximum: 120 },
   podSecurityContext: kubernetes,
   securityContext: kubernetes,
   resources: kubernetes,
@@ -114,6 +117,9 @@ export const chartConstraints: Readonly<Record<string, Schema>> = {
   "certificates.provided.secretName": optionalName,
   "certificates.provided.caBundle": { type: "string", pattern: "^(-----BEGIN CERTIFICATE-----\\s[\\s\\S]*)?$" },
   "plan.sign": flag,
+  "plan.provided.secretName": optionalName,
+  "plan.provided.signingKey": secretKey,
+  "plan.provided.verificationKeys": { type: "array", maxItems: 4, uniqueItems: true, items: secretKey },
   "policy.unmatched": setting("policy.unmatched"),
   "policy.fromCluster": flag,
   "policy.files": {

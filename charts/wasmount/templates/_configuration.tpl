@@ -27,6 +27,9 @@ tls:
 fetcher:
   image: {{ include "wasmount.fetcherImage" . | quote }}
   imagePullPolicy: {{ .Values.fetcher.imagePullPolicy }}
+  {{- with .Values.fetcher.imagePullSecrets }}
+  imagePullSecrets: {{ . | toJson }}
+  {{- end }}
   resources: {{- .Values.fetcher.resources | toYaml | nindent 4 }}
   maxResources: {{- .Values.fetcher.maxResources | toYaml | nindent 4 }}
   allowedEnvironment: {{ .Values.fetcher.allowedEnvironment | toJson }}
@@ -35,7 +38,18 @@ envoy:
   version: {{ .Values.envoy.version | quote }}
 {{- if .Values.plan.sign }}
 plan:
+  {{- with .Values.plan.provided }}
+  {{- if .secretName }}
+  signingKeyFile: /etc/wasmount-plan-keys/{{ .signingKey }}
+  verificationKeyFiles:
+    {{- range .verificationKeys }}
+    - /etc/wasmount-plan-keys/{{ . }}
+    {{- else }} []
+    {{- end }}
+  {{- else }}
   keysSecret: wasmount-plan-keys
+  {{- end }}
+  {{- end }}
 {{- end }}
 policy:
   unmatched: {{ .Values.policy.unmatched }}
@@ -108,6 +122,10 @@ log:
 - name: tls
   secret: {secretName: {{ include "wasmount.certificateSecret" . | quote }}}
 {{- end }}
+{{- with .Values.plan.provided.secretName }}
+- name: plan-keys
+  secret: {secretName: {{ . | quote }}}
+{{- end }}
 {{- with .Values.webhook.clientCaConfigMap }}
 {{- if .name }}
 - name: client-ca
@@ -152,6 +170,9 @@ log:
 - {name: config, mountPath: /etc/wasmount, readOnly: true}
 {{- if ne .Values.certificates.mode "self" }}
 - {name: tls, mountPath: /etc/wasmount-tls, readOnly: true}
+{{- end }}
+{{- if .Values.plan.provided.secretName }}
+- {name: plan-keys, mountPath: /etc/wasmount-plan-keys, readOnly: true}
 {{- end }}
 {{- if .Values.webhook.clientCaConfigMap.name }}
 - {name: client-ca, mountPath: /etc/wasmount-client-ca, readOnly: true}

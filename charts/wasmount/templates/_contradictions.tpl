@@ -11,6 +11,9 @@
 {{- fail (printf "certificates.certManager.issuerRef is set, but certificates.mode is %s: write mode certManager, or leave it out" .mode) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.plan.provided.secretName (not .Values.plan.sign) }}
+{{- fail "plan.provided.secretName is set, but plan.sign is false" }}
+{{- end }}
 {{- with .Values.autoscaling }}
 {{- if and .enabled (gt (int64 .minReplicas) (int64 .maxReplicas)) }}
 {{- fail (printf "autoscaling.minReplicas is %d, more than maxReplicas, %d" (int64 .minReplicas) (int64 .maxReplicas)) }}
