@@ -25,20 +25,8 @@ export async function webhookAccount(cluster: Cluster, ownNamespace: string, fil
   const manifests = await rights(ownNamespace);
   await makeNamespace(kubectl, ownNamespace);
   await kubectl.apply(...manifests);
-  const token = await kubectl.run(["create", "token", NAME, "-n", ownNamespace]);
-  const server = cluster.kubeConfig.getCurrentCluster();
   const kubeconfigPath = join(files, "service-account.kubeconfig");
-  const kubeconfig = {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [
-      { name: "local", cluster: { server: server?.server, "certificate-authority-data": await authority(server) } },
-    ],
-    users: [{ name: NAME, user: { token: token.trim() } }],
-    contexts: [{ name: "local", context: { cluster: "local", user: NAME } }],
-    "current-context": "local",
-  };
-  await writeFile(kubeconfigPath, stringify(kubeconfig), { mode: 0o600 });
+  await writeAccountKubeconfig(cluster, { namespace: ownNamespace, name: NAME }, kubeconfigPath);
   return {
     kubeconfigPath,
     async remove() {
@@ -47,6 +35,27 @@ export async function webhookAccount(cluster: Cluster, ownNamespace: string, fil
       await kubectl.run(["delete", "namespace", ownNamespace, "--ignore-not-found", "--wait=false"]);
     },
   };
+}
+
+/** Writes a kubeconfig with a token of a ServiceAccount. */
+export async function writeAccountKubeconfig(
+  cluster: Cluster,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+  path: string,
+): Promise<void> {
+  const token = await new Kubectl(cluster).run(["create", "token", name, "-n", namespace]);
+  const server = cluster.kubeConfig.getCurrentCluster();
+  const kubeconfig = {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [
+      { name: "local", cluster: { server: server?.server, "certificate-authority-data": await authority(server) } },
+    ],
+    users: [{ name, user: { token: token.trim() } }],
+    contexts: [{ name: "local", context: { cluster: "local", user: name } }],
+    "current-context": "local",
+  };
+  await writeFile(path, stringify(kubeconfig), { mode: 0o600 });
 }
 
 async function authority(server: ReturnType<Cluster["kubeConfig"]["getCurrentCluster"]>): Promise<string> {

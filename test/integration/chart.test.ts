@@ -228,9 +228,9 @@ describe("the chart", () => {
     const settings: string[] = [];
     const settingsOf = (schema: object, path: string) => {
       const { properties, items } = schema as { readonly properties?: object; readonly items?: object };
-      if (items && "properties" in items) return settingsOf(items, path);
-      if (!properties) return settings.push(path);
-      for (const [name, member] of Object.entries(properties)) settingsOf(member, `${path}.${name}`);
+      const members = items && "properties" in items ? (items.properties as object) : properties;
+      if (members === undefined) settings.push(path);
+      else for (const [name, member] of Object.entries(members)) settingsOf(member, `${path}.${name}`);
     };
     settingsOf(configSchema, "");
     // Quantities of one kind or another.
