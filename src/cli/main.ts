@@ -1,8 +1,9 @@
-import "./young-generation.ts";
 import { Command } from "commander";
 import { messageOf } from "../error.ts";
+import { bypassCommand } from "./bypass.ts";
 import { checkCommand } from "./check.ts";
 import { copyCommand } from "./copy.ts";
+import { doctorCommand } from "./doctor.ts";
 import { fetchCommand } from "./fetch.ts";
 import { injectCommand } from "./inject.ts";
 import { inspectCommand } from "./inspect.ts";
@@ -15,6 +16,7 @@ import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
 import { selfTestCommand } from "./self-test.ts";
 import { signCommand } from "./sign.ts";
+import { statusCommand } from "./status.ts";
 import { tagCommand } from "./tag.ts";
 import { uninstallCommand } from "./uninstall.ts";
 import { verifyCommand } from "./verify.ts";
@@ -54,6 +56,9 @@ Examples:
   .addCommand(logoutCommand())
   .addCommand(injectCommand())
   .addCommand(planCommand())
+  .addCommand(statusCommand())
+  .addCommand(doctorCommand())
+  .addCommand(bypassCommand())
   .addCommand(selfTestCommand())
   .addCommand(uninstallCommand());
 

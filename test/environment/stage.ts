@@ -10,9 +10,13 @@ import { type DistributionRegistry, startDistributionRegistry } from "./distribu
 import { buildExampleFilter, exampleManifest } from "./example.ts";
 import { envoyImage } from "./images/images.ts";
 import { Kubectl } from "./kubectl.ts";
+import { makeNamespace } from "./namespace.ts";
 import { registerWebhook } from "./registration.ts";
 import { applicationImage, wasmountImage } from "./wasmount-image.ts";
 import { startWebhookProcess, type WebhookProcess } from "./webhook-process.ts";
+
+/** The operator's own namespace, where the webhook keeps pins and its Lease. */
+const OWN = "wasmount-stage-system";
 
 /** Everything that the example needs to run on a cluster with a node of ours. */
 export interface Stage {
@@ -99,18 +103,22 @@ export async function setStage(
     for (let action = undo.pop(); action; action = undo.pop()) await action();
   };
   try {
+    const kubectl = new Kubectl(cluster);
+    await makeNamespace(kubectl, OWN);
+    undo.push(() => kubectl.run(["delete", "namespace", OWN, "--wait=false"]));
     const webhook = await startWebhookProcess({
       folder: join(folder, "webhook"),
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
       config: {
         fetcher: { image: images.wasmount, imagePullPolicy: "Never" },
         registries: [{ host: address, plainHttp: true }],
+        pins: { namespace: OWN },
         ...config,
       },
     });
     undo.push(() => webhook.stop());
     undo.push(await registerWebhook(cluster.kubeConfig, webhook));
-    return { kubectl: new Kubectl(cluster), registry, webhook, module, strike, example };
+    return { kubectl, registry, webhook, module, strike, example };
   } catch (error) {
     await strike();
     throw error;
