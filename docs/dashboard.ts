@@ -116,9 +116,9 @@ const panels: readonly Panel[] = [
   },
   {
     title: "Certificate expires in",
-    description: "The serving certificate of each replica.",
+    description: "The serving certificate of each replica, and the authority's where wasmount keeps it itself.",
     unit: "s",
-    queries: [[`wasmount_certificate_expiry_timestamp_seconds{${INSTANCES}} - time()`, "{{instance}}"]],
+    queries: [[`wasmount_certificate_expiry_timestamp_seconds{${INSTANCES}} - time()`, "{{instance}} {{kind}}"]],
   },
   {
     title: "CPU",

@@ -7,6 +7,7 @@ import type { Config } from "../config/config.ts";
 import { messageOf } from "../error.ts";
 import { type ApiServer, apiServer } from "../kube/api-server.ts";
 import { KubeError } from "../kube/error.ts";
+import type { EventContent } from "../kube/event.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { limitRangeCache } from "../kube/limit-range-cache.ts";
 import type { NamespaceSource } from "../kube/namespace.ts";
@@ -29,6 +30,10 @@ import type { NamespaceRegistries } from "./namespace-registries.ts";
 export interface Cluster extends Sources {
   readonly namespaces: NamespaceSource;
   readonly announce: Announce;
+  /** Writes an Event, if Events are written. */
+  readonly record: (event: EventContent) => void;
+  /** Null without a cluster. */
+  readonly server: ApiServer | null;
   /** Ends it all; Events that wait are written, for a bounded time. */
   close(): Promise<void>;
 }
@@ -120,6 +125,8 @@ export function openCluster(
       const event = events && eventOf(decision, pod, namespace);
       if (event) events.record(event);
     },
+    record: event => events?.record(event),
+    server,
     async close() {
       ending.abort();
       await Promise.all([

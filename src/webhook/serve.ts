@@ -13,12 +13,13 @@ import { planPacking, planSigning } from "../plan/packing.ts";
 import { fixedPolicies } from "../policies/cluster-policies.ts";
 import { readPolicyFiles } from "../policies/policy-files.ts";
 import type { FoundPolicy } from "../policies/policy-set.ts";
+import type { ValidationConfig } from "../validation/validate.ts";
 import { admissionApp } from "./app.ts";
 import { type Cluster, openCluster, readKubeConfig } from "./cluster.ts";
 import { counted } from "./counted-client.ts";
 import { mutation, validation } from "./decide.ts";
 import { NamespaceRegistries } from "./namespace-registries.ts";
-import { readPlanKeyring } from "./plan-keys.ts";
+import { openOwnSecrets } from "./own-secrets.ts";
 import { readRegistryCredentials } from "./registry-credentials.ts";
 import { startWebhook } from "./server.ts";
 
@@ -62,40 +63,53 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       log.warn({ image: formatReference(reference), code: error.code, error: error.message }, "can't read signatures"),
   });
   const files = await readPolicyFiles(config.policy.files);
-  const { signer, keys } = await readPlanKeyring(config.plan);
-  if (signer === null) log.warn("plans are not signed: set plan.signingKeyFile");
   const sign = planSigning();
-  const admission: AdmissionConfig = {
-    ...config,
-    pack: planPacking(),
-    sign: signer && (plan => sign(plan, signer)),
-    keys,
-  };
+  const unsigned = { ...config, pack: planPacking() };
   // Opened last: an open watch would keep a process alive that failed to start.
   const cluster = options.namespaceFile
     ? withoutCluster(await namespacesFromFile(options.namespaceFile), registries, files)
     : openCluster(readKubeConfig(options.kubeconfig), config, { registries, files }, log, metrics);
-  const app = admissionApp(
-    {
-      mutate: mutation(admission, envoyDataPlane, cluster),
-      validate: validation({ ...admission, keys: keys.size > 0 ? keys : null }, envoyDataPlane, cluster),
-    },
-    observer(log, metrics, cluster.announce),
-    config.listen.maxReviewBytes,
-  );
-  const server = await startWebhook(config, app, cluster.namespaces.notReady, log, metrics).catch(async error => {
+  const started = await start().catch(async error => {
     await cluster.close();
     throw error;
   });
   return {
-    port: server.port,
-    plainPort: server.plainPort,
+    port: started.port,
+    plainPort: started.plainPort,
     async stop() {
-      await server.drain();
+      await started.drain();
       registries.close();
+      await started.close();
       await cluster.close();
     },
   };
+
+  async function start() {
+    const { credentials, keyring, close } = await openOwnSecrets(config, { ...cluster, log, metrics });
+    const admission = (): AdmissionConfig => {
+      const { signer, keys } = keyring.current();
+      return { ...unsigned, sign: signer && (plan => sign(plan, signer)), keys };
+    };
+    const validating = (): ValidationConfig => {
+      const { keys } = keyring.current();
+      return { ...unsigned, keys: keys.size > 0 ? keys : null };
+    };
+    const app = admissionApp(
+      {
+        mutate: mutation(admission, envoyDataPlane, cluster),
+        validate: validation(validating, envoyDataPlane, cluster),
+      },
+      observer(log, metrics, cluster.announce),
+      config.listen.maxReviewBytes,
+    );
+    const notReady = () => keyring.notReady() ?? cluster.namespaces.notReady();
+    try {
+      return { ...(await startWebhook(config, credentials, app, notReady, log, metrics)), close };
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  }
 }
 
 /** Without a cluster nothing is pinned, and nobody told. */
@@ -112,6 +126,8 @@ function withoutCluster(
     policies: policies.current,
     judge: (image, demands, namespace, late) => registries.judge(image, demands, namespace, late),
     announce: () => {},
+    record: () => {},
+    server: null,
     close: async () => {},
   };
 }
