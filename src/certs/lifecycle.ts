@@ -1,6 +1,13 @@
 import type { Authority, AuthorityCertificate, Leaf } from "./certificates.ts";
 import { type CertificateTerms, overlapMs } from "./terms.ts";
 
+/**
+ * Until when replaced authorities are trusted: a time in milliseconds since 1970, null where it is not said, or "over" where
+ * they are about to be forgotten. First the registrations lose them, and then the Secret: so one that is in a registration and
+ * not in the Secret is never one that was dropped, but one whose trace was lost.
+ */
+export type OldUntil = number | "over" | null;
+
 /** The authority as its Secret holds it. */
 export interface HeldAuthority {
   /** What signs, or why it can't. */
@@ -9,8 +16,8 @@ export interface HeldAuthority {
   readonly certificate: AuthorityCertificate | null;
   /** Replaced ones that are still trusted. */
   readonly old: readonly AuthorityCertificate[];
-  /** Until when, in milliseconds since 1970; null where it is not said. */
-  readonly oldUntil: number | null;
+  /** Until when those are trusted. */
+  readonly oldUntil: OldUntil;
   /** Whether somebody asks for another authority. */
   readonly rotate: boolean;
 }
@@ -45,7 +52,7 @@ export interface Facts<Registration extends ObservedRegistration = ObservedRegis
 }
 
 /** Why the Secret is written. */
-export type WriteReason = "Missing" | "Unusable" | "Due" | "Requested" | "Adopted" | "Dated" | "Dropped";
+export type WriteReason = "Missing" | "Unusable" | "Due" | "Requested" | "Adopted" | "Dated" | "Over" | "Dropped";
 
 export type Step<Registration extends ObservedRegistration = ObservedRegistration> =
   /** Sign a leaf with the current authority, and serve it. */
@@ -56,14 +63,14 @@ export type Step<Registration extends ObservedRegistration = ObservedRegistratio
       readonly reason: WriteReason;
       readonly authority: Authority | null;
       readonly old: readonly AuthorityCertificate[];
-      readonly oldUntil: number | null;
+      readonly oldUntil: OldUntil;
       /** What was found. */
       readonly detail: string;
     }
   /** Have a registration's entries trust these authorities. */
   | { readonly kind: "apply"; readonly registration: Registration; readonly bundle: string }
   /** API servers are given time to learn of what was applied. */
-  | { readonly kind: "settle" }
+  | { readonly kind: "settle"; readonly waitMs: number }
   | { readonly kind: "rest" };
 
 /**
@@ -84,8 +91,8 @@ export function nextStep<Registration extends ObservedRegistration>(
   if (isTrusted && wants === "now") return { kind: "sign", authority: current };
   return (
     write(facts, secret, current, isTrusted, terms) ??
-    apply(registrations, bundleOf([current, ...secret.old])) ??
-    (isTrusted && wants === "settled" ? { kind: "settle" } : { kind: "rest" })
+    apply(registrations, bundleOf(current, secret)) ??
+    (isTrusted && wants === "settled" ? { kind: "settle", waitMs: terms.settleMs - facts.trustedMs } : { kind: "rest" })
   );
 }
 
@@ -141,12 +148,12 @@ function write(
   const hasChanged = isTrusted && facts.leaf?.issuer.id === current.id;
   // One after the other: whoever asks ten times is to have one that serves in between.
   if (held.rotate && hasChanged) return newAuthority(facts, terms, "Requested", "the Secret asks for it");
-  return (isTrusted ? null : adopt(facts, held, current, terms)) ?? date(facts, held, current, hasChanged, terms);
+  return adopt(facts, held, current, terms) ?? retire(facts, held, current, hasChanged, terms);
 }
 
 /**
- * An authority that is new to the registrations replaces others there, whose leaves are served until now: after the Secret
- * was deleted or put back, this is all that is known of them.
+ * Authorities that the Secret says nothing of, after it was deleted or put back, or the registrations were somebody else's:
+ * leaves of theirs may be served. What the registrations trust is all that is known of them.
  */
 function adopt(facts: Facts, { old }: HeldAuthority, current: Authority, terms: CertificateTerms): Step<never> | null {
   const known = new Set([current.id, ...old.map(({ id }) => id)]);
@@ -160,25 +167,32 @@ function adopt(facts: Facts, { old }: HeldAuthority, current: Authority, terms: 
 }
 
 /** Replaced authorities have an end, and at the end they go. */
-function date(
-  { now }: Facts,
+function retire(
+  facts: Facts,
   { old, oldUntil }: HeldAuthority,
   authority: Authority,
   hasChanged: boolean,
   terms: CertificateTerms,
 ): Step<never> | null {
   if (old.length === 0) return null;
+  const { now } = facts;
+  const kept = { kind: "write", authority, old } as const;
+  if (oldUntil === "over") {
+    const trusted = new Set(inUse(facts).map(({ id }) => id));
+    if (old.some(({ id }) => trusted.has(id))) return null;
+    return { ...kept, reason: "Dropped", old: [], oldUntil: null, detail: "nobody trusts them any more" };
+  }
   if (oldUntil === null || oldUntil > now + overlapMs(terms) + terms.marginMs) {
     const detail = oldUntil === null ? "it was not said until when" : `until ${dateOf(oldUntil)} was too long`;
-    return { kind: "write", reason: "Dated", authority, old, oldUntil: untilOf(old, now, terms), detail };
+    return { ...kept, reason: "Dated", oldUntil: untilOf(old, now, terms), detail };
   }
   if (oldUntil > now || !hasChanged) return null;
-  return { kind: "write", reason: "Dropped", authority, old: [], oldUntil: null, detail: `due ${dateOf(oldUntil)}` };
+  return { ...kept, reason: "Over", oldUntil: "over", detail: `since ${dateOf(oldUntil)}` };
 }
 
 /** The authorities whose leaves are served, as far as can be known: this replica's, and those that API servers trust. */
-function inUse({ leaf, registrations }: Facts): readonly AuthorityCertificate[] {
-  const own = leaf === null ? [] : [leaf.issuer];
+function inUse({ leaf, now, registrations }: Facts): readonly AuthorityCertificate[] {
+  const own = leaf === null || leaf.notAfter <= now ? [] : [leaf.issuer];
   return [...own, ...registrations.flatMap(({ entries }) => entries.flatMap(({ authorities }) => authorities))];
 }
 
@@ -199,8 +213,8 @@ function untilOf(old: readonly AuthorityCertificate[], now: number, terms: Certi
   return old.length === 0 ? null : now + overlapMs(terms);
 }
 
-function bundleOf(authorities: readonly AuthorityCertificate[]): string {
-  return authorities.map(({ pem }) => pem).join("");
+function bundleOf(current: Authority, { old, oldUntil }: HeldAuthority): string {
+  return [current, ...(oldUntil === "over" ? [] : old)].map(({ pem }) => pem).join("");
 }
 
 function apply<Registration extends ObservedRegistration>(

@@ -1,4 +1,5 @@
 import { withDeadline } from "../kube/collection-watch.ts";
+import type { LevelState } from "../kube/level-loop.ts";
 import type { Secret, SecretStore } from "../kube/secret.ts";
 import type { Certificates, Leaf, ServerNames } from "./certificates.ts";
 import { authoritySecret, readHeldAuthority } from "./held-authority.ts";
@@ -75,17 +76,17 @@ export class CertificateReconciler {
     return problem;
   }
 
-  /** @returns whether all is as it should be, and nothing had to be done; @throws KubeError */
-  async run(signal: AbortSignal): Promise<boolean> {
+  /** @throws KubeError */
+  async run(signal: AbortSignal): Promise<LevelState> {
     for (let steps = 0; steps < STEPS; steps += 1) {
       const now = this.#given.wall();
       const { secret, facts } = await this.#look(now, signal);
       const step = nextStep(facts, this.#given.terms);
-      if (step.kind === "rest") return steps === 0;
-      if (step.kind === "settle") return false;
-      if (!(await this.#take(step, secret, now, signal))) return false;
+      if (step.kind === "rest") return steps === 0 ? "there" : "moving";
+      if (step.kind === "settle") return { waitMs: step.waitMs };
+      if (!(await this.#take(step, secret, now, signal))) return "moving";
     }
-    return false;
+    return "moving";
   }
 
   /** The registrations first: see {@link Facts}. */

@@ -67,9 +67,9 @@ export function selfMadeCertificates(given: SelfMadeDependencies): SelfMadeCerti
   });
   const loop = new LevelLoop({
     async run(signal) {
-      const isThere = await reconciler.run(signal);
+      const state = await reconciler.run(signal);
       given.recovered();
-      return isThere;
+      return state;
     },
     failed: given.failed,
     settings: given.loop ?? LEVEL_LOOP_SETTINGS,

@@ -13,9 +13,15 @@ export const LEVEL_LOOP_SETTINGS: LevelLoopSettings = {
   backoff: { baseMs: 250, maxMs: 30_000 },
 };
 
+/**
+ * Where a run left things: all is as it should be; something was changed, or somebody else changed it; or it is waited for
+ * something that takes so many milliseconds.
+ */
+export type LevelState = "there" | "moving" | { readonly waitMs: number };
+
 export interface LevelLoopDependencies {
-  /** Brings what is to what should be. @returns whether it is there now, and nothing had to be changed */
-  readonly run: (signal: AbortSignal) => Promise<boolean>;
+  /** Brings what is to what should be. */
+  readonly run: (signal: AbortSignal) => Promise<LevelState>;
   /** Told of what `run` throws; the loop goes on. */
   readonly failed: (error: unknown) => void;
   readonly settings: LevelLoopSettings;
@@ -56,15 +62,21 @@ export class LevelLoop {
     let restless = 0;
     while (!signal.aborted) {
       this.#woken = new AbortController();
+      let state: LevelState = "moving";
       try {
-        restless = (await run(signal)) ? 0 : restless + 1;
+        state = await run(signal);
       } catch (error) {
         if (signal.aborted) return;
         failed(error);
-        restless += 1;
       }
-      if (restless > 0) await this.#wait(waitAfterFailures(restless, settings.backoff, random), signal);
-      else await this.#wait(settings.everyMs * (0.5 + random() / 2), AbortSignal.any([signal, this.#woken.signal]));
+      restless = state === "moving" ? restless + 1 : 0;
+      if (state === "moving") {
+        await this.#wait(waitAfterFailures(restless, settings.backoff, random), signal);
+      } else {
+        const longest = settings.everyMs * (0.5 + random() / 2);
+        const milliseconds = state === "there" ? longest : Math.min(state.waitMs, longest);
+        await this.#wait(milliseconds, AbortSignal.any([signal, this.#woken.signal]));
+      }
     }
   }
 

@@ -100,12 +100,12 @@ export function keptKeys(given: KeptKeysDependencies): KeptKeys {
       const change = nextKeySet(found, held, now, () => planKey(generateKeyPairSync("ed25519").privateKey, now));
       if (change === null) {
         given.recovered();
-        return true;
+        return "there";
       }
       const content = { data: keySetData(change.next), annotations: { [ROTATE]: null } };
       const isWritten = await withDeadline(signal, CALL_MS, stop => secrets.write(secret, content, stop));
       if (isWritten) given.changed(change.change);
-      return false;
+      return "moving";
     },
     failed: given.failed,
     settings: LEVEL_LOOP_SETTINGS,
