@@ -137,6 +137,8 @@ export class CertificateReconciler {
     try {
       const leaf = await certificates.issueLeaf(authority, names, terms.leafMs, now);
       if (this.#isLate(now)) return false;
+      // One that served nothing until now begins anew, and gives API servers time.
+      if (this.#leaf === null || this.#leaf.notAfter <= now) this.#wasReady = false;
       this.#leaf = leaf;
       observer.renewed("serving", "Written");
       observer.serving(leaf);
@@ -210,7 +212,7 @@ export class CertificateReconciler {
     const { terms, monotonic } = this.#given;
     if (this.#trusted !== null && monotonic() - this.#trusted.since >= terms.firstSettleMs) return true;
     return (
-      this.#registrations?.every(({ appliedAt }) => appliedAt !== null && now - appliedAt >= terms.settleMs) ?? false
+      this.#registrations?.every(({ appliedAt }) => appliedAt !== null && now - appliedAt >= terms.knownMs) ?? false
     );
   }
 }

@@ -20,6 +20,8 @@ export interface CertificateTerms {
   readonly settleMs: number;
   /** The same for the first leaf of a replica that serves nothing yet: it waits with readiness alone. */
   readonly firstSettleMs: number;
+  /** What was applied this long ago by the API server's clock, which may be another one than ours, needs no such wait. */
+  readonly knownMs: number;
   /** The longest time from looking at the wall clock to acting upon it. A process that was stopped meanwhile looks anew. */
   readonly hasteMs: number;
   /** Authorities beside the current one. Each of them is some 1,100 bytes, in every entry of the registrations. */
@@ -39,6 +41,7 @@ export const CERTIFICATE_TERMS: CertificateTerms = {
   marginMs: DAY,
   settleMs: 30 * SECOND,
   firstSettleMs: 5 * SECOND,
+  knownMs: 10 * MINUTE,
   hasteMs: MINUTE,
   oldAuthorities: 8,
 };

@@ -62,8 +62,8 @@ interface StoredSecret {
 /** A call of a replica that waits to have its effect, or its answer. */
 interface Waiting {
   readonly replica: Replica;
-  readonly isRequest: boolean;
-  readonly at: number;
+  /** What is asked for; an answer, or something that takes time without a call. */
+  readonly what: "read" | "write" | "apply" | "answer" | "work";
   readonly go: (crash: boolean) => void;
 }
 
@@ -112,40 +112,40 @@ export class Simulation {
 
   start(skew = 0): Replica {
     this.#started += 1;
-    const gate = (isRequest: boolean) =>
+    const gate = (what: Waiting["what"]) =>
       new Promise<void>((resolve, reject) => {
         const go = (crash: boolean) => (crash ? reject(new KubeError("Unreachable", "crashed")) : resolve());
-        this.#waiting.push({ replica, isRequest, at: this.now, go });
+        this.#waiting.push({ replica, what, go });
       });
-    const call = async <Answer>(effect: () => Answer): Promise<Answer> => {
+    const call = async <Answer>(what: Waiting["what"], effect: () => Answer): Promise<Answer> => {
       const asked = this.now;
-      await gate(true);
+      await gate(what);
       if (!this.isUp || this.now - asked > CALL_MS) throw new KubeError("Unreachable", "no answer");
       const answer = effect();
-      await gate(false);
+      await gate("answer");
       return answer;
     };
     const reconciler = new CertificateReconciler({
       secrets: {
         name: "the Secret",
-        read: () => call(() => this.#readSecret()),
-        write: (before, content) => call(() => this.#writeSecret(before, content)),
+        read: () => call("read", () => this.#readSecret()),
+        write: (before, content) => call("write", () => this.#writeSecret(before, content)),
       },
       registrations: {
         nameOf: kind => kind,
         read: async () =>
-          (await Promise.all(REGISTRATION_KINDS.map(kind => call(() => this.#readRegistration(kind))))).flat(),
-        apply: (registration, bundle) => call(() => this.#apply(registration, bundle)),
+          (await Promise.all(REGISTRATION_KINDS.map(kind => call("read", () => this.#readRegistration(kind))))).flat(),
+        apply: (registration, bundle) => call("apply", () => this.#apply(registration, bundle)),
       },
       certificates: {
         ...this.#certificates,
         // Keys take a while to be made, in which a process may be stopped.
         createAuthority: async (...asked) => {
-          await gate(false);
+          await gate("work");
           return this.#certificates.createAuthority(...asked);
         },
         issueLeaf: async (...asked) => {
-          await gate(false);
+          await gate("work");
           return this.#certificates.issueLeaf(...asked);
         },
       },
@@ -197,14 +197,29 @@ export class Simulation {
     await flush();
   }
 
-  /** Lets all replicas look as often as they want to, with time in between, until they rest. */
-  async settle(): Promise<void> {
+  /** Lets one replica go on until it is about to call the API server for something. */
+  async proceedUntil(replica: Replica, what: Waiting["what"]): Promise<void> {
+    for (;;) {
+      const theirs = this.#waiting.findIndex(waiting => waiting.replica === replica);
+      if (theirs < 0) throw new Error(`${replica.name} never called for ${what}`);
+      if (this.#waiting[theirs]?.what === what) return;
+      await this.proceed(theirs);
+    }
+  }
+
+  /** Lets all replicas look as often as they want to, with time in between, until they rest; but for one that is stopped. */
+  async settle(stopped?: Replica): Promise<void> {
+    const moving = this.replicas.filter(replica => replica !== stopped);
     for (let round = 0; round < 60; round += 1) {
-      for (const replica of this.replicas) this.run(replica);
-      while (this.waiting > 0) await this.proceed(round);
+      for (const replica of moving) this.run(replica);
+      for (;;) {
+        const next = this.#waiting.findIndex(({ replica }) => replica !== stopped);
+        if (next < 0) break;
+        await this.proceed(next);
+      }
       this.now += 10 * SECOND;
       this.#note();
-      if (this.replicas.every(({ state }) => state === "there")) return;
+      if (moving.every(({ state }) => state === "there")) return;
     }
     throw new Error(`never at rest: ${JSON.stringify(this.replicas.map(({ name, state }) => [name, state]))}`);
   }
@@ -249,7 +264,11 @@ export class Simulation {
   }
 
   #note(): void {
-    for (const replica of this.replicas) replica.wasReady ||= replica.reconciler.notReady() === null;
+    for (const replica of this.replicas) {
+      const { reconciler, skew } = replica;
+      if ((reconciler.leaf?.notAfter ?? 0) <= this.now + skew) replica.wasReady = false;
+      replica.wasReady ||= reconciler.notReady() === null;
+    }
   }
 
   #readSecret(): Secret | null {
