@@ -113,12 +113,14 @@ function usable({ current }: HeldAuthority, now: number): Authority | { readonly
 }
 
 function leafWanted(
-  { leaf, now, trustedMs }: Facts,
+  { leaf, now, trustedMs, registrations }: Facts,
   current: Authority,
   terms: CertificateTerms,
 ): "no" | "now" | "settled" {
   // A clock that was put back makes of a good certificate one of the future.
   if (leaf === null || leaf.notAfter <= now || leaf.notBefore > now) return "now";
+  // Whose authority was taken out of the registrations has nothing to lose.
+  if (!isEverywhere(leaf.issuer, registrations)) return "now";
   if (leaf.issuer.id !== current.id) return trustedMs >= terms.settleMs ? "now" : "settled";
   return isDue(leaf, now, terms) ? "now" : "no";
 }

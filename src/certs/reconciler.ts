@@ -48,8 +48,8 @@ export class CertificateReconciler {
   #leaf: Leaf | null = null;
   #authorityEnds: number | null = null;
   #registrations: readonly Registration[] | null = null;
-  /** Since when the registrations are known to name an authority everywhere, on the monotonic clock. */
-  #trusted: { readonly id: string; readonly since: number } | null = null;
+  /** Since when the registrations are known to name an authority everywhere, and when they last did, on the monotonic clock. */
+  #trusted: { readonly id: string; readonly since: number; readonly seen: number } | null = null;
   #wasReady = false;
 
   constructor(given: ReconcilerDependencies) {
@@ -82,6 +82,7 @@ export class CertificateReconciler {
       const now = this.#given.wall();
       const { secret, facts } = await this.#look(now, signal);
       const step = nextStep(facts, this.#given.terms);
+      if (step.kind === "rest" && !this.#isSettled(now)) return { waitMs: this.#given.terms.firstSettleMs };
       if (step.kind === "rest") return steps === 0 ? "there" : "moving";
       if (step.kind === "settle") return { waitMs: step.waitMs };
       if (!(await this.#take(step, secret, now, signal))) return "moving";
@@ -110,9 +111,10 @@ export class CertificateReconciler {
       this.#trusted = null;
       return 0;
     }
-    const since = this.#given.monotonic();
-    if (this.#trusted?.id !== current.id) this.#trusted = { id: current.id, since };
-    return since - this.#trusted.since;
+    const seen = this.#given.monotonic();
+    const since = this.#trusted?.id === current.id ? this.#trusted.since : seen;
+    this.#trusted = { id: current.id, since, seen };
+    return seen - since;
   }
 
   /** @returns whether it was done, so that it is worth looking what comes next */
@@ -137,8 +139,8 @@ export class CertificateReconciler {
     try {
       const leaf = await certificates.issueLeaf(authority, names, terms.leafMs, now);
       if (this.#isLate(now)) return false;
-      // One that served nothing until now begins anew, and gives API servers time.
-      if (this.#leaf === null || this.#leaf.notAfter <= now) this.#wasReady = false;
+      // One that served nothing that is believed begins anew, and gives API servers time.
+      if (this.#leaf === null || this.#leaf.notAfter <= now || this.#isDistrusted(this.#leaf)) this.#wasReady = false;
       this.#leaf = leaf;
       observer.renewed("serving", "Written");
       observer.serving(leaf);
@@ -207,10 +209,14 @@ export class CertificateReconciler {
     return this.#wasReady || this.#isSettled(now) ? null : "API servers are given time to learn whom to trust";
   }
 
+  #isDistrusted({ issuer }: Leaf): boolean {
+    return this.#registrations !== null && !isEverywhere(issuer, this.#registrations);
+  }
+
   /** A replica that comes later need not wait for what API servers have known for long. */
   #isSettled(now: number): boolean {
-    const { terms, monotonic } = this.#given;
-    if (this.#trusted !== null && monotonic() - this.#trusted.since >= terms.firstSettleMs) return true;
+    const { terms } = this.#given;
+    if (this.#trusted !== null && this.#trusted.seen - this.#trusted.since >= terms.firstSettleMs) return true;
     return (
       this.#registrations?.every(({ appliedAt }) => appliedAt !== null && now - appliedAt >= terms.knownMs) ?? false
     );

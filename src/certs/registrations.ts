@@ -5,7 +5,7 @@ import { malformed, members, text } from "../kube/watched-kind.ts";
 import type { AuthorityCertificate } from "./certificates.ts";
 import type { ObservedEntry, ObservedRegistration } from "./lifecycle.ts";
 
-/** Owns `caBundle` of every entry, and nothing else of a registration. */
+/** Under this name, `caBundle` of every entry is ours, and nothing else of a registration. */
 export const FIELD_MANAGER = "wasmount-ca-bundle";
 
 const API = "/apis/admissionregistration.k8s.io/v1";
@@ -40,7 +40,7 @@ export interface Registrations {
   /** Those that there are, as they are now, never from an API server's memory. @throws KubeError */
   read(signal: AbortSignal): Promise<readonly Registration[]>;
   /**
-   * Writes the bundle of every entry, by server-side apply, of exactly the version that was read.
+   * Writes the bundle of every entry, and nothing else, of exactly the version that was read.
    * @returns whether it is written: not where somebody else wrote meanwhile
    * @throws KubeError
    */
@@ -69,17 +69,17 @@ export function clusterRegistrations(
       return (await Promise.all(REGISTRATION_KINDS.map(kind => readOne(kind, signal)))).flat();
     },
     async apply({ kind, resourceVersion, entries }, bundle, signal) {
-      const caBundle = Buffer.from(bundle).toString("base64");
-      const body = {
-        apiVersion: "admissionregistration.k8s.io/v1",
-        kind,
-        // Without a version, an apply would create what was deleted meanwhile, or entries that are gone.
-        metadata: { name, resourceVersion },
-        webhooks: entries.map(entry => ({ name: entry.name, clientConfig: { caBundle } })),
-      };
+      const value = Buffer.from(bundle).toString("base64");
+      // JSON Patch, and not server-side apply: who applies entries must name them, owns their names with it, and keeps
+      // whoever installed them from taking one away (the API server refuses what is left of it). Places are those of the
+      // version that is named: of another one, this is a conflict.
+      const body = [
+        { op: "replace", path: "/metadata/resourceVersion", value: resourceVersion },
+        ...entries.map((_, index) => ({ op: "add", path: `/webhooks/${index}/clientConfig/caBundle`, value })),
+      ];
       try {
-        const path = `${pathOf(kind)}?fieldManager=${FIELD_MANAGER}&force=true`;
-        await server.write({ method: "PATCH", path, body, contentType: "application/apply-patch+yaml" }, signal);
+        const path = `${pathOf(kind)}?fieldManager=${FIELD_MANAGER}`;
+        await server.write({ method: "PATCH", path, body, contentType: "application/json-patch+json" }, signal);
         return true;
       } catch (error) {
         if (error instanceof KubeError && (error.code === "Conflict" || error.code === "NotFound")) return false;
@@ -115,7 +115,7 @@ export function readRegistration(
 
 function lastApplied(managedFields: unknown): number | null {
   if (!Array.isArray(managedFields)) return null;
-  const own = managedFields.find(fields => fields?.manager === FIELD_MANAGER && fields?.operation === "Apply");
+  const own = managedFields.find(fields => fields?.manager === FIELD_MANAGER);
   const time = Date.parse(String(own?.time));
   return Number.isNaN(time) ? null : time;
 }

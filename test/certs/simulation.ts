@@ -88,6 +88,8 @@ export class Simulation {
   readonly secrets: StoredSecret[] = [];
   /** Reasons for which the Secret was written. */
   readonly writes: string[] = [];
+  /** Whether a backup of the Secret was put back. */
+  isRestored = false;
   /** Milliseconds. */
   now: number;
   /** Whether the API server answers. */

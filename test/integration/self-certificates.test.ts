@@ -7,6 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import { parse } from "yaml";
 import { createAuthority } from "../../src/certs/authority.ts";
+import { clusterRegistrations } from "../../src/certs/registrations.ts";
+import { apiServer } from "../../src/kube/api-server.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { exampleManifest } from "../environment/example.ts";
 import { bundledEntry } from "../environment/fetcher-process.ts";
@@ -204,11 +206,11 @@ describe("three replicas that make their certificates and keys themselves, with 
     );
     for (const [index, after] of found.entries()) {
       const ours = after.metadata.managedFields.find(({ manager }: Manifest) => manager === "wasmount-ca-bundle");
-      assert.equal(ours.operation, "Apply");
       for (const [entry, fields] of Object.entries<Manifest>(ours.fieldsV1["f:webhooks"])) {
         assert.match(entry, /^k:/);
-        assert.deepEqual(fields, { ".": {}, "f:name": {}, "f:clientConfig": { "f:caBundle": {} } });
+        assert.deepEqual(fields, { "f:clientConfig": { "f:caBundle": {} } });
       }
+      assert.deepEqual(Object.keys(ours.fieldsV1), ["f:webhooks"]);
       assert.deepEqual(withoutBundles(after), withoutBundles(written[index]));
     }
     const { created } = await createPods(cluster.kubeConfig, {
@@ -285,6 +287,57 @@ describe("three replicas that make their certificates and keys themselves, with 
       "told",
     );
     await allReady();
+  });
+
+  it("leave it to whoever applied a registration to take an entry away, and tell one that is added", async () => {
+    const name = "integration-self-applied";
+    const service = { namespace: "nobody", name: "nobody", path: "/", port: 443 };
+    const entry = (which: string) => ({
+      name: `${which}.wasmount.dev`,
+      clientConfig: { service },
+      admissionReviewVersions: ["v1"],
+      sideEffects: "None",
+      failurePolicy: "Ignore",
+      namespaceSelector: { matchLabels: { "wasmount.dev/nowhere": "true" } },
+      rules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] }],
+    });
+    const apply = async (...entries: readonly string[]) => {
+      const manifest = {
+        apiVersion: "admissionregistration.k8s.io/v1",
+        kind: "MutatingWebhookConfiguration",
+        metadata: { name },
+        webhooks: entries.map(entry),
+      };
+      await kubectl.run(["apply", "--server-side", "--field-manager=helm", "-f", "-"], JSON.stringify(manifest));
+    };
+    const registrations = clusterRegistrations(apiServer(cluster.kubeConfig), name, () => []);
+    const { signal } = new AbortController();
+    const tell = async () => {
+      const [found] = await registrations.read(signal);
+      assert.ok(found && (await registrations.apply(found, (await authorityNow()).toString(), signal)));
+      return found;
+    };
+    try {
+      await apply("one", "two");
+      const first = await tell();
+      assert.equal(await registrations.apply(first, "stale", signal), false, "of another version by now");
+      await apply("three", "one");
+      await tell();
+      const { webhooks } = await kubectl.get<Manifest>("mutatingwebhookconfiguration", name);
+      assert.deepEqual(
+        webhooks.map(({ name: found, clientConfig }: Manifest) => [found, Object.keys(clientConfig).sort()]),
+        ["three", "one"].map(which => [`${which}.wasmount.dev`, ["caBundle", "service"]]),
+      );
+      assert.deepEqual(
+        webhooks.map(({ clientConfig }: Manifest) => clientConfig.service),
+        [service, service],
+      );
+      await kubectl.run(["delete", "mutatingwebhookconfiguration", name]);
+      assert.equal(await registrations.apply(first, "gone", signal), false, "and not created");
+      assert.deepEqual(await registrations.read(signal), []);
+    } finally {
+      await kubectl.run(["delete", "mutatingwebhookconfiguration", name, "--ignore-not-found"]);
+    }
   });
 
   it("share keys that sign plans, and publish another one before it signs", async () => {
