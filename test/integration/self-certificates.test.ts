@@ -278,6 +278,40 @@ describe("three replicas that make their certificates and keys themselves, with 
     });
   });
 
+  it("say in log, metrics and an Event that they can't renew, and serve what they have", async () => {
+    const before = await authorityNow();
+    await underLoad(async () => {
+      await kubectl.run(["patch", ...SECRET, "--type=merge", "-p", JSON.stringify({ immutable: true })]);
+      await kubectl.run(["annotate", ...SECRET, "wasmount.dev/rotate=now"]);
+      const event = await until(async () => {
+        const selector = "--field-selector=reason=CertificateRenewalFailed";
+        const { items } = await kubectl.get<Manifest>("events", "-n", OWN, selector);
+        return items[0] ?? null;
+      }, "an Event");
+      assert.deepEqual(
+        [event.type, event.involvedObject.kind, event.involvedObject.name],
+        ["Warning", "Deployment", "wasmount-webhook"],
+      );
+      assert.match(event.message, /can't keep certificates current, serving what there is: HTTP 422/);
+      await sleep(2_000);
+      const told = replicas.map(({ log }) => log().match(/can't keep certificates current/g)?.length ?? 0);
+      assert.ok(told.some(times => times > 0) && told.every(times => times <= 1), `told ${told} times`);
+      const texts = await Promise.all(
+        replicas.map(async ({ plainUrl }) => (await fetch(`${plainUrl}/metrics`)).text()),
+      );
+      assert.ok(texts.some(text => /rotations_total\{kind="authority",result="Failed"\} [1-9]/.test(text)));
+      for (const text of texts) {
+        assert.match(text, /certificate_expiry_timestamp_seconds\{kind="authority"\} \d/);
+        assert.match(text, /certificate_expiry_timestamp_seconds\{kind="serving"\} \d/);
+      }
+      assert.equal((await authorityNow()).fingerprint256, before.fingerprint256);
+    });
+    await kubectl.run(["delete", ...SECRET]);
+    await allChangedFrom(before);
+    await allReady();
+    for (const { log } of replicas) assert.ok(!/PRIVATE KEY/.test(log()), "no key in any log");
+  });
+
   it("tell registrations that were applied anew, and one that comes again", async () => {
     const authority = await authorityNow();
     await unregister?.();
