@@ -216,7 +216,7 @@ export const reasons = {
     outcomes: ["Denied"],
     sentence: "The fetcher's plan was not signed by wasmount for this pod's owner and namespace.",
     remedy:
-      "Leave the fetcher to wasmount; where keys were just exchanged, trust the old one for a while (plan.verificationKeyFiles).",
+      "Leave the fetcher to wasmount; where keys were just exchanged, trust the old one for a while (plan.verificationKeyFiles; plan.keysSecret does).",
   },
   PlanOutdated: {
     outcomes: ["Denied"],

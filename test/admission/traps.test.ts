@@ -20,7 +20,7 @@ import { createMetrics } from "../../src/observe/metrics.ts";
 import { observer } from "../../src/observe/observer.ts";
 import { admissionApp } from "../../src/webhook/app.ts";
 import { reloadCertificate } from "../../src/webhook/certificate-reload.ts";
-import { readCredentials } from "../../src/webhook/credentials.ts";
+import { credentialFiles, readCredentials } from "../../src/webhook/credentials.ts";
 import { PATIENCE } from "../../src/webhook/server.ts";
 import { shippedNow } from "../environment/installation.ts";
 import { type Answer, cut, hold, list, ScriptedApi, status, until } from "../kube/scripted-api.ts";
@@ -234,7 +234,7 @@ describe("traps that other injectors fell into", () => {
     const first = await readCredentials(files, new Date());
     const used: string[] = [];
     const use = ({ cert }: { readonly cert: Buffer }) => used.push(cert.toString());
-    const reload = reloadCertificate(files, first, use, createLogger("silent"), 5);
+    const reload = reloadCertificate(credentialFiles(files), first, use, createLogger("silent"), 5);
     try {
       // The order of writes: half of the new one first, then one that has ended, then the new one.
       await put(next, "certFile");
@@ -245,7 +245,7 @@ describe("traps that other injectors fell into", () => {
       await put(next);
       while (used.length === 0) await sleep(5);
       assert.deepEqual(used, [next.certificate]);
-      assert.ok(reload.current().notAfter > first.notAfter, "and its end is the metric's");
+      assert.ok((reload.current()?.notAfter ?? 0) > first.notAfter, "and its end is the metric's");
     } finally {
       await reload.stop();
       await rm(folder, { recursive: true });

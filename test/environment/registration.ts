@@ -15,8 +15,8 @@ interface Configurations {
 export interface Registration {
   /** Any URL of the webhook. */
   readonly url: string;
-  /** PEM of the authority that signed its certificate. */
-  readonly ca: string;
+  /** PEM of the authority that signed its certificate; absent where the webhook tells it itself. */
+  readonly ca?: string;
   /** Its configurations are named after it; those of two registrations don't meddle with each other. */
   readonly name?: string;
   /** The namespaces that it is called for; without it, all that its selectors match. */
@@ -36,7 +36,8 @@ export async function registerWebhook(
     configuration.metadata = { name };
     for (const webhook of configuration.webhooks ?? []) {
       const path = webhook.clientConfig.service?.path ?? "";
-      webhook.clientConfig = { url: new URL(path, url).href, caBundle: Buffer.from(ca).toString("base64") };
+      const caBundle = ca === undefined ? {} : { caBundle: Buffer.from(ca).toString("base64") };
+      webhook.clientConfig = { url: new URL(path, url).href, ...caBundle };
       if (namespaces) {
         webhook.namespaceSelector?.matchExpressions?.push({
           key: "kubernetes.io/metadata.name",

@@ -113,6 +113,15 @@ export const peerParts: readonly Part[] = [
     coldBuild: "some seconds",
   },
   {
+    name: "cert-manager",
+    version: versions.certManager,
+    folder: "cert-manager",
+    requires: { module: "github.com/cert-manager/cert-manager", version: `v${versions.certManager}` },
+    binaries: { "cert-manager": "." },
+    linkerFlags: stripped,
+    coldBuild: "2 minutes",
+  },
+  {
     name: "conformance",
     version: versions.conformance,
     folder: "conformance",
