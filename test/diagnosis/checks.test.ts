@@ -11,6 +11,7 @@ import { certificatesCheck } from "../../src/diagnosis/checks/certificates.ts";
 import { policiesCheck } from "../../src/diagnosis/checks/policies.ts";
 import { registrationCheck } from "../../src/diagnosis/checks/registration.ts";
 import { replicasCheck } from "../../src/diagnosis/checks/replicas.ts";
+import { rightsCheck } from "../../src/diagnosis/checks/rights.ts";
 import { trialCheck } from "../../src/diagnosis/checks/trial.ts";
 import { examine } from "../../src/diagnosis/doctor.ts";
 import { findings } from "../../src/diagnosis/finding.ts";
@@ -302,6 +303,58 @@ describe("the doctor", () => {
         lists: { [PODS]: [{ metadata: { name: "a" }, spec: { containers: [] }, status: { phase: "Running" } }] },
       });
       assert.deepEqual(codes, ["ReplicaUnreachable"]);
+    });
+  });
+
+  describe("looks at the webhook's rights and", () => {
+    async function rights(lacks: (attributes: RawPod) => boolean, controller = true) {
+      const asked: RawPod[] = [];
+      const one = patient({
+        answer(_method, path, body) {
+          assert.equal(path, "/apis/authorization.k8s.io/v1/subjectaccessreviews");
+          const { spec } = body as RawPod;
+          assert.equal(spec.user, "system:serviceaccount:wasmount-system:wasmount-webhook");
+          const { resourceAttributes } = JSON.parse(JSON.stringify(spec));
+          asked.push(resourceAttributes);
+          return { status: 201, body: { status: { allowed: !lacks(resourceAttributes) } } };
+        },
+      });
+      const changed = { ...config, controller: { ...config.controller, enabled: controller } };
+      const found = await rightsCheck.run({ ...one, installation: { ...one.installation, config: changed } });
+      return { asked, found };
+    }
+
+    it("asks for each with its verb, its place and its name", async () => {
+      const { asked, found } = await rights(() => false);
+      assert.deepEqual(found, []);
+      const has = (attributes: object) => asked.some(one => JSON.stringify(one) === JSON.stringify(attributes));
+      const policies = { group: "wasmount.dev", resource: "wasmpolicies", verb: "patch", subresource: "status" };
+      assert.ok(has(policies));
+      const secrets = { group: "", resource: "secrets", verb: "get", namespace: "wasmount-system" };
+      assert.ok(has(secrets));
+      const lease = { group: "coordination.k8s.io", resource: "leases", verb: "get", name: config.controller.lease };
+      assert.ok(has({ ...lease, namespace: "wasmount-system" }), JSON.stringify(asked));
+    });
+
+    it("names all that are missing", async () => {
+      const { found } = await rights(({ resource }) => resource === "events" || resource === "leases");
+      assert.deepEqual(
+        found.map(one => [one.code, one.found]),
+        [
+          [
+            "WebhookRightMissing",
+            "create events.events.k8s.io, patch events.events.k8s.io, " +
+              "get leases.coordination.k8s.io wasmount-controller in namespace wasmount-system, " +
+              "update leases.coordination.k8s.io wasmount-controller in namespace wasmount-system, " +
+              "create leases.coordination.k8s.io in namespace wasmount-system",
+          ],
+        ],
+      );
+    });
+
+    it("asks for none that the configuration makes no use of", async () => {
+      const { asked } = await rights(() => false, false);
+      assert.ok(asked.every(({ resource }) => resource !== "leases"));
     });
   });
 

@@ -20,9 +20,10 @@ describe("the examples of network policies", function () {
     const reason = await clusterUnavailable({ node: false });
     if (reason !== null) unavailable(this, reason);
     const kubectl = new Kubectl(await openCluster({ node: false, progress: line => console.log(`      ${line}`) }));
-    const files = (await readdir(folder)).flatMap(name => ["-f", join(folder, name)]);
     const options = ["--dry-run=server", "--validate=strict", "-n", "default", "-o", "json"];
-    policies = JSON.parse(await kubectl.run(["create", ...files, ...options])).items;
+    const create = async (name: string) =>
+      JSON.parse(await kubectl.run(["create", "-f", join(folder, name), ...options])) as Manifest;
+    policies = await Promise.all((await readdir(folder)).map(create));
   });
 
   it("are taken by the API server as they are", async () => {
