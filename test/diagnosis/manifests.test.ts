@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { parseConfig } from "../../src/config/load.ts";
 import { guards } from "../../src/diagnosis/guards.ts";
-import { type WebhookRight, webhookRights } from "../../src/diagnosis/webhook-rights.ts";
-import { shipped } from "../environment/installation.ts";
+import { webhookRights } from "../../src/diagnosis/webhook-rights.ts";
+import { shipped, shippedConfiguration } from "../environment/installation.ts";
 import type { Manifest } from "../environment/stage.ts";
 
 describe("what the doctor knows of manifests", () => {
@@ -17,15 +18,20 @@ describe("what the doctor knows of manifests", () => {
   });
 
   it("is all rights of the webhook's, and no other", async () => {
-    const flat = (rights: readonly WebhookRight[]) =>
-      rights.flatMap(({ group, resource, verbs, own }) => verbs.map(verb => `${own} ${verb} ${resource}.${group}`));
+    const config = parseConfig(JSON.stringify(await shippedConfiguration()), "the configuration that ships");
+    const known = webhookRights.flatMap(({ group, resource, verbs, own, name, needed }) => {
+      assert.ok(needed?.(config) ?? true, "what ships makes use of all");
+      return verbs.map(verb => `${own} ${verb} ${resource}.${group} ${name?.(config) ?? "*"}`);
+    });
     const granted = (await shipped("Role", "ClusterRole")).flatMap(({ kind, rules }) =>
-      rules.flatMap(({ apiGroups, resources, verbs }: Manifest) =>
-        apiGroups.flatMap((group: string) =>
-          resources.map((resource: string) => ({ group, resource, verbs, own: kind === "Role" })),
+      rules.flatMap(({ apiGroups, resources, verbs, resourceNames = ["*"] }: Manifest) =>
+        verbs.flatMap((verb: string) =>
+          resources.flatMap((resource: string) =>
+            resourceNames.map((name: string) => `${kind === "Role"} ${verb} ${resource}.${apiGroups[0]} ${name}`),
+          ),
         ),
       ),
     );
-    assert.deepEqual([...new Set(flat(webhookRights))].sort(), [...new Set(flat(granted))].sort());
+    assert.deepEqual([...new Set(known)].sort(), [...new Set(granted)].sort());
   });
 });
