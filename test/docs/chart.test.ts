@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { parser } from "@prometheus-io/lezer-promql";
 import { Ajv } from "ajv";
 import { parse } from "yaml";
 import { valuesSchema } from "../../docs/chart.ts";
@@ -70,6 +71,20 @@ describe("the alerts", () => {
       assert.ok(used.length > 0, alert);
       for (const name of used) assert.ok(known.has(name), `${alert} goes by ${name}, which there is not`);
     }
+  });
+
+  it("are queries that Prometheus can read", () => {
+    const problems = (query: string) => {
+      const found: string[] = [];
+      parser.parse(query).iterate({
+        enter({ type, from, to }) {
+          if (type.isError) found.push(`at ${from}: ${query.slice(from - 10, to + 10)}`);
+        },
+      });
+      return found;
+    };
+    assert.notDeepEqual(problems("sum by (a) rate(b[5m])"), []);
+    for (const { alert, expr } of alerts) assert.deepEqual(problems(expr), [], alert);
   });
 
   it("wait before they fire, and say how grave they are", () => {

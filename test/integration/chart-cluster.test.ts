@@ -69,7 +69,8 @@ describe("the chart on a real API server", function () {
   });
 
   async function clean(): Promise<void> {
-    for (const kind of WIDE) await kubectl.run(["delete", kind, "-l", "app.kubernetes.io/name=wasmount"]);
+    const left = await remaining();
+    if (left.length > 0) await kubectl.run(["delete", ...left, "--ignore-not-found"]);
     await kubectl.run(["delete", "namespace", OWN, SHOP, SELF_TEST, "--ignore-not-found", "--timeout=120s"]);
   }
 
