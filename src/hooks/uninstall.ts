@@ -104,8 +104,8 @@ async function injectedPods(ask: Ask): Promise<InjectedPods> {
 
 function podsText({ count, named }: InjectedPods): string {
   const others = count - named.length;
-  const list = [...named, ...(others > 0 ? [`and ${others} more`] : [])];
-  return `${count} injected ${count === 1 ? "pod runs" : "pods run"}:\n${list.map(line => `  ${line}\n`).join("")}`;
+  // One line: Helm shows a hook's output as one, with its newlines written out.
+  return `${count} injected ${count === 1 ? "pod runs" : "pods run"}: ${named.join(", ")}${others > 0 ? ` and ${others} more` : ""}.`;
 }
 
 async function isForced(ask: Ask, namespace: string): Promise<boolean> {

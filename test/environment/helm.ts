@@ -27,11 +27,21 @@ export class Helm {
 
   /** Runs a command. @returns its standard output @throws HelmError with what it printed */
   async run(...args: readonly string[]): Promise<string> {
+    return (await this.#outcome(args)).stdout;
+  }
+
+  /** The same with what it told on the way, such as the output of hooks. */
+  async told(...args: readonly string[]): Promise<string> {
+    const { stdout, stderr } = await this.#outcome(args);
+    return stdout + stderr;
+  }
+
+  async #outcome(args: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string }> {
     const settings = this.#kubeconfig === null ? [] : ["--kubeconfig", this.#kubeconfig];
     const env = { PATH: process.env["PATH"], HOME: "/nonexistent" };
     const { status, stdout, stderr } = await attempt(this.#binary, [...settings, ...args], { env });
     if (status !== 0) throw new HelmError(`helm ${args.join(" ")}: ${stderr}\n${stdout}`);
-    return stdout;
+    return { stdout, stderr };
   }
 
   /** The chart's manifests, hooks included. @param args such as `--set hostNetwork=true` */
