@@ -139,9 +139,18 @@ const panels: readonly Panel[] = [
   },
   {
     title: "Certificate expires in",
-    description: "The serving certificate of each replica.",
+    description: "The serving certificate of each replica, and the authority's where wasmount keeps it itself.",
     unit: "s",
-    queries: [[`wasmount_certificate_expiry_timestamp_seconds{${INSTANCES}} - time()`, "{{instance}}"]],
+    queries: [[`wasmount_certificate_expiry_timestamp_seconds{${INSTANCES}} - time()`, "{{instance}} {{kind}}"]],
+  },
+  {
+    title: "Certificates and keys renewed",
+    description: "By what they are for, and result. Failed wants a look at the log: renewal begins with time to spare.",
+    unit: "ops",
+    queries: [
+      [rate("wasmount_certificate_rotations_total", "kind, result"), "{{kind}} {{result}}"],
+      [rate("wasmount_ca_bundle_patches_total", "result"), "registrations told {{result}}"],
+    ],
   },
   {
     title: "CPU",

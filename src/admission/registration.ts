@@ -34,7 +34,7 @@ const notOff = (key: string): Requirement => ({ key, operator: "NotIn", values: 
 const isOn = [is(INJECT), notOff(INJECT)];
 
 /**
- * The webhooks of each side, as manifests/webhooks.yaml registers them, which a test holds to this. "Not locked" and "not
+ * The webhooks of each side, as the chart registers them, which a test holds to this. "Not locked" and "not
  * switched on" take two each, since no selector says "absent or false" and leaves out what is junk.
  * @param ownNamespace where wasmount itself runs
  */

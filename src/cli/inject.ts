@@ -60,7 +60,7 @@ Where several documents become JSON they are the items of one List. -o patch pri
 {kind, namespace, name, patch}, each patch (RFC 6902) relative to its object; -o review prints an array of
 AdmissionReviews, each patch relative to its pod.
 
-Pods are signed for if the configuration has a plan.signingKeyFile. Templates never are: a signature holds for the pods
+Pods are signed for if the configuration has a plan.signingKeyFile; keys of plan.keysSecret stay in their cluster. Templates never are: a signature holds for the pods
 of one owner, such as a ReplicaSet, which does not exist yet. In a cluster with a webhook that signs, apply manifests as
 they are: it replaces an unsigned fetcher by its own, and refuses it where the namespace is locked.
 

@@ -15,9 +15,8 @@ export interface Config {
     /** Bytes of the reviews under way at a time, all together. */
     readonly maxReviewBytes: number;
   };
-  readonly tls: {
-    readonly certFile: string;
-    readonly keyFile: string;
+  /** The serving certificate: files, or one that the webhook makes itself. */
+  readonly tls: (CertificateFiles | { readonly self: SelfMadeCertificates }) & {
     /** PEM file of the authorities whose client certificates are asked for; null asks for none. */
     readonly clientCaFile: string | null;
   };
@@ -39,9 +38,11 @@ export interface Config {
     readonly signingKeyFile: string | null;
     /** PEM files of further keys whose signatures count, while keys are rotated. */
     readonly verificationKeyFiles: readonly string[];
+    /** Secret of keys that the webhook makes itself, in place of files; null for none. */
+    readonly keysSecret: string | null;
   };
   readonly pins: {
-    /** Where records of the digests that tags were pinned to are kept: the operator's own namespace. */
+    /** The operator's own namespace: of records of the digests that tags were pinned to, and of Secrets and policies' materials. */
     readonly namespace: string;
   };
   readonly reference: { readonly requireDigest: boolean };
@@ -100,6 +101,22 @@ export interface Config {
     readonly fetchSeconds: number;
   };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+}
+
+/** A serving certificate that somebody else makes. */
+export interface CertificateFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** Serving certificates that every replica signs for itself, with an authority in a Secret that they share. */
+export interface SelfMadeCertificates {
+  /** Secret of the authority, in the operator's own namespace. */
+  readonly caSecret: string;
+  /** What API servers call the webhook by. */
+  readonly dnsNames: readonly [string, ...string[]];
+  /** Name of both registrations, whose entries are told whom to trust. */
+  readonly registration: string;
 }
 
 /** How to speak to one registry. */

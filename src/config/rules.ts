@@ -7,7 +7,7 @@ import { REPOSITORY_PATTERN_RULE, readRepositoryPattern } from "../oci/repositor
 import { formatEnvoyVersion, parseEnvoyVersion } from "../wasm/envoy-version.ts";
 import { NEVER_ADDED } from "./added-environment.ts";
 import { authoritiesTooLong, authorityProblem, MAX_AUTHORITIES } from "./authorities.ts";
-import type { Config, RegistryConfig } from "./config.ts";
+import type { CertificateFiles, Config, RegistryConfig } from "./config.ts";
 
 /** What a schema can't say of a configuration: each problem names the place and what would be right. */
 export function configProblems(config: Config): string[] {
@@ -20,7 +20,8 @@ export function configProblems(config: Config): string[] {
     ...wrongVersion(config),
     ...exceededLimits(config.fetcher.resources),
     ...smallVolume(config),
-    ...keysWithoutSigner(config),
+    ...certificateSources(config),
+    ...keySources(config),
     ...dangerousEnvironment(config),
     ...lateAnswers(config),
   ];
@@ -156,9 +157,26 @@ function wrongVersion({ envoy }: Config): string[] {
   }
 }
 
+/** Which of two would serve is not for us to guess. */
+function certificateSources({ tls }: Config): string[] {
+  const { certFile, keyFile, self }: Partial<CertificateFiles & { readonly self: unknown }> = tls;
+  const files = Object.entries({ certFile, keyFile }).filter(([, file]) => file !== undefined);
+  if (self === undefined) {
+    return files.length === 2
+      ? []
+      : ["tls needs certFile and keyFile, or self for certificates that wasmount makes itself"];
+  }
+  return files.map(([name]) => `tls has self and ${name}: write one source of the certificate`);
+}
+
 /** Only signatures that somebody makes can be verified: every pod would be denied. */
-function keysWithoutSigner({ plan }: Config): string[] {
-  if (plan.signingKeyFile !== null || plan.verificationKeyFiles.length === 0) return [];
+function keySources({ plan }: Config): string[] {
+  const { signingKeyFile, verificationKeyFiles, keysSecret } = plan;
+  if (keysSecret !== null) {
+    const files = Object.entries({ signingKeyFile, verificationKeyFiles }).filter(([, value]) => value?.length);
+    return files.map(([name]) => `plan has keysSecret and ${name}: write one source of keys`);
+  }
+  if (signingKeyFile !== null || verificationKeyFiles.length === 0) return [];
   return ["plan.verificationKeyFiles names keys, but there is no plan.signingKeyFile: name the key that signs"];
 }
 

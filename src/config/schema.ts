@@ -13,6 +13,8 @@ const quantities = section({ cpu: quantity, memory: quantity, "ephemeral-storage
 
 const text = (description: string) => ({ type: "string", minLength: 1, description }) as const;
 
+const objectName = { type: "string", pattern: "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$" } as const;
+
 const namespacePattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
 
 const secretPattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
@@ -43,20 +45,44 @@ export const configSchema = {
         "bytes of the reviews under way at a time, all together; others are answered 503",
       ),
     }),
-    tls: section(
-      {
-        certFile: text("PEM file of the certificate chain"),
-        keyFile: text("PEM file of the private key"),
-        clientCaFile: {
-          type: ["string", "null"],
-          minLength: 1,
-          default: null,
-          description:
-            "PEM file of the authorities of whose client certificates the HTTPS server asks for one; without it, whoever reaches the port is answered",
+    tls: section({
+      certFile: text("PEM file of the certificate chain"),
+      keyFile: text("PEM file of the private key"),
+      self: {
+        type: "object",
+        additionalProperties: false,
+        required: ["dnsNames"],
+        description:
+          "in place of certFile and keyFile: certificates that the webhook makes itself, with an authority that it tells the registrations of",
+        properties: {
+          caSecret: {
+            ...objectName,
+            default: "wasmount-webhook-ca",
+            description: "Secret of the authority, in pins.namespace; made where it is missing",
+          },
+          dnsNames: {
+            type: "array",
+            minItems: 1,
+            maxItems: 16,
+            uniqueItems: true,
+            description: "names that API servers call the webhook by, such as wasmount-webhook.wasmount-system.svc",
+            items: { type: "string", pattern: "^[a-zA-Z0-9:]([-a-zA-Z0-9.:]{0,251}[a-zA-Z0-9:])?$" },
+          },
+          registration: {
+            ...objectName,
+            default: "wasmount",
+            description: "name of the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration",
+          },
         },
       },
-      ["certFile", "keyFile"],
-    ),
+      clientCaFile: {
+        type: ["string", "null"],
+        minLength: 1,
+        default: null,
+        description:
+          "PEM file of the authorities of whose client certificates the HTTPS server asks for one; without it, whoever reaches the port is answered",
+      },
+    }),
     fetcher: section(
       {
         image: text("image of the injected init container: wasmount's own"),
@@ -115,6 +141,13 @@ export const configSchema = {
         maxItems: 4,
         default: [],
         items: text("PEM file of an Ed25519 key whose signatures count beside the signing key's own"),
+      },
+      keysSecret: {
+        type: ["string", "null"],
+        pattern: objectName.pattern,
+        default: null,
+        description:
+          "in place of those files: Secret of keys that the webhook makes and renews itself, in pins.namespace",
       },
     }),
     policy: section({
@@ -226,7 +259,7 @@ export const configSchema = {
         type: "string",
         pattern: namespacePattern,
         default: "wasmount-system",
-        description: "namespace of the records of what tags were pinned to: the operator's own",
+        description: "the operator's own namespace: of records of what tags were pinned to, and of Secrets",
       },
     }),
     failure: section({

@@ -48,7 +48,7 @@ export const reasons = {
   NotAPodCreation: {
     outcomes: ["Skipped"],
     sentence: "Only the creation of pods is decided about.",
-    remedy: "Register the webhook for CREATE of pods only, as manifests/webhooks.yaml does.",
+    remedy: "Register the webhook for CREATE of pods only, as manifests/install.yaml does.",
   },
   MirrorPod: {
     outcomes: ["Skipped"],
@@ -216,7 +216,7 @@ export const reasons = {
     outcomes: ["Denied"],
     sentence: "The fetcher's plan was not signed by wasmount for this pod's owner and namespace.",
     remedy:
-      "Leave the fetcher to wasmount; where keys were just exchanged, trust the old one for a while (plan.verificationKeyFiles).",
+      "Leave the fetcher to wasmount; where keys were just exchanged, trust the old one for a while (plan.verificationKeyFiles; plan.keysSecret does).",
   },
   PlanOutdated: {
     outcomes: ["Denied"],

@@ -35,12 +35,12 @@ export const findings = {
   RegistrationMissing: {
     severity: "failure",
     sentence: "The webhook is not registered: no pod gets filters, and the guards refuse those that ask for them.",
-    remedy: "Install the chart, or apply manifests/webhooks.yaml.",
+    remedy: "Install the chart, or apply manifests/install.yaml.",
   },
   EntryMissing: {
     severity: "failure",
     sentence: "The registration lacks one of its entries, so that some pods that are switched on are not asked about.",
-    remedy: "Upgrade the chart, or apply manifests/webhooks.yaml again.",
+    remedy: "Upgrade the chart, or apply manifests/install.yaml again.",
   },
   EntryChanged: {
     severity: "failure",
@@ -75,7 +75,7 @@ export const findings = {
     severity: "failure",
     sentence:
       "failurePolicy Ignore without the guard wasmount-unfiltered-pods: while the webhook is away, pods start without their filters.",
-    remedy: "Set failurePolicy Fail, and install the guards (manifests/examples/guards).",
+    remedy: "Set failurePolicy Fail, and install the guards (guards.enabled of the chart).",
   },
   MeshAfterUs: {
     severity: "warning",
@@ -159,18 +159,18 @@ export const findings = {
   WebhookRightMissing: {
     severity: "failure",
     sentence: "The webhook's ServiceAccount lacks a right that it needs.",
-    remedy: "Install the chart's roles, or apply manifests/rbac, again.",
+    remedy: "Upgrade the chart, or apply manifests/install.yaml again; with rbac.create false the roles are yours.",
   },
   DefinitionMissing: {
     severity: "failure",
     sentence:
       "A kind of policies is not defined or not served, so that the webhook never gets ready (policy.fromCluster).",
-    remedy: "`kubectl apply --server-side -f manifests/crds`. helm does not upgrade definitions.",
+    remedy: "Upgrade the chart with crds.install true, or apply manifests/install.yaml.",
   },
   DefinitionOutdated: {
     severity: "warning",
     sentence: "A kind of policies is defined otherwise than by this release.",
-    remedy: "`kubectl apply --server-side -f manifests/crds` of the release that is installed.",
+    remedy: "Upgrade the chart, or apply manifests/install.yaml of the release that is installed.",
   },
   PolicyNotReady: {
     severity: "failure",
@@ -186,7 +186,7 @@ export const findings = {
   GuardMissing: {
     severity: "failure",
     sentence: "A guard is not installed, or not bound, or does not refuse.",
-    remedy: "`kubectl apply -k manifests/examples/guards` with the fetcher's image, or the chart with guards.",
+    remedy: "Upgrade the chart with guards.enabled true, or apply manifests/install.yaml again.",
   },
   GuardMisfit: {
     severity: "warning",
@@ -197,8 +197,7 @@ export const findings = {
     severity: "failure",
     sentence:
       "The guard wasmount-unfiltered-pods doesn't know the fetcher's image, so that it refuses all pods that get filters.",
-    remedy:
-      "Set its variable `images` to a list with fetcher.image of the configuration, as manifests/examples/guards does.",
+    remedy: "Upgrade the chart, or set its variable `images` to a list with fetcher.image of the configuration.",
   },
   WebhookUnreachable: {
     severity: "failure",

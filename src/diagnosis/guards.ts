@@ -15,7 +15,7 @@ export interface Guard {
 /** The guard that keeps pods from running without filters that they ask for. */
 export const UNFILTERED_PODS = "wasmount-unfiltered-pods";
 
-/** All guards, as manifests/guards ships them, which a test holds to this. */
+/** All guards, as the chart ships them, which a test holds to this. */
 export const guards: readonly Guard[] = [
   { name: UNFILTERED_PODS, action: "Deny", refuses: "new pods that ask for filters and have no fetcher" },
   {

@@ -10,7 +10,7 @@ import { readPolicyFiles } from "../policies/policy-files.ts";
 import { PolicySet } from "../policies/policy-set.ts";
 import { NO_MATERIALS } from "../trust/rules.ts";
 import { VERDICT_SETTINGS, Verdicts } from "../trust/verdicts.ts";
-import { readPlanKeyring } from "../webhook/plan-keys.ts";
+import { readPlanKeyFiles } from "../webhook/plan-keys.ts";
 import type { Decide } from "./injection.ts";
 
 /** Admission without a webhook around it. */
@@ -25,7 +25,7 @@ export interface AdmissionCore {
  * @throws ConfigError
  */
 export async function admissionCore(config: Config, dataPlane: DataPlane, userAgent: string): Promise<AdmissionCore> {
-  const { signer, keys } = await readPlanKeyring(config.plan);
+  const { signer, keys } = await readPlanKeyFiles(config.plan);
   const deadlineMs = config.limits.resolveSeconds * 1000;
   const registry = new RegistryClient({ ...(await registryOptions(config)), deadlineMs, userAgent });
   const resolver = new TagResolver(registry, { budgetMs: deadlineMs });

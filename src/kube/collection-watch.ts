@@ -52,6 +52,8 @@ export interface WatchDependencies<Held extends Watched> extends Holding<Held> {
   readonly path: string;
   /** Objects without these labels are left out by the API server, as if there were none. */
   readonly labelSelector?: string;
+  /** The same by fields, such as `metadata.name=wasmount`: rights on one object are enough to watch it so. */
+  readonly fieldSelector?: string;
   readonly kind: WatchedKind<Held>;
   readonly settings: WatchSettings;
   /** Monotonic milliseconds. */
@@ -236,9 +238,12 @@ export class CollectionWatch<Held extends Watched> {
     this.#version = event.resourceVersion;
   }
 
-  #selection(): { readonly labelSelector?: string } {
-    const { labelSelector } = this.#given;
-    return labelSelector === undefined ? {} : { labelSelector };
+  #selection(): Record<string, string> {
+    const { labelSelector, fieldSelector } = this.#given;
+    return {
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+      ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    };
   }
 }
 

@@ -4,7 +4,10 @@ import type { Side } from "../admission/entry.ts";
 import type { Interruption } from "../kube/collection-watch.ts";
 
 /** What is held current by a watch. */
-export type CacheName = "namespaces" | "limitranges" | "pods" | "policies";
+export type CacheName = "namespaces" | "limitranges" | "pods" | "policies" | "plan-keys" | "certificates";
+
+/** What certificates are for: to serve, and to sign those that serve. */
+export type CertificateKind = "serving" | "authority";
 
 /** What is made anew when it ends. The fleet is watched by the leader alone, and is no cache that anything depends on. */
 export type WatchName = CacheName | "fleet";
@@ -33,8 +36,12 @@ export interface Metrics {
   watch(cache: CacheName, state: CacheState): void;
   /** A list or watch ended, for whatever reason, and is made anew. */
   interrupted(cache: WatchName, reason: Interruption): void;
-  /** Shows until when a certificate serves from now on. */
-  watchCertificate(expiry: () => Date): void;
+  /** Shows from now on until when certificates are good; null where there is none. */
+  watchCertificates(expiry: () => Readonly<Record<CertificateKind, Date | null>>): void;
+  /** A certificate or a key was renewed, or was not. */
+  renewed(kind: CertificateKind | "plan-key", result: string): void;
+  /** The registrations were told whom to trust, or were not. */
+  bundlePatched(result: string): void;
   /** A connection was closed at once, since there are as many as there may be. */
   connectionDropped(): void;
   /** A connection ended before TLS was agreed upon. */
@@ -115,14 +122,29 @@ export function createMetrics(): Metrics {
     labelNames: ["cache", "reason"] as const,
     registers: [registry],
   });
-  let certificateExpiry: (() => Date) | null = null;
+  let certificateExpiry: Parameters<Metrics["watchCertificates"]>[0] | null = null;
   new Gauge({
     name: "wasmount_certificate_expiry_timestamp_seconds",
-    help: "When the serving certificate ends, in seconds since 1970.",
+    help: "When the certificate ends that serves, and that of the authority that wasmount keeps itself, in seconds since 1970.",
+    labelNames: ["kind"] as const,
     registers: [registry],
     collect() {
-      if (certificateExpiry !== null) this.set(certificateExpiry().getTime() / 1000);
+      for (const [kind, end] of Object.entries(certificateExpiry?.() ?? {}) as [CertificateKind, Date | null][]) {
+        if (end !== null) this.set({ kind }, end.getTime() / 1000);
+      }
     },
+  });
+  const rotations = new Counter({
+    name: "wasmount_certificate_rotations_total",
+    help: "Certificates and plan-signing keys that wasmount renewed itself, by kind and result: Written, Conflict where another replica was first, Failed.",
+    labelNames: ["kind", "result"] as const,
+    registers: [registry],
+  });
+  const bundlePatches = new Counter({
+    name: "wasmount_ca_bundle_patches_total",
+    help: "Registrations that were told whom to trust, by result: Written, Conflict where somebody else wrote first, Failed.",
+    labelNames: ["result"] as const,
+    registers: [registry],
   });
   const droppedConnections = new Counter({
     name: "wasmount_connections_dropped_total",
@@ -181,8 +203,14 @@ export function createMetrics(): Metrics {
     interrupted(cache, reason) {
       interruptions.inc({ cache, reason });
     },
-    watchCertificate(expiry) {
+    watchCertificates(expiry) {
       certificateExpiry = expiry;
+    },
+    renewed(kind, result) {
+      rotations.inc({ kind, result });
+    },
+    bundlePatched(result) {
+      bundlePatches.inc({ result });
     },
     connectionDropped() {
       droppedConnections.inc();

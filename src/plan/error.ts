@@ -15,6 +15,8 @@ export type PlanErrorCode =
   | "TooLarge"
   /** A key that is none, or none for Ed25519. */
   | "BadKey"
+  /** Which keys there are is not known yet. */
+  | "NoKeys"
   /** The plan's signature was made by a key that is not trusted. */
   | "UnknownKey"
   /** The signature is not over this plan, for this owner in this namespace. */

@@ -21,6 +21,7 @@ export interface PlanSigner {
 export type PlanKeys = ReadonlyMap<string, KeyObject>;
 
 const ALGORITHM = "ed25519";
+const PEM_BLOCK = /-----BEGIN [A-Z ]{1,40}-----[^-]*-----END [A-Z ]{1,40}-----/g;
 
 /**
  * Signs a plan. The same plan, owner and key give the same signature (Ed25519 is deterministic), so that a second
@@ -59,9 +60,14 @@ export function readSigner(pem: string): PlanSigner {
   return { keyId: keyIdOf(createPublicKey(key)), key };
 }
 
-/** Reads keys that verify. @param pems each SPKI, or a signing key whose public half is taken @throws PlanError BadKey */
+/**
+ * Reads keys that verify.
+ * @param pems each of SPKI blocks, one or more, or of signing keys whose public halves are taken
+ * @throws PlanError BadKey
+ */
 export function readPlanKeys(pems: readonly string[]): PlanKeys {
-  const keys = pems.map(pem => readKey(() => createPublicKey(pem), "a public key in SPKI PEM"));
+  const blocks = pems.flatMap(pem => pem.match(PEM_BLOCK) ?? [pem]);
+  const keys = blocks.map(pem => readKey(() => createPublicKey(pem), "a public key in SPKI PEM"));
   return new Map(keys.map(key => [keyIdOf(key), key]));
 }
 

@@ -7,6 +7,7 @@ import type { Config } from "../config/config.ts";
 import { messageOf } from "../error.ts";
 import { type ApiServer, apiServer } from "../kube/api-server.ts";
 import { KubeError } from "../kube/error.ts";
+import type { EventContent } from "../kube/event.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { limitRangeCache } from "../kube/limit-range-cache.ts";
 import type { NamespaceSource } from "../kube/namespace.ts";
@@ -33,6 +34,10 @@ export interface Cluster extends Sources {
   readonly announce: Announce;
   /** Ends what only one replica at a time does, for another to take it over while this one drains. */
   retire(): Promise<void>;
+  /** Writes an Event, if Events are written. */
+  readonly record: (event: EventContent) => void;
+  /** Null without a cluster. */
+  readonly server: ApiServer | null;
   /** Ends it all; Events that wait are written, for a bounded time. */
   close(): Promise<void>;
 }
@@ -147,6 +152,8 @@ export function openCluster(
     async retire() {
       await control?.close();
     },
+    record: event => events?.record(event),
+    server,
     async close() {
       ending.abort();
       await control?.close();

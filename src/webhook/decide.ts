@@ -55,9 +55,10 @@ export interface Sources {
   readonly judge: NamespaceRegistries["judge"];
 }
 
-/** The mutating side. */
-export function mutation(config: AdmissionConfig, dataPlane: DataPlane, sources: Sources): Decide {
+/** The mutating side. @param current what the operator decided, with the keys of the moment */
+export function mutation(current: () => AdmissionConfig, dataPlane: DataPlane, sources: Sources): Decide {
   return async ({ pod, namespace: name, entry, dryRun }) => {
+    const config = current();
     const deadline = reviewDeadline(config);
     const { namespace } = await namespaceOf(name, entry, sources, deadline);
     const owner = rolloutOf(controllerOf(pod.metadata), pod.metadata.labels);
@@ -85,9 +86,14 @@ async function judged(
   return imageJudgement(demands, await sources.judge(image, demands, namespace.name, registries));
 }
 
-/** The validating side. */
-export function validation(config: ValidationConfig, dataPlane: DataPlane, sources: Omit<Sources, "resolve">): Decide {
+/** The validating side. @param current what the operator decided, with the keys of the moment */
+export function validation(
+  current: () => ValidationConfig,
+  dataPlane: DataPlane,
+  sources: Omit<Sources, "resolve">,
+): Decide {
   return async ({ pod, namespace: name, entry }) => {
+    const config = current();
     const deadline = reviewDeadline(config);
     const { namespace, held } = await namespaceOf(name, entry, sources, deadline);
     // A signed plan says within which limits it was made.
@@ -95,8 +101,8 @@ export function validation(config: ValidationConfig, dataPlane: DataPlane, sourc
     const decision = validatePod(pod, { ...namespace, limits }, dataPlane, config);
     if (decision.outcome !== "Denied" || !held) return heldToPolicies(decision, namespace, config, sources);
     // Another replica decided a moment ago, and may have known a newer namespace.
-    const current = await existing(name, sources.namespaces.getNow(name, deadline));
-    return heldToPolicies(validatePod(pod, { ...current, limits }, dataPlane, config), current, config, sources);
+    const newest = await existing(name, sources.namespaces.getNow(name, deadline));
+    return heldToPolicies(validatePod(pod, { ...newest, limits }, dataPlane, config), newest, config, sources);
   };
 }
 

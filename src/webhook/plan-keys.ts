@@ -3,16 +3,14 @@ import { readFile } from "node:fs/promises";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/error.ts";
 import { messageOf } from "../error.ts";
-import { type PlanKeys, type PlanSigner, readPlanKeys, readSigner } from "../plan/signature.ts";
+import type { CurrentKeys } from "../plan/keyring.ts";
+import { readPlanKeys, readSigner } from "../plan/signature.ts";
 
-/** The key that signs plans, null where none does, and all keys whose signatures count, its own among them. */
-export interface PlanKeyring {
-  readonly signer: PlanSigner | null;
-  readonly keys: PlanKeys;
-}
-
-/** Reads the keys that the configuration names. @throws ConfigError Unusable, naming the setting. */
-export async function readPlanKeyring({ signingKeyFile, verificationKeyFiles }: Config["plan"]): Promise<PlanKeyring> {
+/** Reads the keys in the files that the configuration names, if any. @throws ConfigError Unusable, naming the setting. */
+export async function readPlanKeyFiles({
+  signingKeyFile,
+  verificationKeyFiles,
+}: Pick<Config["plan"], "signingKeyFile" | "verificationKeyFiles">): Promise<CurrentKeys> {
   const signer = signingKeyFile === null ? null : await readKeyFile("plan.signingKeyFile", signingKeyFile, readSigner);
   const own = signer ? [[signer.keyId, createPublicKey(signer.key)] as const] : [];
   const others = await Promise.all(

@@ -9,16 +9,18 @@ import { createMetrics } from "../observe/metrics.ts";
 import { observer } from "../observe/observer.ts";
 import { RegistryClient } from "../oci/client.ts";
 import { formatReference } from "../oci/reference.ts";
+import type { PlanKeyring } from "../plan/keyring.ts";
 import { planPacking, planSigning } from "../plan/packing.ts";
 import { fixedPolicies } from "../policies/cluster-policies.ts";
 import { readPolicyFiles } from "../policies/policy-files.ts";
 import type { FoundPolicy } from "../policies/policy-set.ts";
+import type { ValidationConfig } from "../validation/validate.ts";
 import { admissionApp } from "./app.ts";
 import { type Cluster, openCluster, readKubeConfig } from "./cluster.ts";
 import { counted } from "./counted-client.ts";
 import { mutation, validation } from "./decide.ts";
 import { NamespaceRegistries } from "./namespace-registries.ts";
-import { readPlanKeyring } from "./plan-keys.ts";
+import { openOwnSecrets } from "./own-secrets.ts";
 import { readRegistryCredentials } from "./registry-credentials.ts";
 import { startWebhook } from "./server.ts";
 
@@ -62,40 +64,64 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       log.warn({ image: formatReference(reference), code: error.code, error: error.message }, "can't read signatures"),
   });
   const files = await readPolicyFiles(config.policy.files);
-  const { signer, keys } = await readPlanKeyring(config.plan);
-  if (signer === null) log.warn("plans are not signed: set plan.signingKeyFile");
   const sign = planSigning();
-  const admission: AdmissionConfig = {
-    ...config,
-    pack: planPacking(),
-    sign: signer && (plan => sign(plan, signer)),
-    keys,
-  };
+  const unsigned = { ...config, pack: planPacking() };
+  // The cluster's own client opens it, and the fleet is judged by it from then on.
+  let keyring: PlanKeyring | null = null;
   // Opened last: an open watch would keep a process alive that failed to start.
   const cluster = options.namespaceFile
     ? withoutCluster(await namespacesFromFile(options.namespaceFile), registries, files)
-    : openCluster(readKubeConfig(options.kubeconfig), config, { registries, files, keys: () => keys }, log, metrics);
-  const app = admissionApp(
-    {
-      mutate: mutation(admission, envoyDataPlane, cluster),
-      validate: validation({ ...admission, keys: keys.size > 0 ? keys : null }, envoyDataPlane, cluster),
-    },
-    observer(log, metrics, cluster.announce),
-    config.listen.maxReviewBytes,
-  );
-  const server = await startWebhook(config, app, cluster.namespaces.notReady, log, metrics).catch(async error => {
+    : openCluster(
+        readKubeConfig(options.kubeconfig),
+        config,
+        { registries, files, keys: () => keyring?.current().keys ?? new Map() },
+        log,
+        metrics,
+      );
+  const started = await start().catch(async error => {
     await cluster.close();
     throw error;
   });
   return {
-    port: server.port,
-    plainPort: server.plainPort,
+    port: started.port,
+    plainPort: started.plainPort,
     async stop() {
-      await Promise.all([server.drain(), cluster.retire()]);
+      await Promise.all([started.drain(), cluster.retire()]);
       registries.close();
+      await started.close();
       await cluster.close();
     },
   };
+
+  async function start() {
+    const own = await openOwnSecrets(config, { ...cluster, log, metrics });
+    const { credentials, close } = own;
+    const ring = own.keyring;
+    keyring = ring;
+    const admission = (): AdmissionConfig => {
+      const { signer, keys } = ring.current();
+      return { ...unsigned, sign: signer && (plan => sign(plan, signer)), keys };
+    };
+    const validating = (): ValidationConfig => {
+      const { keys } = ring.current();
+      return { ...unsigned, keys: keys.size > 0 ? keys : null };
+    };
+    const app = admissionApp(
+      {
+        mutate: mutation(admission, envoyDataPlane, cluster),
+        validate: validation(validating, envoyDataPlane, cluster),
+      },
+      observer(log, metrics, cluster.announce),
+      config.listen.maxReviewBytes,
+    );
+    const notReady = () => ring.notReady() ?? cluster.namespaces.notReady();
+    try {
+      return { ...(await startWebhook(config, credentials, app, notReady, log, metrics)), close };
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  }
 }
 
 /** Without a cluster nothing is pinned, and nobody told. */
@@ -113,6 +139,8 @@ function withoutCluster(
     judge: (image, demands, namespace, late) => registries.judge(image, demands, namespace, late),
     announce: () => {},
     retire: async () => {},
+    record: () => {},
+    server: null,
     close: async () => {},
   };
 }

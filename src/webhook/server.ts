@@ -8,7 +8,7 @@ import { ConfigError } from "../config/error.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { reloadCertificate } from "./certificate-reload.ts";
-import { type Credentials, readCredentials } from "./credentials.ts";
+import type { CredentialSource, Credentials } from "./credentials.ts";
 import { healthApp } from "./health.ts";
 
 /** The HTTPS server's patience with its callers, in milliseconds. */
@@ -45,7 +45,8 @@ export interface WebhookServer {
 
 /** Starts both servers, or neither. @throws ConfigError Unusable, naming the setting. */
 export async function startWebhook(
-  config: Pick<Config, "listen" | "tls">,
+  config: Pick<Config, "listen">,
+  source: CredentialSource,
   app: Express,
   notReady: () => string | null,
   log: Logger,
@@ -54,7 +55,7 @@ export async function startWebhook(
 ): Promise<WebhookServer> {
   let draining = false;
   let drained: Promise<void> | null = null;
-  const credentials = await readCredentials(config.tls, new Date());
+  const credentials = await source.read(new Date());
   const admission = createHttpsServer({ ...tlsOptions(credentials), ...timeouts(patience) }, app);
   admission.maxConnections = config.listen.maxConnections;
   admission.on("drop", () => metrics.connectionDropped());
@@ -69,7 +70,7 @@ export async function startWebhook(
     unanswered.add(response);
     response.once("close", () => unanswered.delete(response));
   });
-  const plain = createHttpServer(healthApp(() => (draining ? "draining" : notReady()), metrics));
+  const plain = createHttpServer(healthApp(() => (draining ? "draining" : (source.notReady() ?? notReady())), metrics));
   try {
     await listen(admission, config.listen.address, config.listen.port, "listen.port");
     await listen(plain, config.listen.address, config.listen.plainPort, "listen.plainPort");
@@ -79,14 +80,17 @@ export async function startWebhook(
     throw error;
   }
   const certificate = reloadCertificate(
-    config.tls,
+    source,
     credentials,
     found => admission.setSecureContext(tlsOptions(found)),
     log,
   );
-  metrics.watchCertificate(() => certificate.current().notAfter);
+  metrics.watchCertificates(() => ({
+    serving: certificate.current()?.notAfter ?? null,
+    authority: source.authorityEnds(),
+  }));
   const server = { port: portOf(admission), plainPort: portOf(plain) };
-  const { fingerprint, notAfter } = credentials;
+  const { fingerprint = null, notAfter = null } = credentials ?? {};
   log.info({ ...server, address: config.listen.address, fingerprint, notAfter }, "listening");
   return {
     ...server,
@@ -108,7 +112,10 @@ export async function startWebhook(
   }
 }
 
-function tlsOptions({ cert, key, clientCa }: Credentials): ServerOptions {
+/** Without a certificate no handshake succeeds, until there is one. */
+function tlsOptions(credentials: Credentials | null): ServerOptions {
+  if (credentials === null) return { minVersion: "TLSv1.2" };
+  const { cert, key, clientCa } = credentials;
   const clients = clientCa === null ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
   return { cert, key, minVersion: "TLSv1.2", ...clients };
 }

@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { parseAllDocuments } from "yaml";
 import type { Side } from "../../src/admission/entry.ts";
 import {
   FAILURE_POLICY,
@@ -10,7 +8,7 @@ import {
   registeredTerms,
   TIMEOUT_SECONDS,
 } from "../../src/admission/registration.ts";
-import type { Manifest } from "../environment/stage.ts";
+import { shipped } from "../environment/installation.ts";
 
 const kinds: Readonly<Record<Side, string>> = {
   mutate: "MutatingWebhookConfiguration",
@@ -20,11 +18,9 @@ const kinds: Readonly<Record<Side, string>> = {
 describe("the registration", () => {
   for (const [side, kind] of Object.entries(kinds) as [Side, string][]) {
     it(`that ships is the one that the code knows: ${side}`, async () => {
-      const text = await readFile(new URL("../../manifests/webhooks.yaml", import.meta.url), "utf8");
-      const manifests: Manifest[] = parseAllDocuments(text, { merge: true }).map(document => document.toJS());
-      const manifest = manifests.find(one => one.kind === kind);
+      const [manifest] = await shipped(kind);
       assert.equal(manifest.metadata.name, REGISTRATION);
-      const { webhooks } = JSON.parse(JSON.stringify(manifest));
+      const { webhooks } = manifest;
       const expected = registeredEntries("wasmount-system").map(({ name, entry, namespace, object }) => ({
         name,
         clientConfig: {

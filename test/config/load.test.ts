@@ -69,8 +69,29 @@ describe("operator configuration", () => {
   });
 
   it("names what is missing", () => {
-    assert.match(refusal("fetcher: {image: a}"), /tls needs the key certFile; tls needs the key keyFile/);
-    assert.match(refusal(""), /tls needs the key certFile.*fetcher needs the key image/);
+    assert.match(refusal("fetcher: {image: a}"), /tls needs certFile and keyFile, or self/);
+    assert.match(refusal(""), /fetcher needs the key image/);
+  });
+
+  it("takes the certificate and the keys from one source each", () => {
+    const fetcher = "fetcher: {image: registry.example/wasmount:1}";
+    const self = (more = "", plan = "") =>
+      `tls: {self: {dnsNames: [wasmount-webhook.wasmount-system.svc]}${more}}\n${fetcher}\nplan: {${plan}}`;
+    const { tls, plan } = parseConfig(self("", "keysSecret: wasmount-plan-keys"), "f");
+    const dnsNames = ["wasmount-webhook.wasmount-system.svc"];
+    const made = { caSecret: "wasmount-webhook-ca", registration: "wasmount", dnsNames };
+    assert.deepEqual(tls, { self: made, clientCaFile: null });
+    assert.deepEqual(plan, { keysSecret: "wasmount-plan-keys", signingKeyFile: null, verificationKeyFiles: [] });
+    assert.match(refusal(self(", certFile: a")), /tls has self and certFile: write one source/);
+    assert.match(refusal(`tls: {certFile: a}\n${fetcher}`), /tls needs certFile and keyFile, or self/);
+    assert.match(refusal(self("", "keysSecret: a, signingKeyFile: b")), /plan has keysSecret and signingKeyFile/);
+    assert.match(refusal(self("", "keysSecret: a, verificationKeyFiles: [b]")), /keysSecret and verificationKeyFiles/);
+    assert.match(refusal(self("", "keysSecret: A_b")), /plan\.keysSecret must match pattern/);
+    assert.match(refusal(`tls: {self: {}}\n${fetcher}`), /tls\.self needs the key dnsNames/);
+    assert.match(
+      refusal(`tls: {self: {dnsNames: ["*.svc"]}}\n${fetcher}`),
+      /tls\.self\.dnsNames\.0 must match pattern/,
+    );
   });
 
   it("refuses a mount path below a symbolic link, and one that is no path", () => {

@@ -42,7 +42,7 @@ describe("wasmount doctor, of a webhook that runs in the cluster", function () {
     other = await createAuthority("another", 7, now);
     const leaf = await issueServerCertificate(authority, [`${NAME}.${SYSTEM}.svc`], 7, now);
     await kubectl.apply(...installation(image, leaf));
-    const guards = await realGuards(kubectl, image);
+    const guards = await realGuards(image);
     undo.push(async () => {
       for (const { kind, metadata } of guards) await kubectl.run(["delete", kind, metadata.name, "--ignore-not-found"]);
     });

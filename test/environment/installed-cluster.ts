@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import { type Cluster, openCluster } from "./cluster/cluster.ts";
 import { type CommandOutcome, runCommand } from "./command.ts";
 import { MODULE } from "./guarded-cluster.ts";
-import { built, installed } from "./guards.ts";
+import { shippedGuards } from "./guards.ts";
 import { Kubectl } from "./kubectl.ts";
 import { registerWebhook } from "./registration.ts";
 import { webhookAccount } from "./service-account.ts";
@@ -30,8 +30,8 @@ export interface Installation {
 }
 
 /** The guards under their real names, told the fetcher's image. */
-export async function realGuards(kubectl: Kubectl, image = IMAGE): Promise<Manifest[]> {
-  const manifests = await built(kubectl, installed);
+export async function realGuards(image = IMAGE): Promise<Manifest[]> {
+  const manifests = await shippedGuards();
   for (const { spec } of manifests) {
     const images = spec.variables?.find(({ name }: Manifest) => name === "images");
     if (images) images.expression = `['${image}', 'registry.example/wasmount:0']`;
@@ -64,7 +64,7 @@ export async function install(folder: string): Promise<Installation> {
       metadata: { name: "wasmount-config", namespace: SYSTEM },
       data: { "wasmount.yaml": stringify({ tls: { certFile, keyFile }, ...config }) },
     });
-    const guards = await realGuards(kubectl);
+    const guards = await realGuards();
     undo.push(async () => {
       for (const { kind, metadata } of [...guards].reverse()) {
         await kubectl.run(["delete", kind, metadata.name, "--ignore-not-found"]);

@@ -19,6 +19,8 @@ export interface Load {
   readonly width: number;
   /** What a created pod's JSON must hold. */
   readonly holds: string;
+  /** Ends the load before all are created. */
+  readonly signal?: AbortSignal;
   /** Told of each that ended. */
   readonly progress?: (ended: number) => void;
 }
@@ -36,7 +38,7 @@ export async function createPods(kubeConfig: KubeConfig, load: Load): Promise<Lo
   let without = 0;
   let begun = 0;
   const worker = async () => {
-    while (begun < load.count) {
+    while (begun < load.count && !load.signal?.aborted) {
       begun += 1;
       const { status, text } = await post(url, { ...options, agent }, nameless(load.pod, begun)).catch(error => ({
         status: 0,

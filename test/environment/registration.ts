@@ -1,15 +1,12 @@
-import { readFile } from "node:fs/promises";
 import {
   AdmissionregistrationV1Api,
   type KubeConfig,
   type V1MutatingWebhookConfiguration,
   type V1ValidatingWebhookConfiguration,
 } from "@kubernetes/client-node";
-import { parseAllDocuments } from "yaml";
+import { shipped } from "./installation.ts";
 
-const file = new URL("../../manifests/webhooks.yaml", import.meta.url);
-
-/** The manifest's two configurations. */
+/** The two configurations that ship. */
 interface Configurations {
   readonly mutating: V1MutatingWebhookConfiguration;
   readonly validating: V1ValidatingWebhookConfiguration;
@@ -18,8 +15,8 @@ interface Configurations {
 export interface Registration {
   /** Any URL of the webhook. */
   readonly url: string;
-  /** PEM of the authority that signed its certificate. */
-  readonly ca: string;
+  /** PEM of the authority that signed its certificate; absent where the webhook tells it itself. */
+  readonly ca?: string;
   /** Its configurations are named after it; those of two registrations don't meddle with each other. */
   readonly name?: string;
   /** The namespaces that it is called for; without it, all that its selectors match. */
@@ -39,7 +36,8 @@ export async function registerWebhook(
     configuration.metadata = { name };
     for (const webhook of configuration.webhooks ?? []) {
       const path = webhook.clientConfig.service?.path ?? "";
-      webhook.clientConfig = { url: new URL(path, url).href, caBundle: Buffer.from(ca).toString("base64") };
+      const caBundle = ca === undefined ? {} : { caBundle: Buffer.from(ca).toString("base64") };
+      webhook.clientConfig = { url: new URL(path, url).href, ...caBundle };
       if (namespaces) {
         webhook.namespaceSelector?.matchExpressions?.push({
           key: "kubernetes.io/metadata.name",
@@ -85,8 +83,6 @@ async function create(
 }
 
 async function readConfigurations(): Promise<Configurations> {
-  const documents = parseAllDocuments(await readFile(file, "utf8"), { merge: true });
-  const [mutating, validating] = documents.map(document => document.toJS());
-  // Anchors stand for the same object in each place; each webhook is to have its own.
-  return JSON.parse(JSON.stringify({ mutating, validating }));
+  const [mutating, validating] = await shipped("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration");
+  return { mutating, validating };
 }

@@ -1,12 +1,12 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseAllDocuments, stringify } from "yaml";
+import { stringify } from "yaml";
 import type { Cluster } from "./cluster/cluster.ts";
+import { shipped } from "./installation.ts";
 import { Kubectl } from "./kubectl.ts";
 import { makeNamespace } from "./namespace.ts";
 import type { Manifest } from "./stage.ts";
 
-const folder = new URL("../../manifests/rbac/", import.meta.url);
 const NAME = "wasmount-webhook";
 
 export interface ServiceAccount {
@@ -25,20 +25,8 @@ export async function webhookAccount(cluster: Cluster, ownNamespace: string, fil
   const manifests = await rights(ownNamespace);
   await makeNamespace(kubectl, ownNamespace);
   await kubectl.apply(...manifests);
-  const token = await kubectl.run(["create", "token", NAME, "-n", ownNamespace]);
-  const server = cluster.kubeConfig.getCurrentCluster();
   const kubeconfigPath = join(files, "service-account.kubeconfig");
-  const kubeconfig = {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [
-      { name: "local", cluster: { server: server?.server, "certificate-authority-data": await authority(server) } },
-    ],
-    users: [{ name: NAME, user: { token: token.trim() } }],
-    contexts: [{ name: "local", context: { cluster: "local", user: NAME } }],
-    "current-context": "local",
-  };
-  await writeFile(kubeconfigPath, stringify(kubeconfig), { mode: 0o600 });
+  await writeAccountKubeconfig(cluster, { namespace: ownNamespace, name: NAME }, kubeconfigPath);
   return {
     kubeconfigPath,
     async remove() {
@@ -49,21 +37,48 @@ export async function webhookAccount(cluster: Cluster, ownNamespace: string, fil
   };
 }
 
+/** Writes a kubeconfig with a token of a ServiceAccount. */
+export async function writeAccountKubeconfig(
+  cluster: Cluster,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+  path: string,
+): Promise<void> {
+  const token = await new Kubectl(cluster).run(["create", "token", name, "-n", namespace]);
+  const server = cluster.kubeConfig.getCurrentCluster();
+  const kubeconfig = {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [
+      { name: "local", cluster: { server: server?.server, "certificate-authority-data": await authority(server) } },
+    ],
+    users: [{ name, user: { token: token.trim() } }],
+    contexts: [{ name: "local", context: { cluster: "local", user: name } }],
+    "current-context": "local",
+  };
+  await writeFile(path, stringify(kubeconfig), { mode: 0o600 });
+}
+
 async function authority(server: ReturnType<Cluster["kubeConfig"]["getCurrentCluster"]>): Promise<string> {
   if (server?.caData) return server.caData;
   return Buffer.from(await readFile(server?.caFile ?? "")).toString("base64");
 }
 
 async function rights(ownNamespace: string): Promise<Manifest[]> {
-  const names = (await readdir(folder)).filter(name => name.endsWith(".yaml")).sort();
-  const texts = await Promise.all(names.map(name => readFile(new URL(name, folder), "utf8")));
-  return texts.flatMap(text =>
-    parseAllDocuments(text.replaceAll("wasmount-system", ownNamespace)).map(document => {
-      const manifest = document.toJS() as Manifest;
-      if (!manifest.kind.startsWith("Cluster")) return manifest;
-      manifest.metadata.name = `${ownNamespace}-${manifest.metadata.name}`;
-      if (manifest.roleRef) manifest.roleRef.name = `${ownNamespace}-${manifest.roleRef.name}`;
-      return manifest;
-    }),
+  return inNamespace(
+    await shipped("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
+    ownNamespace,
   );
+}
+
+/**
+ * Roles and bindings as they ship, for another namespace than wasmount-system.
+ * @param ownNamespace also what cluster-wide roles are named after
+ */
+export function inNamespace(manifests: readonly Manifest[], ownNamespace: string): Manifest[] {
+  const moved: Manifest[] = JSON.parse(JSON.stringify(manifests).replaceAll("wasmount-system", ownNamespace));
+  for (const manifest of moved.filter(({ kind }) => kind.startsWith("Cluster"))) {
+    manifest.metadata.name = `${ownNamespace}-${manifest.metadata.name}`;
+    if (manifest.roleRef) manifest.roleRef.name = `${ownNamespace}-${manifest.roleRef.name}`;
+  }
+  return moved;
 }

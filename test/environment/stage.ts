@@ -48,55 +48,77 @@ export interface StageOptions {
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
+/** What the example needs beside wasmount itself. */
+export interface RaisedExample {
+  /** References of images that the cluster's node has. */
+  readonly images: { readonly wasmount: string; readonly envoy: string; readonly app: string };
+  readonly registry: DistributionRegistry;
+  /** Address that the registry is reached at. */
+  readonly address: string;
+  readonly module: Stage["module"];
+  example(namespace: string): Promise<ExampleObjects>;
+  strike(): Promise<void>;
+}
+
+/** Raises registry and images beside a cluster, and pushes the example's filter. */
+export async function raiseExample(
+  cluster: Cluster,
+  folder: string,
+  progress: Progress,
+  { front = async address => address }: Pick<StageOptions, "front"> = {},
+): Promise<RaisedExample> {
+  const host = cluster.hostAddressForPods;
+  if (host === null) throw new Error("this cluster has no node whose pods could reach this machine");
+  progress("building the images of wasmount, Envoy and the application");
+  const images = {
+    wasmount: await importOne(cluster, wasmountImage()),
+    envoy: await importOne(cluster, envoyImage(progress)),
+    app: await importOne(cluster, applicationImage()),
+  };
+  const registry = await startDistributionRegistry(join(folder, "registry"), host, progress);
+  const strike = () => registry.stop();
+  try {
+    const address = await front(registry.address);
+    progress("building the example filter and pushing it");
+    const module = await pushExample(address, folder);
+    const example = (name: string) => exampleObjects(name, module.reference, images);
+    return { images, registry, address, module, example, strike };
+  } catch (error) {
+    await strike();
+    throw error;
+  }
+}
+
 /** Raises registry, images and webhook beside a cluster and registers the webhook there. */
 export async function setStage(
   cluster: Cluster,
   folder: string,
   progress: Progress,
-  { front = async address => address, config = {} }: StageOptions = {},
+  { front, config = {} }: StageOptions = {},
 ): Promise<Stage> {
-  const host = cluster.hostAddressForPods;
-  if (host === null) throw new Error("this cluster has no node whose pods could reach this machine");
-  const undo: (() => Promise<unknown>)[] = [];
+  const raised = await raiseExample(cluster, folder, progress, front === undefined ? {} : { front });
+  const { images, registry, address, module, example } = raised;
+  const undo: (() => Promise<unknown>)[] = [raised.strike];
   const strike = async () => {
     for (let action = undo.pop(); action; action = undo.pop()) await action();
   };
   try {
-    progress("building the images of wasmount, Envoy and the application");
-    const images = {
-      wasmount: await importOne(cluster, wasmountImage()),
-      envoy: await importOne(cluster, envoyImage(progress)),
-      app: await importOne(cluster, applicationImage()),
-    };
-    const registry = await startDistributionRegistry(join(folder, "registry"), host, progress);
-    undo.push(() => registry.stop());
-    const address = await front(registry.address);
-    const registries = [{ host: address, plainHttp: true }];
     const kubectl = new Kubectl(cluster);
     await makeNamespace(kubectl, OWN);
     undo.push(() => kubectl.run(["delete", "namespace", OWN, "--wait=false"]));
-    progress("building the example filter and pushing it");
-    const module = await pushExample(address, folder);
     const webhook = await startWebhookProcess({
       folder: join(folder, "webhook"),
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
       config: {
         fetcher: { image: images.wasmount, imagePullPolicy: "Never" },
-        registries,
+        registries: [{ host: address, plainHttp: true }],
         pins: { namespace: OWN },
         ...config,
       },
     });
     undo.push(() => webhook.stop());
     undo.push(await registerWebhook(cluster.kubeConfig, webhook));
-    return {
-      kubectl,
-      registry,
-      webhook,
-      module,
-      strike,
-      example: name => exampleObjects(name, module.reference, images),
-    };
+    return { kubectl, registry, webhook, module, strike, example };
   } catch (error) {
     await strike();
     throw error;

@@ -13,6 +13,10 @@ export const versions = {
   oras: "1.3.3",
   crane: "0.21.9",
   cosign: "3.1.2",
+  /** What installs the chart. */
+  helm: "4.2.3",
+  /** Who else makes certificates, and tells registrations of their authority. */
+  certManager: "1.21.1",
   /** The suite that registries are held to, which has no releases: a pseudo-version. */
   conformance: "0.0.0-20260831232431-97274622c111",
   /** The load generator of the benchmarks. */

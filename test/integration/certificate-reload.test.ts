@@ -73,7 +73,7 @@ describe("a webhook's certificate", () => {
 
   async function expiry(): Promise<number> {
     const text = await (await fetch(`${webhook.plainUrl}/metrics`)).text();
-    return Number(/^wasmount_certificate_expiry_timestamp_seconds (.+)$/m.exec(text)?.[1]) * 1000;
+    return Number(/^wasmount_certificate_expiry_timestamp_seconds\{kind="serving"\} (.+)$/m.exec(text)?.[1]) * 1000;
   }
 
   it("is exchanged for the one that the files hold now, and open connections stay", async () => {

@@ -13,6 +13,7 @@ import { createLogger } from "../../src/observe/log.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { observer } from "../../src/observe/observer.ts";
 import { admissionApp } from "../../src/webhook/app.ts";
+import { credentialFiles } from "../../src/webhook/credentials.ts";
 import type { Decide } from "../../src/webhook/decide.ts";
 import { PATIENCE, type Patience, startWebhook, type WebhookServer } from "../../src/webhook/server.ts";
 import { samplePod } from "../admission/pods.ts";
@@ -88,7 +89,10 @@ describe("a webhook's callers", function () {
     app.use(admission);
     const listen = { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 0, maxConnections, maxReviewBytes };
     const tls = { certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key"), clientCaFile };
-    server = await startWebhook({ listen, tls }, app, () => null, log, metrics, { ...PATIENCE, ...patience });
+    server = await startWebhook({ listen }, credentialFiles(tls), app, () => null, log, metrics, {
+      ...PATIENCE,
+      ...patience,
+    });
   }
 
   const port = () => server?.port ?? assert.fail("no server");

@@ -147,6 +147,20 @@ describe("wasmount webhook", () => {
     }
   });
 
+  it("says that without a cluster there is no Secret to keep certificates and keys in", async () => {
+    const fetcher = "fetcher: {image: c}";
+    for (const [text, message] of [
+      [`tls: {self: {dnsNames: [a.svc]}}\n${fetcher}`, /tls\.self needs a cluster/],
+      [`tls: {certFile: a, keyFile: b}\n${fetcher}\nplan: {keysSecret: keys}`, /plan\.keysSecret needs a cluster/],
+    ] as const) {
+      const file = join(folder, "no-cluster.yaml");
+      await writeFile(file, text);
+      const { code, output } = await run("webhook", "--config", file, "--namespace-file", namespaceFile);
+      assert.equal(code, 2, output);
+      assert.match(output, message);
+    }
+  });
+
   it("names a kubeconfig that it can't use", async () => {
     const { code, output } = await run(
       "webhook",

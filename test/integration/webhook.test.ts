@@ -10,6 +10,7 @@ import { createLogger } from "../../src/observe/log.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { observer } from "../../src/observe/observer.ts";
 import { admissionApp } from "../../src/webhook/app.ts";
+import { credentialFiles } from "../../src/webhook/credentials.ts";
 import type { Decide } from "../../src/webhook/decide.ts";
 import { startWebhook, type WebhookServer } from "../../src/webhook/server.ts";
 import { samplePod } from "../admission/pods.ts";
@@ -58,8 +59,8 @@ describe("webhook server", () => {
           maxConnections: 64,
           maxReviewBytes: 64 * MIB,
         },
-        tls: { certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key"), clientCaFile: null },
       },
+      credentialFiles({ certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key"), clientCaFile: null }),
       admissionApp(
         { mutate: request => decide(request), validate: request => decide(request) },
         observer(log, metrics, () => {}),

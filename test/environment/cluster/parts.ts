@@ -113,6 +113,15 @@ export const peerParts: readonly Part[] = [
     coldBuild: "some seconds",
   },
   {
+    name: "cert-manager",
+    version: versions.certManager,
+    folder: "cert-manager",
+    requires: { module: "github.com/cert-manager/cert-manager", version: `v${versions.certManager}` },
+    binaries: { "cert-manager": "." },
+    linkerFlags: stripped,
+    coldBuild: "2 minutes",
+  },
+  {
     name: "conformance",
     version: versions.conformance,
     folder: "conformance",
@@ -123,6 +132,19 @@ export const peerParts: readonly Part[] = [
     binaries: { conformance: "github.com/opencontainers/distribution-spec/conformance" },
     linkerFlags: stripped,
     coldBuild: "some seconds",
+  },
+];
+
+/** What installs the chart, and what writes manifests/install.yaml. */
+export const chartParts: readonly Part[] = [
+  {
+    name: "helm",
+    version: versions.helm,
+    folder: "helm",
+    requires: { module: "helm.sh/helm/v4", version: `v${versions.helm}` },
+    binaries: { helm: "helm.sh/helm/v4/cmd/helm" },
+    linkerFlags: `${stripped} -X helm.sh/helm/v4/internal/version.version=v${versions.helm}`,
+    coldBuild: "2 minutes",
   },
 ];
 
