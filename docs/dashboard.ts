@@ -121,6 +121,19 @@ const panels: readonly Panel[] = [
     queries: [[`wasmount_certificate_expiry_timestamp_seconds{${INSTANCES}} - time()`, "{{instance}} {{kind}}"]],
   },
   {
+    title: "Certificates and keys renewed",
+    description:
+      "By wasmount itself, a few in a month; registrations that were told whom to trust. Failures are in the log.",
+    unit: "short",
+    queries: [
+      [
+        `sum(increase(wasmount_certificate_rotations_total{${INSTANCES}}[1h])) by (kind, result)`,
+        "{{kind}} {{result}}",
+      ],
+      [`sum(increase(wasmount_ca_bundle_patches_total{${INSTANCES}}[1h])) by (result)`, "registrations {{result}}"],
+    ],
+  },
+  {
     title: "CPU",
     description: "Cores that each replica uses.",
     unit: "none",

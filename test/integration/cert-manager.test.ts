@@ -23,6 +23,7 @@ const SECRET = ["secret", "wasmount-webhook-tls", "-n", OWN] as const;
 
 describe("cert-manager, by the manifests that ship,", function () {
   this.timeout(10 * 60_000);
+  this.bail(true);
   let folder: string;
   let cluster: Cluster;
   let kubectl: Kubectl;
@@ -58,7 +59,7 @@ describe("cert-manager, by the manifests that ship,", function () {
 
   /** Polls, with a bound for what never happens. */
   async function until<Value>(look: () => Promise<Value | null>, what: string): Promise<Value> {
-    const end = performance.now() + 180_000;
+    const end = performance.now() + 90_000;
     for (;;) {
       const found = await look().catch(() => null);
       if (found !== null) return found;

@@ -26,6 +26,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller/issuers"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
+	kubernetes "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metrics "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -35,6 +36,9 @@ func main() {
 	ctrl.SetLogger(zap.New())
 	ctx := ctrl.SetupSignalHandler()
 	if err := startControllers(ctx); err != nil {
+		log.Fatal(err)
+	}
+	if err := kubernetes.AddToScheme(api.Scheme); err != nil {
 		log.Fatal(err)
 	}
 	manager, err := ctrl.NewManager(ctrl.GetConfigOrDie(), ctrl.Options{
