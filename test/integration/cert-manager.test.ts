@@ -93,7 +93,7 @@ describe("cert-manager, by the manifests that ship,", function () {
     until(async () => {
       const found = await bundles();
       return found.length === 14 && found.every(bundle => bundle.trim() === authority.trim()) ? found : null;
-    }, "trusted");
+    }, "trusted").catch(async e => { console.log(authority, await bundles(), await kubectl.get(...SECRET), await kubectl.run(["get","mutatingwebhookconfiguration",NAMESPACE,"-o","yaml","--show-managed-fields"])); throw e; });
 
   const created = () =>
     until(async () => {

@@ -41,7 +41,10 @@ func main() {
 	if err := kubernetes.AddToScheme(api.Scheme); err != nil {
 		log.Fatal(err)
 	}
-	manager, err := ctrl.NewManager(ctrl.GetConfigOrDie(), ctrl.Options{
+	config := ctrl.GetConfigOrDie()
+	// Also the name under which it owns what it applies.
+	config.UserAgent = "cert-manager-cainjector"
+	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  api.Scheme,
 		Metrics: metrics.Options{BindAddress: "0"},
 	})
