@@ -145,11 +145,15 @@ const panels: readonly Panel[] = [
   },
   {
     title: "Certificates and keys renewed",
-    description: "By what they are for, and result. Failed wants a look at the log: renewal begins with time to spare.",
-    unit: "ops",
+    description:
+      "By wasmount itself, a few in a month; registrations that were told whom to trust. Failures are in the log.",
+    unit: "short",
     queries: [
-      [rate("wasmount_certificate_rotations_total", "kind, result"), "{{kind}} {{result}}"],
-      [rate("wasmount_ca_bundle_patches_total", "result"), "registrations told {{result}}"],
+      [
+        `sum(increase(wasmount_certificate_rotations_total{${INSTANCES}}[1h])) by (kind, result)`,
+        "{{kind}} {{result}}",
+      ],
+      [`sum(increase(wasmount_ca_bundle_patches_total{${INSTANCES}}[1h])) by (result)`, "registrations {{result}}"],
     ],
   },
   {

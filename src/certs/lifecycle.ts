@@ -92,7 +92,9 @@ export function nextStep<Registration extends ObservedRegistration>(
   return (
     write(facts, secret, current, isTrusted, terms) ??
     apply(registrations, bundleOf(current, secret)) ??
-    (isTrusted && wants === "settled" ? { kind: "settle", waitMs: terms.settleMs - facts.trustedMs } : { kind: "rest" })
+    (isTrusted && (wants === "settled" || secret.rotate)
+      ? { kind: "settle", waitMs: terms.settleMs - facts.trustedMs }
+      : { kind: "rest" })
   );
 }
 
@@ -148,8 +150,9 @@ function write(
     return newAuthority(facts, terms, "Due", `it ends ${dateOf(current.notAfter)}`);
   }
   const hasChanged = isTrusted && facts.leaf?.issuer.id === current.id;
-  // One after the other: whoever asks ten times is to have one that serves in between.
-  if (held.rotate && hasChanged) return newAuthority(facts, terms, "Requested", "the Secret asks for it");
+  // One after the other: whoever asks ten times is to have one that serves in between, at every replica.
+  if (held.rotate && hasChanged && facts.trustedMs >= terms.settleMs)
+    return newAuthority(facts, terms, "Requested", "the Secret asks for it");
   return adopt(facts, held, current, terms) ?? retire(facts, held, current, hasChanged, terms);
 }
 

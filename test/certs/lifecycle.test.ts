@@ -271,10 +271,10 @@ describe("certificates of replicas", () => {
       running.putSecret(running.secret?.data ?? {}, { ...running.secret?.annotations, "wasmount.dev/rotate": "" });
     },
     delete(running: Simulation) {
-      running.secret = null;
+      if (running.isHarmed()) running.secret = null;
     },
     junk(running: Simulation) {
-      running.putSecret({ "tls.crt": "junk" });
+      if (running.isHarmed()) running.putSecret({ "tls.crt": "junk" });
     },
     /** Puts back what the Secret was some versions ago; once: two of them may bring back an authority, and then an end of it that is past. */
     restore(running: Simulation, which: number) {

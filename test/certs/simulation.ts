@@ -90,6 +90,7 @@ export class Simulation {
   readonly writes: string[] = [];
   /** Whether a backup of the Secret was put back. */
   isRestored = false;
+  #harm = 0;
   /** Milliseconds. */
   now: number;
   /** Whether the API server answers. */
@@ -227,6 +228,12 @@ export class Simulation {
   }
 
   // What people and other controllers do.
+
+  /** Whether the Secret may be harmed once more: so many authorities in so little time are more than are remembered. */
+  isHarmed(): boolean {
+    this.#harm += 1;
+    return this.#harm < this.#terms.oldAuthorities - 2;
+  }
 
   putSecret(data: Readonly<Record<string, string>>, annotations: Readonly<Record<string, string>> = {}): void {
     this.#versions += 1;

@@ -26,6 +26,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller/issuers"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
+	kubernetes "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metrics "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -37,7 +38,13 @@ func main() {
 	if err := startControllers(ctx); err != nil {
 		log.Fatal(err)
 	}
-	manager, err := ctrl.NewManager(ctrl.GetConfigOrDie(), ctrl.Options{
+	if err := kubernetes.AddToScheme(api.Scheme); err != nil {
+		log.Fatal(err)
+	}
+	config := ctrl.GetConfigOrDie()
+	// Also the name under which it owns what it applies.
+	config.UserAgent = "cert-manager-cainjector"
+	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  api.Scheme,
 		Metrics: metrics.Options{BindAddress: "0"},
 	})
