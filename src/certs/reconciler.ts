@@ -200,7 +200,8 @@ export class CertificateReconciler {
     if (this.#registrations === null) return "the registrations were not read yet";
     const { nameOf } = this.#given.registrations;
     const missing = REGISTRATION_KINDS.find(kind => !this.#registrations?.some(found => found.kind === kind));
-    if (missing !== undefined && !this.#wasReady) return `${nameOf(missing)} is missing: apply manifests/webhooks.yaml`;
+    if (missing !== undefined && !this.#wasReady)
+      return `${nameOf(missing)} is missing: install the chart, or apply manifests/install.yaml`;
     if (leaf === null) return "there is no serving certificate yet";
     if (leaf.notAfter <= now) return `the serving certificate ended ${new Date(leaf.notAfter).toISOString()}`;
     const distrusting = this.#registrations.find(found => !isEverywhere(leaf.issuer, [found]));

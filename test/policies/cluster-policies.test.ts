@@ -165,7 +165,7 @@ describe("the policies of a cluster", () => {
     lists[NAMESPACED] = 404;
     const source = open();
     await until(
-      () => /are manifests\/crds and manifests\/rbac applied\?/.test(source.notReady() ?? ""),
+      () => /are the definitions and roles of manifests\/install\.yaml there\?/.test(source.notReady() ?? ""),
       () => String(source.notReady()),
     );
     assert.throws(() => source.current(), { code: "Unreachable" });
