@@ -1,8 +1,8 @@
 import { readdir, readlink, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { findExecutable } from "../cluster/executable.ts";
-import { type BuiltImage, builtImage, nodeBinary, PATH } from "./images.ts";
 import { binaryWithLibraries } from "./binary.ts";
+import { type BuiltImage, builtImage, nodeBinary, PATH } from "./images.ts";
 import type { ImageEntry } from "./layer.ts";
 
 /** The images that the Dockerfile starts from, where no registry can be reached: made of this machine's own files. */
