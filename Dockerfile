@@ -1,8 +1,11 @@
 # One image for the webhook and the fetcher. docs/image.md says how it is built, pinned and what is in it.
 #
-# Both are overridden for a release by the same names with their digests, and in tests by archives made on the spot.
+# A release overrides all of them by digests, and tests by images made on the spot. BUILD and NODE are the same image, for
+# the machine that builds and for the one that the image is for.
 ARG BUILD=docker.io/library/node:24.21.0-bookworm-slim
+ARG NODE=docker.io/library/node:24.21.0-bookworm-slim
 ARG BASE=gcr.io/distroless/cc-debian12:nonroot
+ARG BUILDPLATFORM
 
 # JavaScript is the same for every machine: bundled where it is quick, and not under emulation. Compiled code is not, and
 # is left out for another machine than the one that builds (build.ts).
@@ -18,8 +21,8 @@ ARG TARGETARCH
 # Not `npm run`: that puts the node of the dependencies first, and compiled code is of the image's own.
 RUN node build.ts "$TARGETARCH"
 
-# Of the machine that the image is for; nothing in it is run.
-FROM ${BUILD} AS node
+# Nothing of it is run.
+FROM ${NODE} AS node
 
 FROM ${BASE}
 COPY --from=node /usr/local/bin/node /usr/local/bin/node

@@ -4,12 +4,15 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { extract } from "tar-stream";
+import { isLoopback } from "../src/cli/image-verb.ts";
 import { dockerConfigPath, localCredentials } from "../src/docker/local-credentials.ts";
 import { RegistryClient } from "../src/oci/client.ts";
+import type { ImageIndex } from "../src/oci/manifest.ts";
 import { proxyFromEnvironment } from "../src/oci/proxy.ts";
-import { formatReference, parseReference } from "../src/oci/reference.ts";
+import { formatReference, parseReference, type Reference } from "../src/oci/reference.ts";
 import { readIndex } from "../src/store/layout-index.ts";
 import { ReleaseError } from "./error.ts";
+import type { Platform } from "./platform.ts";
 
 /** An image that the Dockerfile starts from. */
 export interface BaseImage {
@@ -18,8 +21,11 @@ export interface BaseImage {
   /** As it was named. */
   readonly name: string;
   readonly digest: string;
-  /** What the builder is told: the same image by its digest. */
-  readonly pinned: string;
+  /**
+   * What the builder is told, for each platform: its own image by its digest. By the digest of an index buildah takes
+   * whatever it fetched by that name before, also another platform's.
+   */
+  pinned(platform: Platform): string;
 }
 
 const ARCHIVE = "oci-archive:";
@@ -35,30 +41,44 @@ export async function defaultBase(checkout: string, argument: string): Promise<s
 
 /**
  * What a name stands for at this moment. All platforms are then built from that, and the provenance names it.
- * @param name of an image in a registry, or "oci-archive:FILE" where there is none
+ * @param name of an image in a registry, or "oci-archive:FILE" for a release for one platform without any
  * @throws {RegistryError}, {ImageReferenceError}, {ReleaseError}
  */
 export async function resolveBase(argument: string, name: string): Promise<BaseImage> {
   if (name.startsWith(ARCHIVE))
-    return { argument, name: "local", digest: await archivedDigest(name.slice(ARCHIVE.length)), pinned: name };
+    return { argument, name: "local", digest: await archivedDigest(name.slice(ARCHIVE.length)), pinned: () => name };
   const reference = parseReference(name);
-  const digest = reference.digest ?? (await digestInRegistry(reference));
+  const { registry, repository, tag } = reference;
+  const { digest, manifest } = await fromRegistry(reference);
   return {
     argument,
-    name: formatReference(reference),
+    name: formatReference({ registry, repository, tag, digest: null }),
     digest,
-    pinned: formatReference({ ...reference, tag: null, digest }),
+    pinned: platform =>
+      formatReference({ registry, repository, tag: null, digest: imageFor(manifest, platform, name) }),
   };
 }
 
-async function digestInRegistry(reference: ReturnType<typeof parseReference>): Promise<string> {
+function imageFor(manifest: ImageIndex, { architecture }: Platform, name: string): string {
+  const fitting = manifest.manifests.find(
+    ({ platform }) => platform?.os === "linux" && platform.architecture === architecture,
+  );
+  if (fitting !== undefined) return fitting.digest;
+  throw new ReleaseError("BadArgument", `${name} has no image for linux/${architecture}`);
+}
+
+async function fromRegistry(reference: Reference): Promise<{ readonly digest: string; readonly manifest: ImageIndex }> {
+  const { registry, repository, tag, digest } = reference;
   const docker = { path: dockerConfigPath(process.env, homedir()), environment: process.env };
   const client = new RegistryClient({
+    registries: [{ host: registry, plainHttp: isLoopback(registry) }],
     credentials: await localCredentials({ ...docker, warn: line => process.stderr.write(`${line}\n`) }),
     proxy: proxyFromEnvironment(process.env),
   });
   try {
-    return (await client.resolve(reference)).digest;
+    const found = await client.manifest(registry, repository, digest ?? tag ?? "latest");
+    if (found.manifest.kind === "index") return { digest: found.digest, manifest: found.manifest };
+    throw new ReleaseError("BadArgument", `${formatReference(reference)} is of one platform alone: name an index`);
   } finally {
     client.close();
   }

@@ -19,6 +19,7 @@ interface Options {
   readonly base?: string;
   readonly compression: "zstd" | "gzip";
   readonly level?: number;
+  readonly emulated?: true;
   readonly npmrc?: string;
   readonly ca?: string;
   readonly source: string;
@@ -39,6 +40,7 @@ const command = new Command("release")
   .option("--base <image>", "the image below; default: the Dockerfile's BASE")
   .addOption(new Option("--compression <name>", "of layers").choices(["zstd", "gzip"]).default("zstd"))
   .option("--level <number>", "of the compression; default: 19 of zstd, 9 of gzip", Number)
+  .option("--emulated", "bundle for each platform on that platform: slow, and gives its fetcher compiled code")
   .option("--npmrc <file>", "npm's configuration in the build; in no layer")
   .option("--ca <file>", "certificate authorities that npm trusts in the build; in no layer")
   .requiredOption("--source <url>", "where the sources are")
@@ -64,6 +66,7 @@ async function release(version: string, options: Options): Promise<void> {
     build: await resolveBase("BUILD", options.build ?? (await defaultBase(CHECKOUT, "BUILD"))),
     base: await resolveBase("BASE", options.base ?? (await defaultBase(CHECKOUT, "BASE"))),
     packing: { compression, level: options.level ?? (compression === "zstd" ? 19 : 9) },
+    emulated: options.emulated ?? false,
     secrets: { ...file("npmrc", options.npmrc), ...file("ca", options.ca) },
     builderId: options.builderId ?? `${source}/release`,
   };

@@ -22,7 +22,9 @@ export interface BundledPackage {
 export function bundledPackages(inputs: readonly string[], lock: string): readonly BundledPackage[] {
   const { packages } = JSON.parse(lock) as { readonly packages: Readonly<Record<string, unknown>> };
   const folders = new Set(inputs.flatMap(path => packageFolder(path) ?? []));
-  return [...folders].map(folder => lockedPackage(folder, packages[folder])).sort(byName);
+  const found = [...folders].map(folder => lockedPackage(folder, packages[folder]));
+  // One that lies in several folders is one all the same.
+  return [...new Map(found.map(one => [`${one.name}@${one.version}`, one])).values()].sort(byName);
 }
 
 /** "node_modules/a/node_modules/@b/c" of "node_modules/a/node_modules/@b/c/lib/index.js"; null for our own sources. */

@@ -25,3 +25,10 @@ export function parsePlatforms(text: string): readonly Platform[] {
     throw new ReleaseError("BadArgument", `${JSON.stringify(name)} is no platform of wasmount's; there are ${known}`);
   });
 }
+
+/** The platform whose programs run here. @throws {ReleaseError} BadArgument */
+export function ownPlatform(): Platform {
+  const own = PLATFORMS.find(({ node }) => node === process.arch);
+  if (own) return own;
+  throw new ReleaseError("BadArgument", `releases are not made on ${process.arch}`);
+}

@@ -13,7 +13,7 @@ import { type BuiltImage, NODE, readBuiltImage } from "./built-image.ts";
 import { CHECKOUT, expectOwn, type OwnBundle, type Revision } from "./checkout.ts";
 import { ReleaseError } from "./error.ts";
 import { describe, json, type Packing, packImage } from "./packed-image.ts";
-import type { Platform } from "./platform.ts";
+import { ownPlatform, type Platform } from "./platform.ts";
 import { provenanceOf } from "./provenance.ts";
 import { SPDX_TYPE, sbomOf } from "./sbom.ts";
 
@@ -25,6 +25,8 @@ export interface ReleaseRequest extends Revision {
   readonly base: BaseImage;
   readonly packing: Pick<Packing, "compression" | "level">;
   readonly secrets: Readonly<Record<string, string>>;
+  /** Whether this machine can run other platforms' programs: then they have compiled code of the fetcher, too. */
+  readonly emulated: boolean;
   readonly builderId: string;
   /** A folder that is empty or not there. */
   readonly output: string;
@@ -134,9 +136,13 @@ async function build(
   const folder = await mkdtemp(join(tmpdir(), "wasmount-build-"));
   try {
     const layout = join(folder, "layout");
+    const runs = request.emulated ? platform : ownPlatform();
     const args = {
-      BUILD: request.build.pinned,
-      BASE: request.base.pinned,
+      // buildah does not know it by itself.
+      BUILDPLATFORM: `linux/${runs.architecture}`,
+      BUILD: request.build.pinned(runs),
+      NODE: request.build.pinned(platform),
+      BASE: request.base.pinned(platform),
       VERSION: version,
       REVISION: revision,
       SOURCE: source,

@@ -1,43 +1,56 @@
 import { readdir, readlink, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { findExecutable } from "../cluster/executable.ts";
+import type { Progress } from "../cluster/progress.ts";
+import { foreignNode } from "../foreign-node.ts";
 import { binaryWithLibraries } from "./binary.ts";
 import { type BuiltImage, builtImage, nodeBinary, PATH } from "./images.ts";
 import type { ImageEntry } from "./layer.ts";
 
+/** Images of one name, by the architecture that they are for. */
+export type PlatformImages = Readonly<Record<"amd64" | "arm64", BuiltImage>>;
+
 /** The images that the Dockerfile starts from, where no registry can be reached: made of this machine's own files. */
 export interface BaseImages {
-  /** In the place of docker.io/library/node: Node, npm and a shell. */
-  readonly build: BuiltImage;
+  /** In the place of docker.io/library/node: Node, npm and a shell. That of the other machine has Node alone. */
+  readonly build: PlatformImages;
   /** In the place of gcr.io/distroless/cc: the libraries that Node needs, and nothing to run. */
-  readonly base: BuiltImage;
+  readonly base: PlatformImages;
 }
 
-export async function baseImages(): Promise<BaseImages> {
-  const node = await binaryWithLibraries(nodeBinary(), "/usr/local/bin/node");
-  const libraries = node.filter(({ path }) => path !== "/usr/local/bin/node");
-  const folders: readonly ImageEntry[] = [
-    { kind: "folder", path: "/tmp", mode: 0o1777 },
-    { kind: "folder", path: "/root", mode: 0o700 },
-  ];
+const NODE = "/usr/local/bin/node";
+const FOLDERS: readonly ImageEntry[] = [
+  { kind: "folder", path: "/root", mode: 0o700 },
+  { kind: "folder", path: "/tmp", mode: 0o1777 },
+];
+
+/** @throws Error where this machine lacks a program that goes into them */
+export async function baseImages(progress: Progress): Promise<BaseImages> {
+  const node = await binaryWithLibraries(nodeBinary(), NODE);
   const tools = await Promise.all(["sh", "env"].map(tool));
-  const entries = [...node, ...tools.flat(), ...(await npm()), ...folders];
+  const foreign = await foreignNode(progress);
   return {
-    build: await builtImage({
-      reference: "docker.io/local/build-base:1",
-      entries: unique(entries),
-      entrypoint: ["/usr/local/bin/node"],
-      user: "0:0",
-      env: [PATH, "HOME=/root"],
-    }),
-    base: await builtImage({
-      reference: "docker.io/local/run-base:1",
-      entries: unique([...libraries, folders[0] as ImageEntry]),
-      entrypoint: [],
-      user: "65532:65532",
-      env: [PATH],
-    }),
+    build: {
+      amd64: await image("build", "amd64", unique([...node, ...tools.flat(), ...(await npm()), ...FOLDERS])),
+      arm64: await image("build", "arm64", [{ kind: "file", path: NODE, mode: 0o755, source: { path: foreign } }]),
+    },
+    base: {
+      amd64: await image("base", "amd64", [...node.filter(({ path }) => path !== NODE), ...FOLDERS]),
+      // No library of that machine is here; nothing of the image is run.
+      arm64: await image("base", "arm64", FOLDERS),
+    },
   };
+}
+
+function image(name: string, architecture: string, entries: readonly ImageEntry[]): Promise<BuiltImage> {
+  return builtImage({
+    reference: `docker.io/local/${name}-${architecture}:1`,
+    architecture,
+    entries,
+    entrypoint: [NODE],
+    user: "0:0",
+    env: [PATH, "HOME=/root"],
+  });
 }
 
 async function tool(name: string): Promise<readonly ImageEntry[]> {
