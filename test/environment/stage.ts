@@ -42,6 +42,8 @@ export interface StageOptions {
   readonly front?: (registry: string) => Promise<string>;
   /** Members of the operator's configuration, beside those that the stage needs. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** The image that is injected; default: the composed one. */
+  readonly image?: () => Promise<{ readonly archivePath: string }>;
 }
 
 /** Raises registry, images and webhook beside a cluster and registers the webhook there. */
@@ -49,7 +51,7 @@ export async function setStage(
   cluster: Cluster,
   folder: string,
   progress: Progress,
-  { front = async address => address, config = {} }: StageOptions = {},
+  { front = async address => address, config = {}, image = wasmountImage }: StageOptions = {},
 ): Promise<Stage> {
   const host = cluster.hostAddressForPods;
   if (host === null) throw new Error("this cluster has no node whose pods could reach this machine");
@@ -60,7 +62,7 @@ export async function setStage(
   try {
     progress("building the images of wasmount, Envoy and the application");
     const images = {
-      wasmount: await importOne(cluster, wasmountImage()),
+      wasmount: await importOne(cluster, image()),
       envoy: await importOne(cluster, envoyImage(progress)),
       app: await importOne(cluster, applicationImage()),
     };

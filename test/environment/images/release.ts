@@ -1,12 +1,16 @@
 import { createHash, type Hash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
+import { pack } from "tar-stream";
 import type { Release } from "../../../release/release.ts";
 import { RegistryClient } from "../../../src/oci/client.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../../src/oci/media-types.ts";
+import { LayoutFolder } from "../../../src/store/layout-folder.ts";
+import { LAYOUT_MARK } from "../../../src/store/layout-index.ts";
 import { buildahEnvironment, npmrc } from "../buildah.ts";
 import { cacheFolder } from "../cache.ts";
 import type { Progress } from "../cluster/progress.ts";
@@ -16,6 +20,8 @@ import { spawnChecked } from "../spawn.ts";
 import { MAIN } from "../webhook-process.ts";
 import { readArchive } from "./archive.ts";
 import { type BaseImages, baseImages, type PlatformImages } from "./bases.ts";
+import type { BuiltImage } from "./images.ts";
+import { addEntry } from "./layer.ts";
 
 export interface TestRelease extends Release {
   /** What release/main.ts wrote. */
@@ -133,4 +139,31 @@ async function removeOlder(latest: string): Promise<void> {
     if (/^release-[0-9a-f]{16}$/.test(name) && now - (await stat(path)).mtimeMs > 60 * 60_000)
       await rm(path, { recursive: true, force: true });
   }
+}
+
+/** The release's image for this machine as an archive that a node can import, by the given reference. */
+export async function releaseArchive({ folder, images }: TestRelease, reference: string): Promise<BuiltImage> {
+  const { digest } = images["amd64"] ?? {};
+  if (digest === undefined) throw new Error("the release has no image for amd64");
+  const archivePath = join(folder, "amd64.tar");
+  if (existsSync(archivePath)) return { reference, archivePath };
+  const layout = await LayoutFolder.open(join(folder, "oci"));
+  const { manifest, bytes } = await layout.manifest(digest);
+  if (manifest.kind !== "image") throw new Error("an index instead of an image");
+  const staging = await stagingPath(archivePath);
+  const tar = pack();
+  const written = pipeline(tar, createWriteStream(staging));
+  const put = (name: string, content: Uint8Array) => addEntry(tar, { name, mode: 0o644 }, { bytes: content });
+  await put("oci-layout", LAYOUT_MARK);
+  const annotations = { "io.containerd.image.name": reference };
+  const entry = { mediaType: OCI_MANIFEST, digest, size: bytes.length, annotations };
+  await put("index.json", Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [entry] })));
+  for (const name of [digest, manifest.config.digest, ...manifest.layers.map(layer => layer.digest)]) {
+    const path = `blobs/${name.replace(":", "/")}`;
+    await addEntry(tar, { name: path, mode: 0o644 }, { path: join(folder, "oci", path) });
+  }
+  tar.finalize();
+  await written;
+  await rename(staging, archivePath);
+  return { reference, archivePath };
 }
