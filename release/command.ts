@@ -7,7 +7,7 @@ export interface CommandSetting {
   readonly cwd?: string;
   /** Beside this process's own. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Where its messages go: to this process's own standard error, or nowhere but into the error of its failure. */
+  /** Where what it writes goes, too: to this process's own standard error, or nowhere but into the error of its failure. */
   readonly loud?: boolean;
 }
 
@@ -27,6 +27,7 @@ export async function run(program: string, args: readonly string[], setting: Com
   let messages = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     output += text;
+    if (loud) process.stderr.write(text);
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     messages = (messages + text).slice(-KEPT);

@@ -141,7 +141,7 @@ describe("the image of the Dockerfile, on a real node", function () {
     const list = `
       const found = [];
       const walk = folder => {
-        for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+        for (const entry of fs.readdirSync(folder || "/", { withFileTypes: true })) {
           const path = folder + "/" + entry.name;
           if (["/proc", "/sys", "/dev"].includes(path)) continue;
           if (entry.isDirectory()) walk(path);

@@ -102,7 +102,8 @@ describe("a release", function () {
       for (const secret of [SECRET, CHECKOUT, "npmrc", tmpdir()])
         assert.ok(!text.includes(secret), `${digest}: ${secret}`);
     }
-    assert.match(release.log, /npm ci/, "the build ran");
+    assert.match(release.log, /RUN .* npm ci/, "it is the build's own log");
+    assert.doesNotMatch(release.log, /Ignoring extra certs/, "it was given the secret, and read it");
   });
 
   describe("has a bill of materials", () => {

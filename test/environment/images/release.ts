@@ -7,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { pack } from "tar-stream";
 import type { Release } from "../../../release/release.ts";
+import { createAuthority } from "../../../src/certs/authority.ts";
 import { RegistryClient } from "../../../src/oci/client.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../../src/oci/media-types.ts";
 import { LayoutFolder } from "../../../src/store/layout-folder.ts";
@@ -73,7 +74,8 @@ async function make(version: string, bases: BaseImages, output: string, progress
     };
     const ca = join(folder, "ca.crt");
     const { NODE_EXTRA_CA_CERTS: extra } = process.env;
-    await writeFile(ca, `# ${SECRET}\n${extra ? await readFile(extra, "utf8") : ""}`);
+    const { certificate } = await createAuthority("wasmount test CA", 7, new Date());
+    await writeFile(ca, `# ${SECRET}\n${certificate}${extra ? await readFile(extra, "utf8") : ""}`);
     const user = npmrc();
     const options = ["--revision", REVISION, "--source", SOURCE, "--level", "3", "--output", output, "--ca", ca];
     const base = ["--build", named.BUILD, "--base", named.BASE, ...(user === null ? [] : ["--npmrc", user])];
