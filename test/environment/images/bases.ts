@@ -19,10 +19,8 @@ export interface BaseImages {
 }
 
 const NODE = "/usr/local/bin/node";
-const FOLDERS: readonly ImageEntry[] = [
-  { kind: "folder", path: "/root", mode: 0o700 },
-  { kind: "folder", path: "/tmp", mode: 0o1777 },
-];
+const TMP: ImageEntry = { kind: "folder", path: "/tmp", mode: 0o1777 };
+const FOLDERS: readonly ImageEntry[] = [{ kind: "folder", path: "/root", mode: 0o700 }, TMP];
 
 /** @throws Error where this machine lacks a program that goes into them */
 export async function baseImages(progress: Progress): Promise<BaseImages> {
@@ -35,9 +33,9 @@ export async function baseImages(progress: Progress): Promise<BaseImages> {
       arm64: await image("build", "arm64", [{ kind: "file", path: NODE, mode: 0o755, source: { path: foreign } }]),
     },
     base: {
-      amd64: await image("base", "amd64", [...node.filter(({ path }) => path !== NODE), ...FOLDERS]),
+      amd64: await image("base", "amd64", [...node.filter(({ path }) => path !== NODE), TMP]),
       // No library of that machine is here; nothing of the image is run.
-      arm64: await image("base", "arm64", FOLDERS),
+      arm64: await image("base", "arm64", [TMP]),
     },
   };
 }
