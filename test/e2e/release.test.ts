@@ -64,6 +64,8 @@ describe("a release", function () {
       const size = manifest.layers.reduce((sum: number, layer: Document) => sum + layer.size, manifest.config.size);
       assert.equal(size, bytes);
       assert.ok(bytes < 60e6, `${architecture}: ${bytes} bytes`);
+      const [base = ""] = await layers(architecture);
+      assert.equal(base.includes("ld-linux-x86-64"), architecture === "amd64", "each has its own platform's base");
     }
   });
 
