@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process";
-import { join } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { type BuildOptions, build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Metafile, type Plugin, transform } from "esbuild";
 import { COMMANDS, FETCHER } from "./src/cli/image-files.ts";
 
 const OPTIONS = {
@@ -95,36 +96,88 @@ export async function bundlePrograms(folder: string): Promise<ImageBundle> {
   const inputs = [
     await bundle(source("src/cli/main.ts"), join(folder, COMMANDS)),
     await built({ ...OPTIONS, entryPoints: [source("src/cli/image.ts")], outfile: entry, format: "esm" }),
-    await built({
-      ...OPTIONS,
-      entryPoints: [source("src/cli/fetch-process.ts")],
-      outfile: fetcher,
-      format: "cjs",
-      charset: "ascii",
-      minifyWhitespace: true,
-      // What is loaded late is loaded by require: a script of vm has no import.
-      supported: { "dynamic-import": false },
-      // The same clock without node:perf_hooks, which takes longer to load than all that is timed here.
-      define: { performance: "wasmountClock" },
-      banner: { js: "const wasmountClock = { now: () => Number(process.hrtime.bigint()) / 1e6 };" },
-    }),
+    await bundleFetcher(folder),
   ];
   return { entry, fetcher, inputs: [...new Set(inputs.flat())].sort() };
 }
 
-/** Writes V8's compiled code of the fetcher beside its script: for this Node on this kind of machine alone. */
+/** Writes V8's compiled code of the fetcher beside its scripts: for this Node on this kind of machine alone. */
 export async function compile(fetcher: string): Promise<void> {
   // In a process of its own: compiled code is of the flags that V8 has in the fetcher.
   await promisify(execFile)(process.execPath, [source("compile.ts"), "fetch", fetcher]);
 }
 
-/** @returns the inputs of which something is in the output, without those that a plugin has replaced */
 async function built(options: BuildOptions): Promise<readonly string[]> {
-  const { outputs } = (await build({ ...options, metafile: true })).metafile;
+  return inputsOf((await build({ ...options, metafile: true })).metafile);
+}
+
+/** The inputs of which something is in the output, without those that a plugin has replaced. */
+function inputsOf({ outputs }: Metafile): readonly string[] {
   return Object.values(outputs)
     .flatMap(({ inputs }) => Object.entries(inputs))
     .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && !API_CLIENTS.test(path) && !REQUEST_CACHE.test(path))
     .map(([path]) => path);
+}
+
+/**
+ * The fetcher as scripts for vm: one that every fetch needs, and beside it those that are loaded late. esbuild splits ES
+ * modules alone, so that is what it makes first; parts that are always loaded become one script then.
+ */
+async function bundleFetcher(folder: string): Promise<readonly string[]> {
+  const { outputFiles, metafile } = await build({
+    ...OPTIONS,
+    entryPoints: { [FETCHER.replace(".cjs", "")]: source("src/cli/fetch-process.ts") },
+    outdir: folder,
+    outExtension: { ".js": ".cjs" },
+    chunkNames: "fetch-[name]-[hash]",
+    format: "esm",
+    splitting: true,
+    write: false,
+    metafile: true,
+    // The same clock without node:perf_hooks, which takes longer to load than all that is timed here.
+    define: { performance: "wasmountClock" },
+    banner: { js: "const wasmountClock = { now: () => Number(process.hrtime.bigint()) / 1e6 };" },
+  });
+  const needs = new Map(
+    Object.entries(metafile.outputs).map(([path, { imports }]) => [
+      basename(path),
+      imports.filter(({ kind, external }) => kind === "import-statement" && !external).map(one => basename(one.path)),
+    ]),
+  );
+  const always = new Set<string>();
+  const visit = (name: string) => {
+    for (const need of needs.get(name) ?? []) if (!always.has(need)) visit(need);
+    always.add(name);
+  };
+  visit(FETCHER);
+  const texts = new Map<string, string>();
+  for (const { path, text } of outputFiles) {
+    const name = basename(path);
+    texts.set(name, name.endsWith(".cjs") ? await scriptOf(text) : text);
+  }
+  const parts = [...always].filter(name => name !== FETCHER);
+  const defined = parts.map(
+    name => `require.define("./${name}", function (exports, require, module) {${texts.get(name)}\n});\n`,
+  );
+  await mkdir(folder, { recursive: true });
+  for (const [name, text] of texts) {
+    if (name === FETCHER) await writeFile(join(folder, name), [...defined, text].join(""));
+    else if (!always.has(name)) await writeFile(join(folder, name), text);
+  }
+  return inputsOf(metafile);
+}
+
+async function scriptOf(text: string): Promise<string> {
+  const { code } = await transform(text, {
+    format: "cjs",
+    platform: "node",
+    target: OPTIONS.target,
+    charset: "ascii",
+    minifyWhitespace: true,
+    // What is loaded late is loaded by require: a script of vm has no import.
+    supported: { "dynamic-import": false },
+  });
+  return code;
 }
 
 function source(path: string): string {

@@ -48,7 +48,9 @@ export function expectOwn({ files }: BuiltImage, { hashes }: OwnBundle): void {
       throw new ReleaseError("BadImage", `the image's /${path} is not what this checkout makes: run npm ci, and again`);
     there.delete(path);
   }
-  const foreign = [...there.keys()].find(path => !/^app\/fetch\.cjs\.v[\d.]+-[a-z0-9]+\.cache$/.test(path));
+  // V8's compiled code of one of the scripts, named as src/cli/compiled-script.ts does.
+  const isCompiled = (path: string) => hashes.has(/^(.+\.cjs)\.v[\d.]+-[a-z0-9]+\.cache$/.exec(path)?.[1] ?? "");
+  const foreign = [...there.keys()].find(path => !isCompiled(path));
   if (foreign !== undefined) throw new ReleaseError("BadImage", `the image has /${foreign}, which nothing here makes`);
 }
 
