@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { type BuildOptions, build, type Plugin, transform } from "esbuild";
+import { type BuildOptions, build, type Metafile, type Plugin, transform } from "esbuild";
 import { COMMANDS, FETCHER } from "./src/cli/image-files.ts";
 
 const OPTIONS = {
@@ -13,9 +13,12 @@ const OPTIONS = {
   legalComments: "linked",
 } as const satisfies BuildOptions;
 
-/** Bundles a program and all its dependencies into one file. */
-export async function bundle(entry: string, outfile: string): Promise<void> {
-  await build({
+/**
+ * Bundles a program and all its dependencies into one file.
+ * @returns the files that it is made of, relative to the working folder
+ */
+export async function bundle(entry: string, outfile: string): Promise<readonly string[]> {
+  return built({
     ...OPTIONS,
     entryPoints: [entry],
     outfile,
@@ -36,10 +39,11 @@ export async function bundle(entry: string, outfile: string): Promise<void> {
  * generated API clients, and undici for them, would be a fifth of a webhook's memory before its first review. What is
  * put in their place says so, should it ever be called.
  */
+const API_CLIENTS = /node_modules\/(@kubernetes\/client-node\/dist\/gen\/index|undici\/index)\.js$/;
 const withoutApiClients: Plugin = {
   name: "without-api-clients",
   setup(build) {
-    build.onLoad({ filter: /node_modules\/(@kubernetes\/client-node\/dist\/gen\/index|undici\/index)\.js$/ }, () => ({
+    build.onLoad({ filter: API_CLIENTS }, () => ({
       loader: "js",
       contents: `
         function absent() { throw new Error("wasmount's bundle has no generated Kubernetes clients, see bundle.ts"); }
@@ -53,15 +57,26 @@ const withoutApiClients: Plugin = {
  * Sigstore's services are asked without a cache: @sigstore/sign gives make-fetch-happen no folder for one. Its cache, and
  * what that needs, would be half of what keyless signing adds.
  */
+const REQUEST_CACHE = /node_modules\/cacache\/lib\/index\.js$/;
 const withoutRequestCache: Plugin = {
   name: "without-request-cache",
   setup(build) {
-    build.onLoad({ filter: /node_modules\/cacache\/lib\/index\.js$/ }, () => ({
+    build.onLoad({ filter: REQUEST_CACHE }, () => ({
       loader: "js",
       contents: "module.exports = {};",
     }));
   },
 };
+
+/** What images run, without compiled code: the same bytes wherever they are made. */
+export interface ImageBundle {
+  /** The path of the file that Node starts. */
+  readonly entry: string;
+  /** The path of the fetcher's script. */
+  readonly fetcher: string;
+  /** The files that went in, ours and those of packages, relative to the working folder. */
+  readonly inputs: readonly string[];
+}
 
 /**
  * wasmount as images run it: an entry that starts either the fetcher, a script with its compiled code beside it, or the
@@ -69,21 +84,46 @@ const withoutRequestCache: Plugin = {
  * @returns the path of the entry
  */
 export async function bundleImage(folder: string): Promise<string> {
+  const { entry, fetcher } = await bundlePrograms(folder);
+  await compile(fetcher);
+  return entry;
+}
+
+/** The same without the compiled code. */
+export async function bundlePrograms(folder: string): Promise<ImageBundle> {
   const entry = join(folder, "wasmount.mjs");
   const fetcher = join(folder, FETCHER);
-  await bundle(source("src/cli/main.ts"), join(folder, COMMANDS));
-  await build({ ...OPTIONS, entryPoints: [source("src/cli/image.ts")], outfile: entry, format: "esm" });
-  await bundleFetcher(folder);
+  const inputs = [
+    await bundle(source("src/cli/main.ts"), join(folder, COMMANDS)),
+    await built({ ...OPTIONS, entryPoints: [source("src/cli/image.ts")], outfile: entry, format: "esm" }),
+    await bundleFetcher(folder),
+  ];
+  return { entry, fetcher, inputs: [...new Set(inputs.flat())].sort() };
+}
+
+/** Writes V8's compiled code of the fetcher beside its scripts: for this Node on this kind of machine alone. */
+export async function compile(fetcher: string): Promise<void> {
   // In a process of its own: compiled code is of the flags that V8 has in the fetcher.
   await promisify(execFile)(process.execPath, [source("compile.ts"), "fetch", fetcher]);
-  return entry;
+}
+
+async function built(options: BuildOptions): Promise<readonly string[]> {
+  return inputsOf((await build({ ...options, metafile: true })).metafile);
+}
+
+/** The inputs of which something is in the output, without those that a plugin has replaced. */
+function inputsOf({ outputs }: Metafile): readonly string[] {
+  return Object.values(outputs)
+    .flatMap(({ inputs }) => Object.entries(inputs))
+    .filter(([path, { bytesInOutput }]) => bytesInOutput > 0 && !API_CLIENTS.test(path) && !REQUEST_CACHE.test(path))
+    .map(([path]) => path);
 }
 
 /**
  * The fetcher as scripts for vm: one that every fetch needs, and beside it those that are loaded late. esbuild splits ES
  * modules alone, so that is what it makes first; parts that are always loaded become one script then.
  */
-async function bundleFetcher(folder: string): Promise<void> {
+async function bundleFetcher(folder: string): Promise<readonly string[]> {
   const { outputFiles, metafile } = await build({
     ...OPTIONS,
     entryPoints: { [FETCHER.replace(".cjs", "")]: source("src/cli/fetch-process.ts") },
@@ -124,6 +164,7 @@ async function bundleFetcher(folder: string): Promise<void> {
     if (name === FETCHER) await writeFile(join(folder, name), [...defined, text].join(""));
     else if (!always.has(name)) await writeFile(join(folder, name), text);
   }
+  return inputsOf(metafile);
 }
 
 async function scriptOf(text: string): Promise<string> {

@@ -8,12 +8,14 @@ import type { Operation } from "../../src/patch/operation.ts";
 /**
  * Sends the creation of a pod to a webhook, as an API server does (admission.k8s.io/v1).
  * @param url any of the webhook's
+ * @param servername whose certificate it shows, where that is not the URL's host
  */
 export async function reviewPod(
   url: string,
   ca: string,
   pod: Pod,
   namespace: string,
+  servername?: string,
 ): Promise<ReviewResponse["response"]> {
   const body = JSON.stringify({
     apiVersion: "admission.k8s.io/v1",
@@ -34,7 +36,13 @@ export async function reviewPod(
   const text = await new Promise<string>((resolve, reject) => {
     const outgoing = request(
       new URL("/mutate/namespace", url),
-      { method: "POST", ca, agent: false, headers: { "content-type": "application/json" } },
+      {
+        method: "POST",
+        ca,
+        agent: false,
+        headers: { "content-type": "application/json" },
+        ...(servername !== undefined && { servername }),
+      },
       response => {
         let received = "";
         response.setEncoding("utf8").on("data", chunk => {

@@ -46,6 +46,8 @@ export interface StageOptions {
   readonly front?: (registry: string) => Promise<string>;
   /** Members of the operator's configuration, beside those that the stage needs. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** The image that is injected; default: the composed one. */
+  readonly image?: () => Promise<{ readonly archivePath: string }>;
 }
 
 /** What the example needs beside wasmount itself. */
@@ -65,13 +67,13 @@ export async function raiseExample(
   cluster: Cluster,
   folder: string,
   progress: Progress,
-  { front = async address => address }: Pick<StageOptions, "front"> = {},
+  { front = async address => address, image = wasmountImage }: Pick<StageOptions, "front" | "image"> = {},
 ): Promise<RaisedExample> {
   const host = cluster.hostAddressForPods;
   if (host === null) throw new Error("this cluster has no node whose pods could reach this machine");
   progress("building the images of wasmount, Envoy and the application");
   const images = {
-    wasmount: await importOne(cluster, wasmountImage()),
+    wasmount: await importOne(cluster, image()),
     envoy: await importOne(cluster, envoyImage(progress)),
     app: await importOne(cluster, applicationImage()),
   };
@@ -94,9 +96,12 @@ export async function setStage(
   cluster: Cluster,
   folder: string,
   progress: Progress,
-  { front, config = {} }: StageOptions = {},
+  { front, config = {}, image }: StageOptions = {},
 ): Promise<Stage> {
-  const raised = await raiseExample(cluster, folder, progress, front === undefined ? {} : { front });
+  const raised = await raiseExample(cluster, folder, progress, {
+    ...(front === undefined ? {} : { front }),
+    ...(image === undefined ? {} : { image }),
+  });
   const { images, registry, address, module, example } = raised;
   const undo: (() => Promise<unknown>)[] = [raised.strike];
   const strike = async () => {

@@ -6,7 +6,10 @@ import { spawnChecked } from "./spawn.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 
-/** wasmount's own image, from the bundle of these sources. */
+/**
+ * wasmount's own image, from the bundle of these sources: what the Dockerfile makes, in a few seconds. The Dockerfile's
+ * own takes a minute and more after each change of a source, and has its tests in image.test.ts and release.test.ts.
+ */
 export async function wasmountImage(): Promise<BuiltImage> {
   await spawnChecked(process.execPath, ["build.ts"], { cwd: checkout });
   const files = (await readdir(join(checkout, "dist"))).sort().map(name => ({

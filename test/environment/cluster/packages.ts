@@ -32,7 +32,11 @@ export async function nodeTools(progress: Progress): Promise<NodeTools> {
 
 /** The Debian packages that a node lacks on this machine, and why it can't install them itself; null if it can. */
 export async function packagesUnavailable(): Promise<string | null> {
-  const missing = await missingPackages();
+  return notInstallable(await missingPackages());
+}
+
+/** Why packages that are missing can't be installed; null if they can, or if there are none. */
+export async function notInstallable(missing: readonly string[]): Promise<string | null> {
   if (missing.length === 0) return null;
   const list = `the Debian packages ${missing.join(" ")} are missing`;
   if (process.env["WASMOUNT_NO_APT"]) return `${list}, and WASMOUNT_NO_APT forbids to install them`;
@@ -50,8 +54,9 @@ async function missingPackages(): Promise<readonly string[]> {
   return Object.keys(present).filter(name => !present[name]);
 }
 
-async function install(packages: readonly string[], progress: Progress): Promise<void> {
-  const refusal = await packagesUnavailable();
+/** Installs Debian packages. @throws ClusterError PackagesMissing */
+export async function install(packages: readonly string[], progress: Progress): Promise<void> {
+  const refusal = await notInstallable(packages);
   if (refusal) throw new ClusterError("PackagesMissing", `${refusal}: apt-get install ${packages.join(" ")}`);
   progress(`installing the Debian packages ${packages.join(" ")} with apt-get (WASMOUNT_NO_APT=1 forbids it)`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };

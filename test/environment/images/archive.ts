@@ -19,6 +19,8 @@ export interface ImageDescription {
   /** Numeric `uid` or `uid:gid`, so that Kubernetes can tell it from root. */
   readonly user: string;
   readonly env: readonly string[];
+  /** As OCI names it; default: this machine's. */
+  readonly architecture?: string;
 }
 
 /** The one image of an archive. */
@@ -111,7 +113,7 @@ export async function readArchive(path: string): Promise<ArchivedImage> {
 
 function imageConfiguration(image: ImageDescription, diffId: string): object {
   return {
-    architecture: arch() === "x64" ? "amd64" : arch(),
+    architecture: image.architecture ?? (arch() === "x64" ? "amd64" : arch()),
     os: "linux",
     config: {
       Entrypoint: image.entrypoint,

