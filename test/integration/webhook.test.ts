@@ -199,6 +199,7 @@ describe("webhook server", () => {
 
   const broken: [title: string, status: number, body: string, headers?: Record<string, string>][] = [
     ["another content type", 415, review(), { "content-type": "text/plain" }],
+    ["a body that is compressed", 415, review(), { "content-encoding": "gzip" }],
     ["an empty body", 400, ""],
     ["no JSON", 400, "{"],
     ["JSON that is no review", 400, "[]"],
