@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process";
-import { join } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { type BuildOptions, build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Plugin, transform } from "esbuild";
 import { COMMANDS, FETCHER } from "./src/cli/image-files.ts";
 
 const OPTIONS = {
@@ -72,22 +73,70 @@ export async function bundleImage(folder: string): Promise<string> {
   const fetcher = join(folder, FETCHER);
   await bundle(source("src/cli/main.ts"), join(folder, COMMANDS));
   await build({ ...OPTIONS, entryPoints: [source("src/cli/image.ts")], outfile: entry, format: "esm" });
-  await build({
+  await bundleFetcher(folder);
+  // In a process of its own: compiled code is of the flags that V8 has in the fetcher.
+  await promisify(execFile)(process.execPath, [source("compile.ts"), "fetch", fetcher]);
+  return entry;
+}
+
+/**
+ * The fetcher as scripts for vm: one that every fetch needs, and beside it those that are loaded late. esbuild splits ES
+ * modules alone, so that is what it makes first; parts that are always loaded become one script then.
+ */
+async function bundleFetcher(folder: string): Promise<void> {
+  const { outputFiles, metafile } = await build({
     ...OPTIONS,
-    entryPoints: [source("src/cli/fetch-process.ts")],
-    outfile: fetcher,
-    format: "cjs",
-    charset: "ascii",
-    minifyWhitespace: true,
-    // What is loaded late is loaded by require: a script of vm has no import.
-    supported: { "dynamic-import": false },
+    entryPoints: { [FETCHER.replace(".cjs", "")]: source("src/cli/fetch-process.ts") },
+    outdir: folder,
+    outExtension: { ".js": ".cjs" },
+    chunkNames: "fetch-[name]-[hash]",
+    format: "esm",
+    splitting: true,
+    write: false,
+    metafile: true,
     // The same clock without node:perf_hooks, which takes longer to load than all that is timed here.
     define: { performance: "wasmountClock" },
     banner: { js: "const wasmountClock = { now: () => Number(process.hrtime.bigint()) / 1e6 };" },
   });
-  // In a process of its own: compiled code is of the flags that V8 has in the fetcher.
-  await promisify(execFile)(process.execPath, [source("compile.ts"), "fetch", fetcher]);
-  return entry;
+  const needs = new Map(
+    Object.entries(metafile.outputs).map(([path, { imports }]) => [
+      basename(path),
+      imports.filter(({ kind, external }) => kind === "import-statement" && !external).map(one => basename(one.path)),
+    ]),
+  );
+  const always = new Set<string>();
+  const visit = (name: string) => {
+    for (const need of needs.get(name) ?? []) if (!always.has(need)) visit(need);
+    always.add(name);
+  };
+  visit(FETCHER);
+  const texts = new Map<string, string>();
+  for (const { path, text } of outputFiles) {
+    const name = basename(path);
+    texts.set(name, name.endsWith(".cjs") ? await scriptOf(text) : text);
+  }
+  const parts = [...always].filter(name => name !== FETCHER);
+  const defined = parts.map(
+    name => `require.define("./${name}", function (exports, require, module) {${texts.get(name)}\n});\n`,
+  );
+  await mkdir(folder, { recursive: true });
+  for (const [name, text] of texts) {
+    if (name === FETCHER) await writeFile(join(folder, name), [...defined, text].join(""));
+    else if (!always.has(name)) await writeFile(join(folder, name), text);
+  }
+}
+
+async function scriptOf(text: string): Promise<string> {
+  const { code } = await transform(text, {
+    format: "cjs",
+    platform: "node",
+    target: OPTIONS.target,
+    charset: "ascii",
+    minifyWhitespace: true,
+    // What is loaded late is loaded by require: a script of vm has no import.
+    supported: { "dynamic-import": false },
+  });
+  return code;
 }
 
 function source(path: string): string {

@@ -1,4 +1,3 @@
-import "./src/cli/young-generation.ts";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -70,10 +69,12 @@ try {
   host = `127.0.0.1:${port}`;
   const plan = planFor(host, join(folder, "volume"), source);
   for (const { name, value } of planToEnvironment(plan).variables) process.env[name] = value;
-  const { exported, script } = loadScript<{ fetchProcess: typeof fetchProcess }>(path);
+  const { exported, scripts } = loadScript<{ fetchProcess: typeof fetchProcess }>(path);
   await exported.fetchProcess();
   if (process.exitCode) throw new Error(`the fetcher ended with ${process.exitCode}`);
-  await writeFile(compiledPath(path), script.createCachedData(), { mode: 0o444 });
+  for (const [file, script] of scripts) {
+    await writeFile(compiledPath(file), script.createCachedData(), { mode: 0o444 });
+  }
 } finally {
   registry.close();
   await rm(folder, { recursive: true });

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import type { Plan } from "../src/plan/plan.ts";
 import { planToEnvironment } from "../src/plan/transport.ts";
 import { samplePlan } from "../test/plan/sample.ts";
+import { authority, type KeyPair, ruleBy } from "../test/trust/samples.ts";
 import type { BenchImage } from "./fetch-module.ts";
 import type { ProcessCommand } from "./process-cost.ts";
 
@@ -18,15 +19,22 @@ export interface Contender {
   check(target: string): Promise<void>;
 }
 
+export interface FetchSettings {
+  /** A folder for CPU profiles. */
+  readonly profile?: string | null;
+  /** By whom the image has to be signed. */
+  readonly signedBy?: KeyPair;
+}
+
 /** The init container's process: verified, checked against Envoy, on disk (fsync), with its filter file. */
-export function wasmountFetch(entry: string, image: BenchImage, profile: string | null): Contender {
-  const profiling = profile === null ? [] : ["--cpu-prof", "--cpu-prof-interval=200", `--cpu-prof-dir=${profile}`];
+export function wasmountFetch(entry: string, image: BenchImage, { profile, signedBy }: FetchSettings): Contender {
+  const profiling = profile ? ["--cpu-prof", "--cpu-prof-interval=200", `--cpu-prof-dir=${profile}`] : [];
   return {
-    name: "wasmount fetch",
+    name: signedBy === undefined ? "wasmount fetch" : "the same, signature verified",
     command: target => ({
       argv: [process.execPath, ...profiling, entry, "fetch"],
       env: Object.fromEntries(
-        planToEnvironment(planFor(image, target)).variables.map(({ name, value }) => [name, value]),
+        planToEnvironment(planFor(image, target, signedBy)).variables.map(({ name, value }) => [name, value]),
       ),
     }),
     check: target => expectFile(join(target, "modules", `${image.sha256}.wasm`), image),
@@ -53,10 +61,13 @@ export function startNode(): Contender {
   };
 }
 
-function planFor({ registry, repository, digest, size }: BenchImage, target: string): Plan {
-  const { limits, ...plan } = samplePlan({ repository, digest });
+function planFor({ registry, repository, digest, size }: BenchImage, target: string, signedBy?: KeyPair): Plan {
+  const rules = signedBy && [ruleBy([authority(signedBy)])];
+  const trust = rules && { trust: { rules: rules.map(({ policy }) => policy), deferred: false } };
+  const { limits, ...plan } = samplePlan({ repository, digest, ...trust });
   return {
     ...plan,
+    ...(rules && { rules }),
     root: target,
     limits: { ...limits, moduleBytes: size },
     registries: [{ host: registry, plainHttp: true }],

@@ -1,8 +1,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { RegistryClient } from "../src/oci/client.ts";
+import { parseReference } from "../src/oci/reference.ts";
+import { attachBundle } from "../src/trust/attaching.ts";
+import { signedBundle } from "../src/trust/signing.ts";
 import { noopModule } from "../src/wasm/noop-module.ts";
 import { spawnChecked } from "../test/environment/spawn.ts";
+import type { KeyPair } from "../test/trust/samples.ts";
 
 /** An image in a registry, as both programs fetch it. */
 export interface BenchImage {
@@ -21,6 +26,7 @@ export interface BenchImage {
 
 const NAME = "filter.wasm";
 const BLOCK = 1024 * 1024;
+const SIGNING_MS = 30_000;
 
 /**
  * Pushes, by oras, a module that Envoy can load and that is exactly so large: the one that does nothing, and a custom
@@ -37,6 +43,20 @@ export async function pushPadded(oras: string, registry: string, size: number, f
   await rm(path);
   const { digest } = JSON.parse(pushed) as { readonly digest: string };
   return { registry, repository, digest, title: NAME, sha256, size };
+}
+
+/** Signs an image as `wasmount sign` does. */
+export async function signImage({ registry, repository, digest }: BenchImage, { signer }: KeyPair): Promise<void> {
+  const client = new RegistryClient({ registries: [{ host: registry, plainHttp: true }] });
+  try {
+    const place = parseReference(repository);
+    const signal = AbortSignal.timeout(SIGNING_MS);
+    const subject = await client.manifest(place.registry, place.repository, digest, signal);
+    const bundle = signedBundle({ digest, repository, annotations: {} }, signer);
+    await attachBundle(client, place, subject, bundle, new Date(), signal);
+  } finally {
+    client.close();
+  }
 }
 
 async function writePadded(path: string, size: number): Promise<string> {

@@ -13,7 +13,7 @@ export interface ProgramResult {
 
 export interface FetchResult {
   readonly mebibytes: number;
-  /** The first one is ours, the second the one it is compared with. */
+  /** The first one is ours, the second and third are what it is compared with; others are ours, too. */
   readonly programs: readonly ProgramResult[];
 }
 
@@ -39,7 +39,20 @@ export function summary(name: string, runs: readonly ProcessCost[]): ProgramResu
   };
 }
 
-const HEADINGS = ["MiB", "program", "wall ms", "of oras", "CPU ms", "of oras", "least: wall", "CPU", "peak MB"];
+const COMPARED = [1, 2] as const;
+const HEADINGS = [
+  "MiB",
+  "program",
+  "wall ms",
+  "of oras",
+  "of node",
+  "CPU ms",
+  "of oras",
+  "of node",
+  "least: wall",
+  "CPU",
+  "peak MB",
+];
 /** Of the columns, those that are text. */
 const LEFT = 1;
 
@@ -62,17 +75,20 @@ export function fetchTable({ machine, pinned, rounds, load, results }: FetchRepo
 }
 
 function rowsOf({ mebibytes, programs }: FetchResult): string[][] {
-  const baseline = programs[1]?.median;
   return programs.map(({ name, median, least, runs }, index) => {
-    const ratio = (measure: "wallMs" | "cpuMs") =>
-      index === 0 && baseline ? `${(median[measure] / baseline[measure]).toFixed(2)}×` : "";
+    const ratios = (measure: "wallMs" | "cpuMs") =>
+      COMPARED.map(other => {
+        const compared = programs[other];
+        if (compared === undefined || COMPARED.some(one => one === index)) return "";
+        return `${(median[measure] / compared.median[measure]).toFixed(2)}×`;
+      });
     return [
       index === 0 ? String(mebibytes) : "",
       name,
       median.wallMs.toFixed(0),
-      ratio("wallMs"),
+      ...ratios("wallMs"),
       median.cpuMs.toFixed(0),
-      ratio("cpuMs"),
+      ...ratios("cpuMs"),
       least.wallMs.toFixed(0),
       least.cpuMs.toFixed(0),
       (Math.max(...runs.map(({ peakBytes }) => peakBytes)) / MEGABYTE).toFixed(0),

@@ -7,9 +7,10 @@ import { messageOf } from "../src/error.ts";
 import { binaryOf } from "../test/environment/cluster/binaries.ts";
 import { reporter } from "../test/environment/cluster/progress.ts";
 import { startDistributionRegistry } from "../test/environment/distribution-registry.ts";
+import { p256 } from "../test/trust/samples.ts";
 import { chooseCores } from "./cores.ts";
 import { type Contender, orasPull, removeRun, startNode, wasmountFetch } from "./fetch-contenders.ts";
-import { pushPadded } from "./fetch-module.ts";
+import { pushPadded, signImage } from "./fetch-module.ts";
 import { type FetchResult, fetchTable, summary } from "./fetch-report.ts";
 import { type ProcessCost, ProcessMeter } from "./process-cost.ts";
 
@@ -75,14 +76,21 @@ async function main({ rounds, sizes, program, profile, json }: Options): Promise
     progress("bundling");
     const entry = program === undefined ? await bundleImage(join(folder, "dist")) : resolve(program);
     const results: FetchResult[] = [];
-    for (const mebibytes of sizes) {
+    const profiles = profile === undefined ? null : resolve(profile);
+    for (const [index, mebibytes] of sizes.entries()) {
       progress(`pushing a module of ${mebibytes} MiB`);
       const image = await pushPadded(oras, registry.address, mebibytes * 1024 * 1024, folder);
-      const contenders: readonly Contender[] = [
-        wasmountFetch(entry, image, profile === undefined ? null : resolve(profile)),
+      const contenders: Contender[] = [
+        wasmountFetch(entry, image, { profile: profiles }),
         orasPull(oras, image),
         startNode(),
       ];
+      // What a signature costs doesn't grow with the module.
+      if (index === 0) {
+        const signedBy = p256();
+        await signImage(image, signedBy);
+        contenders.push(wasmountFetch(entry, image, { signedBy }));
+      }
       const costs = await takeTurns(contenders, meter, folder, rounds, `${mebibytes} MiB`);
       results.push({ mebibytes, programs: contenders.map(({ name }, index) => summary(name, costs[index] ?? [])) });
     }

@@ -82,6 +82,29 @@ const panels: readonly Panel[] = [
     ],
   },
   {
+    title: "Filters",
+    description:
+      "Of all injected pods, from the replica that leads: wanted by their plans, and of these mounted, failed or pending.",
+    unit: "none",
+    queries: [
+      [`sum by (state) (wasmount_fleet_filters{${INSTANCES}})`, "{{state}}"],
+      [`sum(wasmount_fleet_pods{${INSTANCES}, state="differing"})`, "pods that differ from their plan"],
+      [`sum(wasmount_fleet_pods{${INSTANCES}, state="unverified"})`, "pods that nobody vouches for"],
+    ],
+  },
+  {
+    title: "Fetchers' ends",
+    description: "By outcome. Anything but Mounted keeps a pod from starting, or a filter from doing anything.",
+    unit: "ops",
+    queries: [[rate("wasmount_fetcher_terminations_total", "outcome"), "{{outcome}}"]],
+  },
+  {
+    title: "Leaders",
+    description: "Replicas that lead: one. Nobody leads for up to 20 s where the leader vanished.",
+    unit: "none",
+    queries: [[`sum(wasmount_leader{${INSTANCES}})`, "leaders"]],
+  },
+  {
     title: "Caches filled",
     description: "1 once a cache was filled. A replica is not ready before.",
     unit: "none",

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { stringify } from "yaml";
 import { type Outcome, type Reason, reasons } from "../src/decision/reason.ts";
+import { type FindingCode, findings } from "../src/diagnosis/finding.ts";
 import { policyDefinition } from "../src/trust/crd.ts";
 import type { PolicyKind } from "../src/trust/policy.ts";
 import { dashboard } from "./dashboard.ts";
@@ -35,6 +36,31 @@ An internal error is no decision: the webhook answers HTTP 500, the API server f
 ${sections.join("\n")}`;
 }
 
+/** The page about what `wasmount doctor` finds, from the list that it uses. */
+function doctorPage(): string {
+  const rows = (Object.entries(findings) as [FindingCode, (typeof findings)[FindingCode]][]).map(
+    ([code, { severity, sentence, remedy }]) => `| \`${code}\` | ${severity} | ${sentence} | ${remedy} |`,
+  );
+  return `<!-- Written by \`npm run docs\` from src/diagnosis/finding.ts. -->
+# What \`wasmount doctor\` finds
+
+\`wasmount doctor\` looks at an installation from a laptop, by a kubeconfig, and changes nothing. Each finding has a code, the
+place that it was found at, what was found there, and what to do. They come in the order in which they are to be mended: what
+comes first may be the cause of what follows. \`--json\` gives the same as one document.
+
+A failure means that pods don't get their filters, are not created, or could run without: exit code 1. A warning is
+something to know, or that will become a failure: exit code 0. Where the cluster can't be read at all it is 2.
+
+Certificates are looked at where they are served: in each replica, through the API server (\`pods/portforward\`), by the
+authorities of each caBundle, as API servers do. A pod that asks for a filter is tried on a dry run, in the namespace that
+\`--namespace\` names. What you may not read is a warning, \`RightMissing\`, and the rest is looked at all the same.
+
+| code | severity | means | what to do |
+|---|---|---|---|
+${rows.join("\n")}
+`;
+}
+
 function definitionFile(kind: PolicyKind): string {
   const text = stringify(policyDefinition(kind), { lineWidth: 0, aliasDuplicateObjects: false });
   return `# Written by \`npm run docs\` from src/trust/crd.ts.\n${text}`;
@@ -42,6 +68,7 @@ function definitionFile(kind: PolicyKind): string {
 
 /** What is written from the code, by path from the root of the repository. */
 export const generated: Readonly<Record<string, () => string>> = {
+  "docs/doctor.md": doctorPage,
   "docs/reasons.md": reasonsPage,
   "manifests/crds/namespacedwasmpolicies.yaml": () => definitionFile("NamespacedWasmPolicy"),
   "manifests/crds/wasmpolicies.yaml": () => definitionFile("WasmPolicy"),

@@ -125,7 +125,8 @@ export function conclude(
   const attachment = dataPlane.attach(pod, proxy, settings, root);
   if (isRefusal(attachment)) return denied(attachment);
   const mounts = [{ name: VOLUME_NAME, mountPath: root, readOnly: true }, ...attachment.proxy.mounts];
-  const secrets = pullSecrets(pod, settings.pullSecret, root);
+  const forImage = terms.fetcher.imagePullSecrets ?? [];
+  const secrets = pullSecrets(pod, { chosen: settings.pullSecret, forImage, root });
   const volumes = [...podVolumes(terms.fetcher.volumeSize), ...(secrets ? [secrets.volume] : [])];
   const reserved =
     refuseMounts(pod, { container: proxy.container, mounts }) ??
@@ -165,6 +166,7 @@ export function conclude(
     labels: { [INJECTED]: "true", [PLAN]: hash.slice(0, 12) },
     annotations: { [STATUS]: status(plan, hash) },
     volumes,
+    imagePullSecrets: forImage,
     fetcher,
     proxy: { list: proxy.list, index: proxy.index, changes: { ...attachment.proxy, mounts } },
   });

@@ -38,13 +38,19 @@ function newTerms(
 ): OrRefusal<Terms> {
   const resources = fetcherResources(config.fetcher, wishes, limits);
   if (isRefusal(resources)) return resources;
-  const { image, imagePullPolicy } = config.fetcher;
+  const { image, imagePullPolicy, imagePullSecrets } = config.fetcher;
   const { moduleBytes, manifestBytes, fetchSeconds } = config.limits;
   return {
     root: config.volume.mountPath,
     envoyVersion: config.envoy.version,
     limits: { moduleBytes, manifestBytes, deadlineMs: fetchSeconds * 1000 },
     ...registryTerms(config),
-    fetcher: { image, imagePullPolicy, resources, volumeSize: config.volume.sizeLimit },
+    fetcher: {
+      image,
+      imagePullPolicy,
+      ...(imagePullSecrets.length > 0 && { imagePullSecrets }),
+      resources,
+      volumeSize: config.volume.sizeLimit,
+    },
   };
 }

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { runFetcher } from "../fetcher/run.ts";
 import { summaryLine } from "../fetcher/summary.ts";
+import { terminationMessage } from "../fetcher/termination-message.ts";
 import type { Compiled } from "./compiled-script.ts";
 import { version } from "./version.ts";
 
@@ -14,18 +15,18 @@ export async function fetchProcess(compiled: Compiled = "absent"): Promise<void>
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop.abort());
   const { line, ...run } = await runFetcher(process.env, `wasmount/${version}`, log, stop.signal);
-  process.stdout.write(`${summaryLine({ ...run, compiled })}\n`);
-  if (line === "") return;
-  process.stderr.write(`${line}\n`);
-  leaveTerminationMessage(line);
+  const summary = { ...run, compiled };
+  process.stdout.write(`${summaryLine(summary)}\n`);
+  if (line !== "") process.stderr.write(`${line}\n`);
+  leaveTerminationMessage(terminationMessage(line, summary));
   process.exitCode = run.exitCode;
 }
 
 /** The kubelet has made the file where there is one; elsewhere /dev is not ours to write to. */
-function leaveTerminationMessage(line: string): void {
+function leaveTerminationMessage(message: string): void {
   try {
-    writeFileSync("/dev/termination-log", line, { flag: "r+" });
+    writeFileSync("/dev/termination-log", message, { flag: "r+" });
   } catch {
-    // The log's last line serves as the message: FallbackToLogsOnError.
+    // Of a failure, the log's last line serves as the message: FallbackToLogsOnError.
   }
 }

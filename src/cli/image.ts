@@ -1,4 +1,3 @@
-import "./young-generation.ts";
 import { loadScript } from "./compiled-script.ts";
 import type { fetchProcess } from "./fetch-process.ts";
 import { COMMANDS, FETCHER } from "./image-files.ts";
@@ -9,6 +8,8 @@ const [, , ...args] = process.argv;
 if (args.length === 1 && args[0] === "fetch") {
   const { exported, compiled } = loadScript<{ fetchProcess: typeof fetchProcess }>(`${import.meta.dirname}/${FETCHER}`);
   await exported.fetchProcess(compiled);
+  // Node would take the heap down object by object, for nobody.
+  process.exit();
 } else {
   await import(new URL(COMMANDS, import.meta.url).href);
 }

@@ -1,8 +1,9 @@
-import "./young-generation.ts";
 import { Command } from "commander";
 import { messageOf } from "../error.ts";
+import { bypassCommand } from "./bypass.ts";
 import { checkCommand } from "./check.ts";
 import { copyCommand } from "./copy.ts";
+import { doctorCommand } from "./doctor.ts";
 import { fetchCommand } from "./fetch.ts";
 import { injectCommand } from "./inject.ts";
 import { inspectCommand } from "./inspect.ts";
@@ -14,6 +15,7 @@ import { policyCommand } from "./policy.ts";
 import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
 import { signCommand } from "./sign.ts";
+import { statusCommand } from "./status.ts";
 import { tagCommand } from "./tag.ts";
 import { verifyCommand } from "./verify.ts";
 import { version } from "./version.ts";
@@ -51,7 +53,10 @@ Examples:
   .addCommand(loginCommand())
   .addCommand(logoutCommand())
   .addCommand(injectCommand())
-  .addCommand(planCommand());
+  .addCommand(planCommand())
+  .addCommand(statusCommand())
+  .addCommand(doctorCommand())
+  .addCommand(bypassCommand());
 
 for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
   // Usage errors are 2, as every verb documents; commander's own is 1.

@@ -27,6 +27,8 @@ export interface Config {
     readonly resources: ResourceRequirements;
     /** What pods may ask for at most, by annotation, of each resource that is named here; of others nothing. */
     readonly maxResources: Readonly<Record<string, string>>;
+    /** Added to injected pods for the image above, and for nothing else. */
+    readonly imagePullSecrets: readonly string[];
     /** Names of environment variables that other webhooks may add to the fetcher. */
     readonly allowedEnvironment: readonly string[];
   };
@@ -77,6 +79,12 @@ export interface Config {
   readonly proxy: {
     /** Labels, of a pod or its namespace, by which another webhook is told to add the proxy. */
     readonly injectedBy: readonly { readonly label: string; readonly value: string }[];
+  };
+  readonly controller: {
+    /** Whether this replica takes part in electing the one that watches all injected pods. */
+    readonly enabled: boolean;
+    /** The Lease by which it is elected, in the operator's own namespace. */
+    readonly lease: string;
   };
   readonly events: { readonly enabled: boolean };
   readonly limits: {

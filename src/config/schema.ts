@@ -15,6 +15,8 @@ const text = (description: string) => ({ type: "string", minLength: 1, descripti
 
 const namespacePattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
 
+const secretPattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
 /** JSON schema (2020-12) of the operator's configuration file. Its defaults are the product's. */
 export const configSchema = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -64,6 +66,15 @@ export const configSchema = {
           default: { requests: { cpu: "10m", memory: "64Mi" }, limits: { cpu: "1", memory: "256Mi" } },
         },
         maxResources: { ...quantities, default: { cpu: "2", memory: "1Gi", "ephemeral-storage": "1Gi" } },
+        imagePullSecrets: {
+          type: "array",
+          maxItems: 16,
+          uniqueItems: true,
+          default: [],
+          description:
+            "names of pull secrets for the image, added to each injected pod; the Secrets must exist in the pods' namespaces",
+          items: { type: "string", maxLength: 253, pattern: secretPattern },
+        },
         allowedEnvironment: {
           type: "array",
           maxItems: 32,
@@ -235,6 +246,21 @@ export const configSchema = {
           "label",
           "value",
         ]),
+      },
+    }),
+    controller: section({
+      enabled: {
+        type: "boolean",
+        default: true,
+        description:
+          "whether one replica at a time, elected by a Lease, tells what became of fetchers and writes the statuses of policies",
+      },
+      lease: {
+        type: "string",
+        maxLength: 63,
+        pattern: namespacePattern,
+        default: "wasmount-controller",
+        description: "name of the Lease, in pins.namespace",
       },
     }),
     events: section({ enabled: { type: "boolean", default: true, description: "whether decisions become Events" } }),

@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { bootstrapFormat, editBootstrap, MAX_BOOTSTRAP_LENGTH } from "../envoy/bootstrap.ts";
 import { messageOf } from "../error.ts";
@@ -11,8 +11,8 @@ import type { Volume } from "./volume.ts";
  * Writes the edited copy of the author's Envoy configuration.
  * @returns the HTTP connection managers that were edited, for the log.
  */
-export async function writeBootstrap(plan: Plan, bootstrap: PlanBootstrap, volume: Volume): Promise<readonly string[]> {
-  const text = await readSource(bootstrap.source);
+export function writeBootstrap(plan: Plan, bootstrap: PlanBootstrap, volume: Volume): readonly string[] {
+  const text = readSource(bootstrap.source);
   const edited = editBootstrap(text, {
     format: bootstrapFormat(bootstrap.target),
     entries: plan.filters.map(({ slot, phase }) => ({ slot, phase })),
@@ -20,16 +20,16 @@ export async function writeBootstrap(plan: Plan, bootstrap: PlanBootstrap, volum
     // Envoy subscribes to filter files only where the node has both. A pod's hostname is its name.
     node: { id: hostname(), cluster: plan.namespace },
   });
-  await volume.write(bootstrap.target, edited.text);
-  if (bootstrap.copy) await copyMountedFiles(bootstrap.copy, bootstrap.source, volume);
+  volume.later(volume.write(bootstrap.target, edited.text));
+  if (bootstrap.copy) copyMountedFiles(bootstrap.copy, bootstrap.source, volume);
   return edited.managers;
 }
 
-async function readSource(path: string): Promise<string> {
+function readSource(path: string): string {
   try {
-    const { size } = await stat(path);
+    const { size } = statSync(path);
     if (size > MAX_BOOTSTRAP_LENGTH) throw new Error(`it has ${size} bytes, at most ${MAX_BOOTSTRAP_LENGTH} are read`);
-    const bytes = await readFile(path);
+    const bytes = readFileSync(path);
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
     throw new FetchError("NoBootstrap", `can't read the Envoy configuration ${path}: ${messageOf(error)}`, {

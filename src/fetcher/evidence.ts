@@ -1,8 +1,8 @@
-import { existsSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { modulePath } from "../envoy/filter-file.ts";
 import type { ContentStore, ContentWriter } from "../oci/content-store.ts";
 import { hexOf } from "../oci/digest.ts";
+import type { UnfinishedFile } from "./unfinished-file.ts";
 import type { Volume } from "./volume.ts";
 
 const CHUNK_BYTES = 256 * 1024;
@@ -25,12 +25,11 @@ export class EvidenceStore implements ContentStore {
 
   async create(digest: string): Promise<ContentWriter> {
     const final = this.#blob(digest);
-    const file = await this.#volume.create(final);
+    const file = this.#volume.create(final);
     return {
-      write: chunk => file.write(chunk),
-      commit: async () => {
-        await file.finish(final, hexOf(digest));
-      },
+      write: async chunk => file.write(chunk),
+      // What comes next in the chain need not wait for the disk.
+      commit: async () => this.#volume.later(finished(file, final, hexOf(digest))),
       discard: () => file.discard(),
     };
   }
@@ -44,11 +43,25 @@ export class EvidenceStore implements ContentStore {
   }
 }
 
-async function* chunksOf(path: string): AsyncGenerator<Buffer, void, undefined> {
-  const handle = await open(path, "r");
+async function finished(file: UnfinishedFile, final: string, sha256: string): Promise<void> {
   try {
-    yield* handle.createReadStream({ highWaterMark: CHUNK_BYTES, autoClose: false }) as AsyncIterable<Buffer>;
+    await file.finish(final, sha256);
+  } catch (error) {
+    await file.discard();
+    throw error;
+  }
+}
+
+async function* chunksOf(path: string): AsyncGenerator<Buffer, void, undefined> {
+  const descriptor = openSync(path, "r");
+  try {
+    for (;;) {
+      const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+      const read = readSync(descriptor, chunk);
+      if (read === 0) return;
+      yield chunk.subarray(0, read);
+    }
   } finally {
-    await handle.close();
+    closeSync(descriptor);
   }
 }

@@ -3,7 +3,6 @@ import { messageOf } from "../error.ts";
 import type { Plan, PlanFilter } from "../plan/plan.ts";
 import { printable } from "../printable.ts";
 import { allowedCapabilities } from "../wasm/capabilities.ts";
-import { writeBootstrap } from "./bootstrap.ts";
 import { FetchError } from "./error.ts";
 import { fetchVerifiedModule, type ImageSource, type VerifiedModule, writeNoopModule } from "./module.ts";
 import { type ModuleSummary, seconds } from "./summary.ts";
@@ -11,7 +10,7 @@ import { Volume } from "./volume.ts";
 
 export interface Executed {
   readonly modules: readonly ModuleSummary[];
-  /** Files that were read back at the end. */
+  /** Files that were looked at at the end, and are right. */
   readonly files: number;
   /** The filters whose module could not be had and that a module which does nothing stands in for, with the reason. */
   readonly open: readonly string[];
@@ -31,8 +30,24 @@ export async function executePlan(
   stop: AbortSignal,
 ): Promise<Executed> {
   const volume = new Volume(plan.root);
-  await volume.open();
+  volume.open();
+  try {
+    return await executeOn(volume, plan, registry, log, stop);
+  } finally {
+    // Where it failed, there may still be files that are being finished; why it failed is what counts.
+    await volume.settled().catch(() => {});
+  }
+}
+
+async function executeOn(
+  volume: Volume,
+  plan: Plan,
+  registry: ImageSource,
+  log: (line: string) => void,
+  stop: AbortSignal,
+): Promise<Executed> {
   const modules = await fetchModules(plan, registry, volume, log, stop);
+  await volume.settled();
   for (const filter of plan.filters) {
     const module = modules.get(imageOf(filter));
     if (module === undefined) throw new Error(`no module was fetched for ${filter.name}`);
@@ -48,11 +63,13 @@ export async function executePlan(
       runtimeFailure: filter.runtimeFailure,
       allowedCapabilities: filter.capabilities && allowedCapabilities(filter.capabilities),
     });
-    await volume.write(volume.path("filters", `${filter.slot}.yaml`), file);
+    volume.later(volume.write(volume.path("filters", `${filter.slot}.yaml`), file));
     log(`filter ${filter.name} fills slot ${filter.slot}`);
   }
   if (plan.bootstrap) {
-    const managers = await writeBootstrap(plan, plan.bootstrap, volume);
+    // Late, because it is half of all code, and Istio's sidecars have nothing to be edited.
+    const { writeBootstrap } = await import("./bootstrap.ts");
+    const managers = writeBootstrap(plan, plan.bootstrap, volume);
     log(`edited ${plan.bootstrap.source}: ${managers.join(", ")}`);
   }
   const open = plan.filters.flatMap(filter => {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
 import type { RegistryError } from "../oci/error.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Plan, PlanFilter } from "../plan/plan.ts";
@@ -49,7 +49,7 @@ export async function verifyImage(
     }
     for (const { policy, outcome } of verdict.policies) if (outcome === "Passed") passed.add(policy);
   }
-  await places.keep();
+  places.keep();
   return [...passed];
 }
 
@@ -66,7 +66,7 @@ function imageOf({ repository: name, reference, digest }: PlanFilter) {
 async function verdictOn(rules: readonly Rule[], image: JudgedImage, places: EvidencePlaces): Promise<Verdict> {
   const found = new Map<Rule, Found>();
   const judge = () => evaluate(rules, image, rule => found.get(rule) ?? NOTHING, OPTIONS);
-  for (const rule of rules) found.set(rule, await places.kept(placeOf(rule, image)));
+  for (const rule of rules) found.set(rule, places.kept(placeOf(rule, image)));
   const kept = await judge();
   const open = rules.filter((_rule, index) => kept.policies[index]?.outcome !== "Passed");
   if (open.length === 0) return kept;
@@ -94,8 +94,8 @@ class EvidencePlaces {
     this.#signal = signal;
   }
 
-  async kept(place: string): Promise<Found> {
-    const found = this.#kept.get(place) ?? (await readKept(this.#path(place)));
+  kept(place: string): Found {
+    const found = this.#kept.get(place) ?? readKept(this.#path(place));
     this.#kept.set(place, found);
     return found;
   }
@@ -107,10 +107,10 @@ class EvidencePlaces {
   }
 
   /** Writes down what was found, for a later run. */
-  async keep(): Promise<void> {
+  keep(): void {
     const readable = [...this.#asked].filter(([, found]) => !("unreadable" in found));
     for (const [place, found] of new Map([...this.#kept, ...readable])) {
-      if (!("unreadable" in found)) await this.#volume.write(this.#path(place), storedEvidence(found));
+      if (!("unreadable" in found)) this.#volume.later(this.#volume.write(this.#path(place), storedEvidence(found)));
     }
   }
 
@@ -132,10 +132,10 @@ class EvidencePlaces {
 }
 
 /** It proves itself, wherever it comes from; what can't be read is nothing. */
-async function readKept(path: string): Promise<Found> {
+function readKept(path: string): Found {
   try {
-    if ((await stat(path)).size > MAX_KEPT) return NOTHING;
-    return readEvidence(await readFile(path));
+    if (statSync(path).size > MAX_KEPT) return NOTHING;
+    return readEvidence(readFileSync(path));
   } catch (error) {
     if (error instanceof TrustError || isMissing(error)) return NOTHING;
     throw error;

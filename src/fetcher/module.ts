@@ -57,17 +57,16 @@ export async function fetchVerifiedModule(
   const { registry: host, repository } = parseReference(filter.repository);
   const store = new EvidenceStore(volume);
   const source = new CountedSource(registry);
-  const file = await volume.create(store.modulePath("new"));
-  const sink = { write: (chunk: Buffer) => file.take(chunk as Buffer<ArrayBuffer>) };
+  const file = volume.create(store.modulePath("new"));
+  const sink = { borrows: true, write: async (chunk: Buffer) => file.write(chunk) };
   try {
     const address = { registry: host, repository, digest: filter.digest };
     const fetched = await fetchModule(source, address, sink, { store, signal });
-    await file.written();
     const abi = refuseUnloadable(file.descriptor, plan.envoyVersion, filter);
     const passed = await verified(plan, filters, imageOf(filter.digest, fetched), registry, volume, log, signal);
     const path = store.modulePath(fetched.moduleSha256);
     // A file of an earlier run that is right stays: Envoy may have it open.
-    if ((await fileSha256(path)) === fetched.moduleSha256) volume.adopt(path, fetched.moduleSha256);
+    if (fileSha256(path) === fetched.moduleSha256) volume.adopt(path, fetched.moduleSha256);
     else await file.finish(path, fetched.moduleSha256);
     const milliseconds = Math.round(performance.now() - started);
     log(
@@ -139,10 +138,9 @@ class CountedSource implements ModuleSource {
     return this.#registry.manifest(...request);
   }
 
-  blob(...[registry, repository, descriptor, signal]: Parameters<ModuleSource["blob"]>): AsyncIterable<Buffer> {
+  blob(...[registry, repository, descriptor, signal, , lent]: Parameters<ModuleSource["blob"]>): AsyncIterable<Buffer> {
     this.asked = true;
-    return this.#registry.blob(registry, repository, descriptor, signal, origin => {
-      this.origins.set(descriptor.digest, origin);
-    });
+    const served = (origin: BlobOrigin) => void this.origins.set(descriptor.digest, origin);
+    return this.#registry.blob(registry, repository, descriptor, signal, served, lent);
   }
 }

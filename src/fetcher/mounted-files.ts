@@ -1,4 +1,4 @@
-import { readdir, readFile, realpath, stat } from "node:fs/promises";
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import { readSibling } from "../envoy/sibling.ts";
 import { messageOf } from "../error.ts";
@@ -19,14 +19,14 @@ const ADVICE = "name the configuration with -c in args, so that the mount can st
  * @param source the configuration itself, which is not copied
  * @throws FetchError NoBootstrap, Volume
  */
-export async function copyMountedFiles(
+export function copyMountedFiles(
   { from, to }: { readonly from: string; readonly to: string },
   source: string,
   volume: Volume,
-): Promise<void> {
-  for (const { name, content } of await filesBeside(from, source)) {
+): void {
+  for (const { name, content } of filesBeside(from, source)) {
     refuseBootstrap(join(from, name), content);
-    await volume.write(posix.join(to, name), content);
+    volume.later(volume.write(posix.join(to, name), content));
   }
 }
 
@@ -35,16 +35,16 @@ interface MountedFile {
   readonly content: Buffer;
 }
 
-async function filesBeside(from: string, source: string): Promise<MountedFile[]> {
+function filesBeside(from: string, source: string): MountedFile[] {
   try {
-    const top = await realpath(from);
-    const edited = await realpath(source);
-    const names = (await readdir(from)).filter(name => !name.startsWith(".."));
+    const top = realpathSync(from);
+    const edited = realpathSync(source);
+    const names = readdirSync(from).filter(name => !name.startsWith(".."));
     if (names.length > MAX_FILES) throw new Error(`it holds ${names.length} files, at most ${MAX_FILES} are copied`);
     const files: MountedFile[] = [];
     for (const name of names) {
-      const real = await realpath(join(from, name));
-      if (real !== edited) files.push({ name, content: await readMounted(name, real, top) });
+      const real = realpathSync(join(from, name));
+      if (real !== edited) files.push({ name, content: readMounted(name, real, top) });
     }
     return files;
   } catch (error) {
@@ -54,11 +54,11 @@ async function filesBeside(from: string, source: string): Promise<MountedFile[]>
   }
 }
 
-async function readMounted(name: string, real: string, top: string): Promise<Buffer> {
-  const found = await stat(real);
+function readMounted(name: string, real: string, top: string): Buffer {
+  const found = statSync(real);
   if (!found.isFile() || !isWithin(real, top)) throw new Error(`${name} is not a plain file of the mount`);
   if (found.size > MAX_FILE_BYTES) throw new Error(`${name} is larger than ${MAX_FILE_BYTES} bytes`);
-  return readFile(real);
+  return readFileSync(real);
 }
 
 /** What the proxy could be started with instead would run unfiltered. */

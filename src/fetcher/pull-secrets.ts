@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Credential } from "../oci/credentials.ts";
 import { type DockerAuth, dockerCredentials, readDockerConfig, readDockercfg } from "../oci/docker-config.ts";
@@ -15,13 +15,13 @@ const FORMS = [
  * can't be read is said and passed over, since another may do.
  * @param log One line for people, each; never anything that stands in a secret.
  */
-export async function pullSecretCredentials(
+export function pullSecretCredentials(
   secrets: PlanPullSecrets | null,
   log: (line: string) => void,
-): Promise<(registry: string, repository: string) => readonly Credential[]> {
+): (registry: string, repository: string) => readonly Credential[] {
   const configs: (readonly DockerAuth[])[] = [];
   for (const [index, name] of (secrets?.names ?? []).entries()) {
-    const found = await firstOf(join((secrets as PlanPullSecrets).folder, String(index)));
+    const found = firstOf(join((secrets as PlanPullSecrets).folder, String(index)));
     if (found === null) {
       log(`pull secret ${name}: does not exist, or holds no docker configuration`);
       continue;
@@ -35,10 +35,18 @@ export async function pullSecretCredentials(
   return dockerCredentials(configs);
 }
 
-async function firstOf(base: string) {
+function firstOf(base: string) {
   for (const { ending, read } of FORMS) {
-    const text = await readFile(`${base}${ending}`, "utf8").catch(() => null);
+    const text = textOf(`${base}${ending}`);
     if (text !== null) return { text, read };
   }
   return null;
+}
+
+function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null;
+  }
 }

@@ -44,11 +44,11 @@ export async function runFetcher(
       signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), stop]),
       deadlineMs,
       userAgent,
-      credentials: await pullSecretCredentials(plan.pullSecrets, log),
+      credentials: pullSecretCredentials(plan.pullSecrets, log),
     });
     const { modules, files, open } = await executePlan(plan, client, log, stop);
     const milliseconds = Math.round(performance.now() - started);
-    log(`done: ${modules.length} module(s); ${files} file(s) read back and right; ${milliseconds} ms`);
+    log(`done: ${modules.length} module(s); ${files} file(s) looked at and right; ${milliseconds} ms`);
     const line = open.length === 0 ? "" : `wasmount-fetch: Open: does nothing: ${open.join("; ")}`;
     return ended({ exitCode: 0, line }, modules);
   } catch (error) {

@@ -70,10 +70,19 @@ export interface RecorderDependencies {
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<unknown>;
 }
 
+/** What of an Event is not for its recorder to choose, so that recorders which follow each other write one Event. */
+export interface Telling {
+  /** Of the Event's name, in place of a random one: up to 32 of a-z and 0-9. One that exists by then is this one. */
+  readonly suffix?: string;
+  /** How often it happened, where that is known better than by counting: 1 or more. */
+  readonly count?: number;
+}
+
 /** Something that happened, once or more often. */
 interface Occurrence {
   readonly key: string;
   readonly content: EventContent;
+  readonly suffix: string;
   /** Milliseconds since 1970 of the first and the last time. */
   readonly first: number;
   last: number;
@@ -118,14 +127,14 @@ export class EventRecorder {
   }
 
   /** Takes note of something that happened. */
-  record(content: EventContent): void {
+  record(content: EventContent, { suffix, count = 1 }: Telling = {}): void {
     if (this.#closing) return;
     const { regarding, type, reason, action, note } = content;
     const subject = JSON.stringify([regarding.namespace, regarding.kind, regarding.name, regarding.uid ?? ""]);
     const key = JSON.stringify([subject, type, reason, action, note]);
     const known = this.#known.get(key);
-    if (known === undefined) this.#begin(key, subject, content);
-    else this.#repeat(known);
+    if (known === undefined) this.#begin(key, subject, content, suffix ?? this.#given.uniqueSuffix(), count);
+    else this.#repeat(known, count);
   }
 
   /** Writes what waits, for a bounded time, and ends. Counts of what is known already are given up. */
@@ -140,7 +149,7 @@ export class EventRecorder {
     for (let left = this.#waiting.size; left > 0; left -= 1) dropped("Unreachable");
   }
 
-  #begin(key: string, subject: string, content: EventContent): void {
+  #begin(key: string, subject: string, content: EventContent, suffix: string, count: number): void {
     const { monotonic, wall, dropped } = this.#given;
     const now = monotonic();
     const buckets = [
@@ -158,13 +167,13 @@ export class EventRecorder {
     }
     for (const [bucket, name] of buckets) bucket.take(name, now);
     const time = wall();
-    const occurrence = { key, content, first: time, last: time, count: 1, path: null, due: now };
+    const occurrence = { key, content, suffix, first: time, last: time, count, path: null, due: now };
     this.#known.set(key, occurrence);
     this.#await(occurrence);
   }
 
-  #repeat(occurrence: Occurrence): void {
-    occurrence.count += 1;
+  #repeat(occurrence: Occurrence, count: number): void {
+    occurrence.count = Math.max(occurrence.count + 1, count);
     occurrence.last = this.#given.wall();
     if (this.#waiting.has(occurrence.key)) return;
     if (this.#waiting.size >= this.#settings.queue) return;
@@ -233,26 +242,34 @@ export class EventRecorder {
   }
 
   async #send(occurrence: Occurrence): Promise<void> {
-    const { path, count, last } = occurrence;
-    if (path !== null) {
-      try {
-        const contentType = "application/merge-patch+json";
-        await this.#call({ method: "PATCH", path, body: eventSeries(Math.max(count, 2), last), contentType });
-        return;
-      } catch (error) {
-        if (!(error instanceof KubeError && error.code === "NotFound")) throw error;
-        // Events live for an hour. What goes on is told anew.
-        occurrence.path = null;
-      }
-    }
-    const { reporter, uniqueSuffix } = this.#given;
-    const { content, first } = occurrence;
+    const { content, suffix, first, count } = occurrence;
+    const written = occurrence.path !== null;
+    if (occurrence.path !== null && (await this.#count(occurrence, occurrence.path))) return;
+    // Events live for an hour. What goes on is told anew.
+    occurrence.path = null;
     const collection = `/apis/events.k8s.io/v1/namespaces/${encodeURIComponent(content.regarding.namespace)}/events`;
-    const event = eventObject(content, reporter, uniqueSuffix(), first) as {
+    const event = eventObject(content, this.#given.reporter, suffix, first) as {
       readonly metadata: { readonly name: string };
     };
-    await this.#call({ method: "POST", path: collection, body: event });
-    occurrence.path = `${collection}/${event.metadata.name}`;
+    const path = `${collection}/${event.metadata.name}`;
+    await this.#call({ method: "POST", path: collection, body: event }).catch(error => {
+      // Told already: by another recorder, or by this one, which did not hear of it.
+      if (!(error instanceof KubeError && error.code === "Conflict")) throw error;
+    });
+    occurrence.path = path;
+    if (count > 1 && !written) await this.#count(occurrence, path);
+  }
+
+  /** @returns false where the Event is gone */
+  async #count({ count, last }: Occurrence, path: string): Promise<boolean> {
+    try {
+      const contentType = "application/merge-patch+json";
+      await this.#call({ method: "PATCH", path, body: eventSeries(Math.max(count, 2), last), contentType });
+      return true;
+    } catch (error) {
+      if (error instanceof KubeError && error.code === "NotFound") return false;
+      throw error;
+    }
   }
 
   async #call(write: Parameters<ApiServer["write"]>[0]): Promise<void> {

@@ -6,6 +6,15 @@ import type { Interruption } from "../kube/collection-watch.ts";
 /** What is held current by a watch. */
 export type CacheName = "namespaces" | "limitranges" | "pods" | "policies";
 
+/** What is made anew when it ends. The fleet is watched by the leader alone, and is no cache that anything depends on. */
+export type WatchName = CacheName | "fleet";
+
+/** What the leader knows of all injected pods, asked for at each scrape. */
+export interface FleetState {
+  readonly filters: Readonly<Record<"wanted" | "mounted" | "failed" | "pending", number>>;
+  readonly pods: Readonly<Record<"injected" | "differing" | "unverified", number>>;
+}
+
 /** A cache's state, asked for at each scrape. */
 export interface CacheState {
   readonly synced: () => boolean;
@@ -23,7 +32,7 @@ export interface Metrics {
   /** Shows a cache's state from now on. */
   watch(cache: CacheName, state: CacheState): void;
   /** A list or watch ended, for whatever reason, and is made anew. */
-  interrupted(cache: CacheName, reason: Interruption): void;
+  interrupted(cache: WatchName, reason: Interruption): void;
   /** Shows until when a certificate serves from now on. */
   watchCertificate(expiry: () => Date): void;
   /** A connection was closed at once, since there are as many as there may be. */
@@ -36,6 +45,10 @@ export interface Metrics {
   judged(mode: string, outcome: string): void;
   /** An Event was not written. */
   eventDropped(reason: string): void;
+  /** Shows whether this replica leads from now on, and what a leader knows; null where it is none, or does not know yet. */
+  watchFleet(leading: () => boolean, state: () => FleetState | null): void;
+  /** A fetcher ended. @param outcome of a closed set */
+  fetcherTerminated(outcome: string): void;
   /** The Prometheus text exposition, and its content type. */
   expose(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -145,7 +158,9 @@ export function createMetrics(): Metrics {
     labelNames: ["reason"] as const,
     registers: [registry],
   });
+  const leadership = fleetMetrics(registry);
   return {
+    ...leadership,
     decided(side, { outcome, reason }, seconds) {
       decisions.inc({ side, outcome, reason });
       duration.observe({ side }, seconds);
@@ -187,6 +202,54 @@ export function createMetrics(): Metrics {
     },
     async expose() {
       return { contentType: registry.contentType, text: await registry.metrics() };
+    },
+  };
+}
+
+/** What the replica that leads says of the fleet. From the others these are absent, so that sums count each pod once. */
+function fleetMetrics(registry: Registry): Pick<Metrics, "watchFleet" | "fetcherTerminated"> {
+  let source: { readonly leading: () => boolean; readonly state: () => FleetState | null } | null = null;
+  new Gauge({
+    name: "wasmount_leader",
+    help: "1 while this replica leads, else 0; absent where the controller is switched off.",
+    registers: [registry],
+    collect() {
+      this.remove();
+      if (source !== null) this.set(source.leading() ? 1 : 0);
+    },
+  });
+  const gauge = <Part extends keyof FleetState>(part: Part, help: string) =>
+    new Gauge({
+      name: `wasmount_fleet_${part}`,
+      help: `${help} From the leader alone.`,
+      labelNames: ["state"] as const,
+      registers: [registry],
+      collect() {
+        this.reset();
+        const state = source?.leading() ? source.state() : null;
+        if (state !== null) for (const [name, value] of Object.entries(state[part])) this.set({ state: name }, value);
+      },
+    });
+  gauge(
+    "filters",
+    "Filters of pods that run or are to run: wanted by their plans, and of these mounted, failed or pending.",
+  );
+  gauge(
+    "pods",
+    "Pods that run or are to run: injected; differing, whose fetcher ended well without all that the plan names; unverified, labelled as injected with a plan that no key vouches for.",
+  );
+  const terminations = new Counter({
+    name: "wasmount_fetcher_terminations_total",
+    help: "Runs of fetchers that ended while this replica led, by outcome.",
+    labelNames: ["outcome"] as const,
+    registers: [registry],
+  });
+  return {
+    watchFleet(leading, state) {
+      source = { leading, state };
+    },
+    fetcherTerminated(outcome) {
+      terminations.inc({ outcome });
     },
   };
 }

@@ -1,4 +1,3 @@
-import { lookup as systemLookup } from "node:dns";
 import { BlockList, isIP, type LookupFunction } from "node:net";
 import { RegistryError } from "./error.ts";
 import { ipv6Bytes } from "./ipv6.ts";
@@ -52,11 +51,7 @@ export class AddressGuard {
   readonly #lookup: LookupFunction;
 
   /** @param named hosts, with port as URLs spell them, that the operator named: their addresses may be private */
-  constructor(
-    privateAddresses: PrivateAddresses,
-    named: ReadonlySet<string>,
-    lookup: LookupFunction = systemLookup as LookupFunction,
-  ) {
+  constructor(privateAddresses: PrivateAddresses, named: ReadonlySet<string>, lookup: LookupFunction = systemLookup) {
     this.#private = privateAddresses;
     this.#named = named;
     this.#lookup = lookup;
@@ -106,6 +101,10 @@ export class AddressGuard {
     );
   }
 }
+
+/** Late: who names an address needs no resolver. */
+const systemLookup: LookupFunction = (hostname, options, callback) =>
+  process.getBuiltinModule("node:dns").lookup(hostname, options, callback);
 
 function ownKind(address: string, family: "ipv4" | "ipv6"): AddressKind {
   if (FORBIDDEN.check(address, family)) return "forbidden";

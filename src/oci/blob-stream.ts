@@ -13,6 +13,7 @@ export type BlobOrigin = "registry" | "mirror";
  * How often is bounded by the retry policy, for the whole blob at one source: progress doesn't buy further tries.
  * @param sources where it is, best first; the last one is the registry itself
  * @param served is told, before the end, who gave the last part of it
+ * @param lent a chunk is done with when the next one is asked for: its memory may be used again
  * @throws {RegistryError}
  */
 export async function* blobChunks(
@@ -20,12 +21,13 @@ export async function* blobChunks(
   sources: readonly Place[],
   descriptor: Descriptor,
   served: (origin: BlobOrigin) => void = () => {},
+  lent = false,
 ): AsyncGenerator<Buffer, void, undefined> {
   let offset = 0;
   const failures: RegistryError[] = [];
   for (const [index, place] of sources.entries()) {
     try {
-      for await (const chunk of chunksAt(session, place, descriptor, offset)) {
+      for await (const chunk of chunksAt(session, place, descriptor, offset, lent)) {
         offset += chunk.length;
         yield chunk;
       }
@@ -45,10 +47,11 @@ async function* chunksAt(
   place: Place,
   descriptor: Descriptor,
   start: number,
+  lent: boolean,
 ): AsyncGenerator<Buffer, void, undefined> {
   let offset = start;
   for (let broken = 0; ; ) {
-    const response = await open(session, place, descriptor, offset);
+    const response = await open(session, place, descriptor, offset, lent);
     try {
       // A server without ranges sends it all once more.
       for await (const chunk of skipping(chunksOf(response, place.signal), response.status === 206 ? 0 : offset)) {
@@ -64,7 +67,13 @@ async function* chunksAt(
   }
 }
 
-function open(session: Session, place: Place, descriptor: Descriptor, offset: number): Promise<TransportResponse> {
+function open(
+  session: Session,
+  place: Place,
+  descriptor: Descriptor,
+  offset: number,
+  lent: boolean,
+): Promise<TransportResponse> {
   const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
   const statuses = offset === 0 ? [200] : [200, 206];
   return session.read(
@@ -74,6 +83,7 @@ function open(session: Session, place: Place, descriptor: Descriptor, offset: nu
     headers,
     async response => checked(response, descriptor, offset),
     statuses,
+    lent,
   );
 }
 

@@ -15,10 +15,13 @@ export function refuseCoding(response: TransportResponse): void {
   throw new RegistryError("BadResponse", `${response.url.host} sent a Content-Encoding, though none was accepted`);
 }
 
-/** A response's body, chunk by chunk, with the wire's failures as our errors. */
+/**
+ * A response's body, chunk by chunk, with the wire's failures as our errors. Where it was asked for lent, a chunk is not to
+ * be used any more once the next one is asked for.
+ */
 export async function* chunksOf(response: TransportResponse, signal: AbortSignal): AsyncGenerator<Buffer> {
   try {
-    yield* response.body as AsyncIterable<Buffer>;
+    yield* response.lent ?? (response.body as AsyncIterable<Buffer>);
   } catch (error) {
     throw failureOf(error, response.url, signal);
   } finally {

@@ -28,13 +28,17 @@ import { BlobUpload } from "./upload.ts";
 export interface ModuleSource {
   readonly limits: ContentLimits;
   manifest(registry: string, repository: string, digestOrTag: string, signal?: AbortSignal): Promise<FetchedManifest>;
-  /** @param served is told who gave it, where it came to its end */
+  /**
+   * @param served is told who gave it, where it came to its end
+   * @param lent whoever reads it is done with a chunk when it asks for the next one: the chunk's memory may be used again
+   */
   blob(
     registry: string,
     repository: string,
     descriptor: Descriptor,
     signal?: AbortSignal,
     served?: (origin: BlobOrigin) => void,
+    lent?: boolean,
   ): AsyncIterable<Buffer>;
 }
 
@@ -114,11 +118,12 @@ export class RegistryClient implements ModuleSource {
     descriptor: Descriptor,
     signal?: AbortSignal,
     served?: (origin: BlobOrigin) => void,
+    lent = false,
   ): AsyncGenerator<Buffer, void, undefined> {
     const sources = this.#session.sources("blob", registry, repository, null, true, signal);
     try {
       refuseLarge(descriptor, this.limits.moduleBytes);
-      yield* verifying(blobChunks(this.#session, sources, descriptor, served), descriptor);
+      yield* verifying(blobChunks(this.#session, sources, descriptor, served, lent), descriptor);
     } catch (error) {
       throw error instanceof RegistryError ? error.at(sources.at(-1) ?? sources[0]) : error;
     }

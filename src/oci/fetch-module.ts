@@ -1,4 +1,3 @@
-import { readArchive } from "./archive.ts";
 import type { ModuleSource } from "./client.ts";
 import { type ContentStore, keep, keeping, openKept, readKept } from "./content-store.ts";
 import type { Descriptor } from "./descriptor.ts";
@@ -161,23 +160,25 @@ class ModuleFetch {
   }
 
   /** Streams the module to the sink. @returns the runtime-config.json of an archive, or null */
-  async #module({ layer, encoding }: ModuleLayer, sink: ModuleSink): Promise<Buffer | null> {
+  async #module({ layer, encoding }: ModuleLayer, sink: MeasuredSink): Promise<Buffer | null> {
     const { moduleBytes, manifestBytes } = this.#source.limits;
     if (encoding !== "raw") {
+      // Late, because most modules lie in none.
+      const { readArchive } = await import("./archive.ts");
       return readArchive(await this.#blob(layer, true), encoding, { moduleBytes, configBytes: manifestBytes }, sink);
     }
     // The sink itself keeps what is a module already.
-    for await (const chunk of await this.#blob(layer, false)) await sink.write(chunk);
+    for await (const chunk of await this.#blob(layer, false, sink.borrows)) await sink.write(chunk);
     return null;
   }
 
-  async #blob(descriptor: Descriptor, kept: boolean): Promise<AsyncIterable<Buffer>> {
+  async #blob(descriptor: Descriptor, kept: boolean, lent = false): Promise<AsyncIterable<Buffer>> {
     const { registry, repository } = this.#address;
     if (this.#store) {
       const stored = await openKept(this.#store, descriptor);
       if (stored) return stored;
     }
-    const fetched = this.#source.blob(registry, repository, descriptor, this.#signal);
+    const fetched = this.#source.blob(registry, repository, descriptor, this.#signal, undefined, lent);
     return this.#store && kept ? keeping(this.#store, descriptor.digest, fetched) : fetched;
   }
 }

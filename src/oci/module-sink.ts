@@ -3,6 +3,12 @@ import { RegistryError } from "./error.ts";
 
 /** Where a module's bytes go, in order. A write may be slow: the next one waits for it. */
 export interface ModuleSink {
+  /**
+   * Whether it is done with a chunk when its write is: chunks may then lie in memory that is used again, and the memory of
+   * others is given back at once. The garbage collector sees small objects where there are hundreds of megabytes, and is
+   * in no hurry.
+   */
+  readonly borrows?: boolean;
   write(chunk: Buffer): Promise<void>;
 }
 
@@ -15,6 +21,7 @@ const COMPONENT_VERSION = Buffer.from([0x0d, 0, 1, 0]);
  * core modules (binary format version 1), not components.
  */
 export class MeasuredSink implements ModuleSink {
+  readonly borrows: boolean;
   readonly #sink: ModuleSink;
   readonly #limit: number;
   readonly #sha256: string | Hash;
@@ -27,6 +34,7 @@ export class MeasuredSink implements ModuleSink {
    */
   constructor(sink: ModuleSink, limit: number, known: string | null) {
     this.#sink = sink;
+    this.borrows = sink.borrows ?? false;
     this.#limit = limit;
     this.#sha256 = known ?? createHash("sha256");
   }
@@ -43,6 +51,7 @@ export class MeasuredSink implements ModuleSink {
     }
     if (typeof this.#sha256 !== "string") this.#sha256.update(chunk);
     await this.#sink.write(chunk);
+    if (this.borrows) giveBack(chunk);
   }
 
   /** What went through: hex sha256 and size in bytes. @throws {RegistryError} NotAModule */
@@ -51,6 +60,11 @@ export class MeasuredSink implements ModuleSink {
     const moduleSha256 = typeof this.#sha256 === "string" ? this.#sha256 : this.#sha256.digest("hex");
     return { moduleSha256, moduleSize: this.#size };
   }
+}
+
+function giveBack({ byteLength, buffer }: Buffer): void {
+  // Where others have a part of the same memory it is not the chunk's to give.
+  if (byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 function refuseOther(head: Buffer): void {

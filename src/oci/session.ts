@@ -137,12 +137,14 @@ export class Session {
     headers: Readonly<Record<string, string>>,
     use: (response: TransportResponse) => Promise<T>,
     statuses: readonly number[] = [200],
+    lent = false,
   ): Promise<T> {
     const request: TransportRequest = {
       method,
       url: typeof target === "string" ? urlBelow(place, target) : target,
       headers,
       redirects: "follow",
+      lent,
       signal: place.signal,
     };
     try {

@@ -6,6 +6,7 @@ import { release } from "./body.ts";
 import { type ConnectionOptions, Connections, type Route } from "./connections.ts";
 import { RegistryError } from "./error.ts";
 import { failureOf } from "./failure.ts";
+import { lentBody } from "./lent-body.ts";
 import { nextHop } from "./redirect.ts";
 
 export interface TransportOptions extends Omit<ConnectionOptions, "connectMs"> {
@@ -32,6 +33,8 @@ export interface TransportRequest {
   readonly body?: RequestBody;
   /** Whether redirects are followed: never for writes, never for tokens. */
   readonly redirects: "follow" | "refuse";
+  /** Whether the body may be lent: read from memory that is used again. */
+  readonly lent?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -47,9 +50,13 @@ export interface TransportResponse {
   readonly url: URL;
   /** Must be read to its end or destroyed. */
   readonly body: IncomingMessage;
+  /** The body's chunks where they are lent; null where it is read as ever. */
+  readonly lent: AsyncGenerator<Buffer, void, undefined> | null;
 }
 
 const MAX_REDIRECTS = 5;
+/** Of responses whose body is what was asked for. */
+const CONTENT: readonly number[] = [200, 206];
 
 /**
  * HTTP with every hop in sight: which host is asked, by which scheme, with which credentials, at which address. Knows
@@ -151,7 +158,9 @@ export class Transport {
       });
       outgoing.on("response", response => {
         answer = response;
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, url, body: response });
+        const { statusCode: status = 0, headers } = response;
+        const lent = request.lent && CONTENT.includes(status) ? lentBody(response) : null;
+        resolve({ status, headers, url, body: response, lent });
       });
       // A server may answer, and close, before it has read the whole body: then its answer counts.
       if (body) pipeline(Readable.from(body.open()), outgoing).catch(error => answer ?? failed(error));

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ProxyChanges } from "../dataplanes/data-plane.ts";
-import type { Container, ContainerList, Pod, Volume, VolumeMount } from "../kube/pod.ts";
+import type { Container, ContainerList, Pod, PodSpec, Volume, VolumeMount } from "../kube/pod.ts";
 import { type Operation, pointer } from "./operation.ts";
 
 /** What an injected pod is to have. */
@@ -9,6 +9,8 @@ export interface PodChanges {
   readonly annotations: Readonly<Record<string, string>>;
   /** Volumes to have, each taking the place of one with the same name. */
   readonly volumes: readonly Volume[];
+  /** Names of pull secrets to have among others. */
+  readonly imagePullSecrets: readonly string[];
   /** The init container to have at index 0, and nowhere else. */
   readonly fetcher: Container;
   readonly proxy: { readonly list: ContainerList; readonly index: number; readonly changes: ProxyChanges };
@@ -24,6 +26,7 @@ export function podPatch(pod: Pod, changes: PodChanges): Operation[] {
     ...mapPatch(["metadata", "labels"], pod.metadata.labels, changes.labels),
     ...mapPatch(["metadata", "annotations"], pod.metadata.annotations, changes.annotations),
     ...listPatch(["spec", "volumes"], pod.spec.volumes, changes.volumes, volume => volume.name),
+    ...pullSecretsPatch(pod.spec.imagePullSecrets, changes.imagePullSecrets),
     ...proxyPatch(pod, changes.proxy),
     ...fetcherPatch(pod.spec.initContainers, changes.fetcher),
   ];
@@ -61,6 +64,13 @@ function listPatch<Element>(
     }
   }
   return operations;
+}
+
+/** Those of the pod come first: the kubelet tries them in their order. */
+function pullSecretsPatch(present: PodSpec["imagePullSecrets"], wanted: readonly string[]): Operation[] {
+  const name = (secret: { readonly name?: string }) => secret.name ?? "";
+  const secrets = wanted.map(one => ({ name: one }));
+  return listPatch(["spec", "imagePullSecrets"], present, secrets, name);
 }
 
 function proxyPatch(pod: Pod, { list, index, changes }: PodChanges["proxy"]): Operation[] {

@@ -48,6 +48,8 @@ export type OnFailure = "block" | "open";
 export interface PlanFetcher {
   readonly image: string;
   readonly imagePullPolicy: "Always" | "IfNotPresent" | "Never";
+  /** What the pod was given to pull that image with, beside its own; left out where that is nothing. */
+  readonly imagePullSecrets?: readonly string[];
   readonly resources: ResourceRequirements;
   /** The sizeLimit of the shared volume, a quantity. */
   readonly volumeSize: string;

@@ -131,6 +131,9 @@ function readFetcher(value: unknown): PlanFetcher {
       /^(Always|IfNotPresent|Never)$/,
       "fetcher.imagePullPolicy",
     ) as PlanFetcher["imagePullPolicy"],
+    ...(fetcher["imagePullSecrets"] === undefined
+      ? {}
+      : { imagePullSecrets: secretNames(fetcher["imagePullSecrets"], "fetcher.imagePullSecrets") }),
     resources: { ...amounts("requests"), ...amounts("limits") },
     volumeSize: text(fetcher["volumeSize"], "fetcher.volumeSize"),
   };
@@ -174,10 +177,12 @@ function readPullSecrets(value: unknown): PlanPullSecrets {
   const secrets = object(value, "pullSecrets");
   return {
     folder: absolute(secrets["folder"], "pullSecrets.folder"),
-    names: list(secrets["names"], "pullSecrets.names").map((name, index) =>
-      pattern(name, /^[a-z0-9][-a-z0-9.]{0,252}$/, `pullSecrets.names[${index}]`),
-    ),
+    names: secretNames(secrets["names"], "pullSecrets.names"),
   };
+}
+
+function secretNames(value: unknown, path: string): readonly string[] {
+  return list(value, path).map((name, index) => pattern(name, /^[a-z0-9][-a-z0-9.]{0,252}$/, `${path}[${index}]`));
 }
 
 function readRegistry(value: unknown, path: string): PlanRegistry {

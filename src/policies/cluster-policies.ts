@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { messageOf } from "../error.ts";
@@ -26,6 +27,8 @@ export interface PolicySource {
   readonly synced: () => boolean;
   /** Seconds since the API server last confirmed what is held; null where it never did. */
   readonly contactSeconds: () => number | null;
+  /** Keeps what policies say of themselves true, until it is aborted: for one replica at a time to do. Never rejects. */
+  keepStatuses(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -37,6 +40,10 @@ export function fixedPolicies(found: readonly FoundPolicy[]): PolicySource {
     notReady: () => null,
     synced: () => true,
     contactSeconds: () => 0,
+    // They have none.
+    keepStatuses: async signal => {
+      if (!signal.aborted) await once(signal, "abort");
+    },
     close: async () => {},
   };
 }
@@ -110,16 +117,15 @@ export function clusterPolicies(kubeConfig: KubeConfig, options: ClusterPolicies
     );
     return set;
   };
-  statuses = new PolicyStatusWriter({
-    server,
-    policies: () => (notReady() === null ? held() : []),
-    set: compiled,
-    failed: (policy, error) => options.statusFailed(policy, messageOf(error)),
-    wall: () => new Date(),
-    random: Math.random,
-    sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
-  });
-  statuses.wake();
+  const statusWriter = () =>
+    new PolicyStatusWriter({
+      server,
+      policies: () => (notReady() === null ? held() : []),
+      set: compiled,
+      failed: (policy, error) => options.statusFailed(policy, messageOf(error)),
+      wall: () => new Date(),
+      sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
+    });
 
   return {
     current() {
@@ -133,8 +139,17 @@ export function clusterPolicies(kubeConfig: KubeConfig, options: ClusterPolicies
       const ages = all.map(({ contactAge }) => contactAge);
       return ages.includes(null) ? null : Math.max(...ages.map(Number)) / 1000;
     },
+    async keepStatuses(signal) {
+      if (signal.aborted) return;
+      const writer = statusWriter();
+      statuses = writer;
+      writer.wake();
+      await once(signal, "abort");
+      if (statuses === writer) statuses = null;
+      await writer.close();
+    },
     async close() {
-      await Promise.all([statuses?.close(), ...all.map(watch => watch.close())]);
+      await Promise.all(all.map(watch => watch.close()));
     },
   };
 }

@@ -11,21 +11,19 @@ export interface PolicyStatusWriterDependencies {
   readonly set: () => PolicySet;
   readonly failed: (policy: string, error: unknown) => void;
   readonly wall: () => Date;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
   /** Resolves after so many milliseconds, rejects when the signal is aborted. */
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** Changes come together; and of several replicas, one is to write before the others look. Milliseconds. */
+/** Changes come together. Milliseconds. */
 const SETTLE_MS = 500;
-const SPREAD_MS = 2_000;
 const RETRY_MS = 30_000;
 const WRITE_MS = 5_000;
 
 /**
- * Keeps the statuses of policies true. Every replica does: they write the same, and each only where it isn't there. A write
- * names the version that it is about, so that of two at once one counts.
+ * Keeps the statuses of policies true, by what this replica makes of them: for the one that leads. It writes only what is
+ * not there already. A write names the version that it is about, so that of two at once, while one leader follows another,
+ * one counts.
  */
 export class PolicyStatusWriter {
   readonly #given: PolicyStatusWriterDependencies;
@@ -50,11 +48,11 @@ export class PolicyStatusWriter {
   }
 
   async #run(): Promise<void> {
-    const { random, sleep } = this.#given;
+    const { sleep } = this.#given;
     const { signal } = this.#ending;
     while (!signal.aborted) {
       await this.#woken.promise;
-      await sleep(SETTLE_MS + random() * SPREAD_MS, signal).catch(() => {});
+      await sleep(SETTLE_MS, signal).catch(() => {});
       if (signal.aborted) return;
       this.#woken = Promise.withResolvers();
       if (!(await this.#writeAll())) this.#wakeLater();

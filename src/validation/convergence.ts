@@ -43,6 +43,10 @@ function refusalOf(pod: Pod, operation: Operation): Refusal | null {
     const [volume] = [value].flat() as readonly { readonly name?: string }[];
     return refuse("VolumeExposed", `volume ${volume?.name} is missing, or is not the one that wasmount added`);
   }
+  if (list === "imagePullSecrets") {
+    const [secret] = [value].flat() as readonly { readonly name?: string }[];
+    return refuse("FetcherAltered", `spec.imagePullSecrets lacks ${secret?.name}, for the fetcher's image`);
+  }
   if (member !== undefined) return refuse("ProxyAltered", `spec.${list}[${place}].${member}`);
   return place === "0" ? refuseFetcher(pod.spec.initContainers?.[0], value as Container) : anything(operation);
 }

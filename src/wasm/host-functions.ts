@@ -151,8 +151,8 @@ function* everyFunction(): Generator<HostFunction> {
 
 /** Every function of every Envoy and ABI version, by module, then by name. */
 export const hostFunctions: ReadonlyMap<string, ReadonlyMap<string, HostFunction>> = new Map(
-  hostModules.map(module => [
+  [...Map.groupBy(everyFunction(), ({ module }) => module)].map(([module, functions]) => [
     module,
-    new Map([...everyFunction()].filter(entry => entry.module === module).map(entry => [entry.name, entry])),
+    new Map(functions.map(entry => [entry.name, entry])),
   ]),
 );

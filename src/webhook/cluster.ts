@@ -20,8 +20,10 @@ import { collectRepeatedly } from "../pins/collecting.ts";
 import { PinCollector } from "../pins/pin-collector.ts";
 import { PinStore } from "../pins/pin-store.ts";
 import { PIN_SETTINGS, PinnedTags } from "../pins/pinned-tags.ts";
+import type { PlanKeys } from "../plan/signature.ts";
 import { clusterPolicies, fixedPolicies } from "../policies/cluster-policies.ts";
 import type { FoundPolicy } from "../policies/policy-set.ts";
+import { openControl } from "./control.ts";
 import type { Sources } from "./decide.ts";
 import type { NamespaceRegistries } from "./namespace-registries.ts";
 
@@ -29,6 +31,8 @@ import type { NamespaceRegistries } from "./namespace-registries.ts";
 export interface Cluster extends Sources {
   readonly namespaces: NamespaceSource;
   readonly announce: Announce;
+  /** Ends what only one replica at a time does, for another to take it over while this one drains. */
+  retire(): Promise<void>;
   /** Ends it all; Events that wait are written, for a bounded time. */
   close(): Promise<void>;
 }
@@ -46,11 +50,19 @@ export function readKubeConfig(path: string | undefined): KubeConfig {
   return kubeConfig;
 }
 
+/** What a webhook has of its own, beside its cluster. */
+export interface Given {
+  readonly registries: NamespaceRegistries;
+  readonly files: readonly FoundPolicy[];
+  /** Whose signatures of plans count; empty where plans are not signed. */
+  readonly keys: () => PlanKeys;
+}
+
 /** Opens the caches, and begins to forget pins of owners that are gone. */
 export function openCluster(
   kubeConfig: KubeConfig,
-  config: Pick<Config, "pins" | "events" | "limits" | "policy">,
-  { registries, files }: { readonly registries: NamespaceRegistries; readonly files: readonly FoundPolicy[] },
+  config: Pick<Config, "pins" | "events" | "limits" | "policy" | "controller">,
+  { registries, files, keys }: Given,
   log: Logger,
   metrics: Metrics,
 ): Cluster {
@@ -100,7 +112,19 @@ export function openCluster(
     Math.random,
     ending.signal,
   );
-  const events = config.events.enabled ? eventRecorder(server, metrics) : null;
+  const recorder = (controller: string) => eventRecorder(server, metrics, controller);
+  const events = config.events.enabled ? recorder("wasmount.dev/webhook") : null;
+  const control = config.controller.enabled
+    ? openControl({
+        server,
+        config,
+        keys,
+        policies,
+        recorder: config.events.enabled ? () => recorder("wasmount.dev/controller") : null,
+        log,
+        metrics,
+      })
+    : null;
   return {
     namespaces: {
       get: namespaces.get,
@@ -120,8 +144,12 @@ export function openCluster(
       const event = events && eventOf(decision, pod, namespace);
       if (event) events.record(event);
     },
+    async retire() {
+      await control?.close();
+    },
     async close() {
       ending.abort();
+      await control?.close();
       await Promise.all([
         events?.close(),
         namespaces.close(),
@@ -134,10 +162,10 @@ export function openCluster(
   };
 }
 
-function eventRecorder(server: ApiServer, metrics: Metrics): EventRecorder {
+function eventRecorder(server: ApiServer, metrics: Metrics, controller: string): EventRecorder {
   return new EventRecorder({
     server,
-    reporter: { controller: "wasmount.dev/webhook", instance: hostname() },
+    reporter: { controller, instance: hostname() },
     dropped: reason => metrics.eventDropped(reason),
     monotonic: () => performance.now(),
     wall: () => Date.now(),

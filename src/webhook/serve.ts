@@ -74,7 +74,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   // Opened last: an open watch would keep a process alive that failed to start.
   const cluster = options.namespaceFile
     ? withoutCluster(await namespacesFromFile(options.namespaceFile), registries, files)
-    : openCluster(readKubeConfig(options.kubeconfig), config, { registries, files }, log, metrics);
+    : openCluster(readKubeConfig(options.kubeconfig), config, { registries, files, keys: () => keys }, log, metrics);
   const app = admissionApp(
     {
       mutate: mutation(admission, envoyDataPlane, cluster),
@@ -91,7 +91,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     port: server.port,
     plainPort: server.plainPort,
     async stop() {
-      await server.drain();
+      await Promise.all([server.drain(), cluster.retire()]);
       registries.close();
       await cluster.close();
     },
@@ -112,6 +112,7 @@ function withoutCluster(
     policies: policies.current,
     judge: (image, demands, namespace, late) => registries.judge(image, demands, namespace, late),
     announce: () => {},
+    retire: async () => {},
     close: async () => {},
   };
 }

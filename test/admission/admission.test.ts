@@ -350,6 +350,47 @@ describe("admission", () => {
       assert.deepEqual(injected(await decide(pod)).plan.pullSecrets?.names, ["mine"]);
     });
 
+    describe("of the operator, for the fetcher's image,", () => {
+      const settings = { ...config, fetcher: { ...config.fetcher, imagePullSecrets: ["ours", "shared"] } };
+      const pass = (pod: Pod) => decide(pod, undefined, unasked, settings);
+
+      it("are added to the pod, and are none for modules, however often admission is asked", async () => {
+        const pod = samplePod({ spec: { imagePullSecrets: [{ name: "own" }] } });
+        const first = await pass(pod);
+        const result = patched(pod, first);
+        assert.deepEqual(result.spec.imagePullSecrets, [{ name: "own" }, { name: "ours" }, { name: "shared" }]);
+        assert.deepEqual(injected(first).plan.pullSecrets?.names, ["own"]);
+        const second = await pass(result);
+        assert.deepEqual(injected(second).patch, []);
+        assert.deepEqual(injected(second).plan, injected(first).plan);
+      });
+
+      it("are for modules where the author lists them, too", async () => {
+        const pod = samplePod({ spec: { imagePullSecrets: [{ name: "shared" }, { name: "own" }] } });
+        const first = await pass(pod);
+        const result = patched(pod, first);
+        assert.deepEqual(result.spec.imagePullSecrets, [{ name: "shared" }, { name: "own" }, { name: "ours" }]);
+        assert.deepEqual(injected(first).plan.pullSecrets?.names, ["shared", "own"]);
+        assert.deepEqual(injected(await pass(result)).patch, []);
+      });
+
+      it("leave a pod without any without credentials for modules", async () => {
+        const pod = samplePod();
+        const first = await pass(pod);
+        assert.equal(injected(first).plan.pullSecrets, null);
+        assert.deepEqual(injected(await pass(patched(pod, first))).patch, []);
+      });
+
+      it("are told apart whatever shape the volume has that says which were the author's", async () => {
+        for (const projected of [null, "x", { sources: "x" }, { sources: [null, {}, { secret: null }] }]) {
+          const pod = patched(samplePod(), await pass(samplePod()));
+          const volumes = [...(pod.spec.volumes ?? []), { name: "wasmount-pull-secrets", projected }];
+          const odd = { ...pod, spec: { ...pod.spec, volumes } };
+          assert.equal(injected(await pass(odd)).plan.pullSecrets, null);
+        }
+      });
+    });
+
     it("that are none leave no trace", async () => {
       const pod = samplePod();
       const decision = await decide(pod);

@@ -96,6 +96,42 @@ describe("a plain-Envoy pod on a real node", function () {
     assert.equal(status.filters[0].module, `${stage.module.reference.replace(/:1\.0$/, "")}@${stage.module.digest}`);
   });
 
+  /** The Events that wasmount wrote about a pod. */
+  async function toldOf(name: string): Promise<Manifest[]> {
+    const selector = `regarding.name=${name}`;
+    const list = ["events.events.k8s.io", "-n", NAMESPACE, "--field-selector", selector];
+    const { items } = await stage.kubectl.get<{ readonly items: Manifest[] }>(...list);
+    return items.filter(({ reportingController }) => reportingController === "wasmount.dev/controller");
+  }
+
+  it("has an Event that says which filters are mounted, with their digests and sizes", async () => {
+    const [event, another] = await until("an Event", async () => {
+      const found = await toldOf("shop");
+      return found.length > 0 ? found : null;
+    });
+    assert.equal(another, undefined);
+    assert.deepEqual([event.type, event.reason], ["Normal", "FilterMounted"]);
+    assert.match(event.note, new RegExp(`^1 filter \\(\\d+ bytes in [\\d.]+ s\\): headers@${stage.module.digest}$`));
+    // As people see it.
+    assert.match(await stage.kubectl.run(["describe", "pod", "shop", "-n", NAMESPACE]), /Normal\s+FilterMounted\s/);
+  });
+
+  it("has an Event that says why its filter could not be had, and counts", async () => {
+    const missing = stage.module.reference.replace(/:1\.0$/, `@sha256:${"0".repeat(64)}`);
+    await stage.kubectl.apply(podNamed("missing", { annotations: { "wasmount.dev/module.headers": missing } }));
+    const event = await until("an Event that counts", async () => {
+      const [found, another] = await toldOf("missing");
+      assert.equal(another, undefined);
+      return found?.series?.count >= 2 ? found : null;
+    });
+    assert.deepEqual([event.type, event.reason], ["Warning", "FilterFetchFailed"]);
+    assert.match(event.note, /^NotFound: .*filters\/response-headers@sha256:0{64}.* \(exit code 3\)$/);
+    const metrics = await fetch(`${stage.webhook.plainUrl}/metrics`).then(response => response.text());
+    assert.match(metrics, /^wasmount_fleet_filters\{state="mounted"\} 1$/m);
+    assert.match(metrics, /^wasmount_fleet_filters\{state="failed"\} 1$/m);
+    await stage.kubectl.run(["delete", "pod", "missing", "-n", NAMESPACE, "--wait=false"]);
+  });
+
   it("says in its log what it fetched", async () => {
     const log = await stage.kubectl.run(["logs", "shop", "-c", "wasmount-fetch", "-n", NAMESPACE]);
     assert.match(log, /wasmount-fetch: headers: fetched .*\(cncf, ABI 0\.2\.1, \d+ bytes/);

@@ -34,14 +34,6 @@ export async function registerWebhook(
   kubeConfig: KubeConfig,
   { url, ca, name = "wasmount-local", namespaces }: Registration,
 ): Promise<() => Promise<void>> {
-  const api = kubeConfig.makeApiClient(AdmissionregistrationV1Api);
-  const remove = async () => {
-    const absent = (error: { readonly code?: number }) => {
-      if (error.code !== 404) throw error;
-    };
-    await api.deleteMutatingWebhookConfiguration({ name }).catch(absent);
-    await api.deleteValidatingWebhookConfiguration({ name }).catch(absent);
-  };
   const { mutating, validating } = await readConfigurations();
   for (const configuration of [mutating, validating]) {
     configuration.metadata = { name };
@@ -57,6 +49,35 @@ export async function registerWebhook(
       }
     }
   }
+  return create(kubeConfig, name, { mutating, validating });
+}
+
+/**
+ * Makes the API server call the webhook that runs in the cluster, by the registration as it ships.
+ * @param ca PEM of the authority that signed its certificate
+ */
+export async function registerService(kubeConfig: KubeConfig, ca: string): Promise<() => Promise<void>> {
+  const configurations = await readConfigurations();
+  for (const { webhooks } of Object.values(configurations)) {
+    for (const { clientConfig } of webhooks ?? []) clientConfig.caBundle = Buffer.from(ca).toString("base64");
+  }
+  return create(kubeConfig, "wasmount", configurations);
+}
+
+/** @returns what removes them again */
+async function create(
+  kubeConfig: KubeConfig,
+  name: string,
+  { mutating, validating }: Configurations,
+): Promise<() => Promise<void>> {
+  const api = kubeConfig.makeApiClient(AdmissionregistrationV1Api);
+  const remove = async () => {
+    const absent = (error: { readonly code?: number }) => {
+      if (error.code !== 404) throw error;
+    };
+    await api.deleteMutatingWebhookConfiguration({ name }).catch(absent);
+    await api.deleteValidatingWebhookConfiguration({ name }).catch(absent);
+  };
   await remove();
   await api.createMutatingWebhookConfiguration({ body: mutating });
   await api.createValidatingWebhookConfiguration({ body: validating });

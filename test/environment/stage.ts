@@ -10,9 +10,13 @@ import { type DistributionRegistry, startDistributionRegistry } from "./distribu
 import { buildExampleFilter, exampleManifest } from "./example.ts";
 import { envoyImage } from "./images/images.ts";
 import { Kubectl } from "./kubectl.ts";
+import { makeNamespace } from "./namespace.ts";
 import { registerWebhook } from "./registration.ts";
 import { applicationImage, wasmountImage } from "./wasmount-image.ts";
 import { startWebhookProcess, type WebhookProcess } from "./webhook-process.ts";
+
+/** The operator's own namespace, where the webhook keeps pins and its Lease. */
+const OWN = "wasmount-stage-system";
 
 /** Everything that the example needs to run on a cluster with a node of ours. */
 export interface Stage {
@@ -68,16 +72,23 @@ export async function setStage(
     undo.push(() => registry.stop());
     const address = await front(registry.address);
     const registries = [{ host: address, plainHttp: true }];
+    const kubectl = new Kubectl(cluster);
+    await makeNamespace(kubectl, OWN);
+    undo.push(() => kubectl.run(["delete", "namespace", OWN, "--wait=false"]));
     progress("building the example filter and pushing it");
     const module = await pushExample(address, folder);
     const webhook = await startWebhookProcess({
       folder: join(folder, "webhook"),
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
-      config: { fetcher: { image: images.wasmount, imagePullPolicy: "Never" }, registries, ...config },
+      config: {
+        fetcher: { image: images.wasmount, imagePullPolicy: "Never" },
+        registries,
+        pins: { namespace: OWN },
+        ...config,
+      },
     });
     undo.push(() => webhook.stop());
     undo.push(await registerWebhook(cluster.kubeConfig, webhook));
-    const kubectl = new Kubectl(cluster);
     return {
       kubectl,
       registry,

@@ -24,9 +24,11 @@ describe("the author's configuration, read by the fetcher", () => {
   async function write(): Promise<readonly string[]> {
     const root = join(folder, "volume");
     const volume = new Volume(root);
-    await volume.open();
+    volume.open();
     const target = volume.path("bootstrap", "etc/envoy/envoy.yaml");
-    return writeBootstrap({ ...samplePlan(), root }, { source, target, copy: null }, volume);
+    const edited = writeBootstrap({ ...samplePlan(), root }, { source, target, copy: null }, volume);
+    await volume.settled();
+    return edited;
   }
 
   const written = () => readdir(join(folder, "volume/bootstrap"));

@@ -23,8 +23,9 @@ describe("files beside an edited configuration", () => {
 
   async function copy(): Promise<void> {
     const volume = new Volume(join(folder, "volume"));
-    await volume.open();
-    await copyMountedFiles({ from, to }, join(from, "envoy.yaml"), volume);
+    volume.open();
+    copyMountedFiles({ from, to }, join(from, "envoy.yaml"), volume);
+    await volume.settled();
   }
 
   const copied = () => readdir(to).catch(() => []);

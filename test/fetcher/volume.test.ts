@@ -1,10 +1,27 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync, futimesSync, openSync, writeSync } from "node:fs";
+import {
+  appendFile,
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { UnfinishedFile, Volume } from "../../src/fetcher/volume.ts";
+import { UnfinishedFile } from "../../src/fetcher/unfinished-file.ts";
+import { Volume } from "../../src/fetcher/volume.ts";
 import { unavailable } from "../environment/requirement.ts";
 
 describe("shared volume", () => {
@@ -14,78 +31,74 @@ describe("shared volume", () => {
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), "wasmount-volume-"));
     volume = new Volume(root);
-    await volume.open();
+    volume.open();
   });
 
   afterEach(async () => {
-    await new Volume(root).open();
+    new Volume(root).open();
     await rm(root, { recursive: true });
   });
 
   it("shows a file only when it is whole, read-only", async () => {
     const final = volume.path("modules", "x.wasm");
-    const file = await volume.create(final);
-    await file.write(Buffer.from("half"));
+    const file = volume.create(final);
+    file.write(Buffer.from("half"));
     await assert.rejects(stat(final), { code: "ENOENT" });
-    await file.write(Buffer.from(" and half"));
-    await file.finish(final, createHash("sha256").update("half and half").digest("hex"));
+    file.write(Buffer.from(" and half"));
+    await file.finish(final, sha256("half and half"));
     assert.equal(await readFile(final, "utf8"), "half and half");
     assert.equal((await stat(final)).mode & 0o777, 0o444);
     assert.deepEqual(await readdir(volume.path("modules")), ["x.wasm"]);
   });
 
-  it("gathers chunks of any size in their order", async () => {
+  it("writes chunks of any size in their order, and leaves them to whoever gave them", async () => {
     const chunks = [1, 300_000, 600_000, 5, 1_000_000, 0, 7].map(size => randomBytes(size));
-    const sha256 = createHash("sha256").update(Buffer.concat(chunks)).digest("hex");
-    const file = await volume.create(volume.path("modules", "x.wasm"));
-    for (const chunk of chunks) await file.write(chunk);
-    await file.finish(volume.path("modules", "x.wasm"), sha256);
-    assert.equal(await volume.seal(), 1, "it has the hash");
-  });
-
-  it("gives back the memory of chunks that it may take, and of no others", async () => {
-    const shared = Buffer.from(new ArrayBuffer(8)).fill("b");
-    const chunks = [Buffer.from(new ArrayBuffer(4)).fill("a"), shared.subarray(0, 4)] as const;
-    const lent = Buffer.from(new ArrayBuffer(4)).fill("c");
-    const file = await volume.create(volume.path("modules", "x.wasm"));
-    for (const chunk of chunks) await file.take(chunk);
-    await file.write(lent);
-    await file.written();
-    assert.deepEqual(
-      [...chunks, shared, lent].map(({ length }) => length),
-      [0, 4, 8, 4],
-    );
-    await file.finish(volume.path("modules", "x.wasm"), createHash("sha256").update("aaaabbbbcccc").digest("hex"));
-    assert.equal(await readFile(volume.path("modules", "x.wasm"), "utf8"), "aaaabbbbcccc");
+    const content = Buffer.concat(chunks);
+    const file = volume.create(volume.path("modules", "x.wasm"));
+    for (const chunk of chunks) {
+      file.write(chunk);
+      chunk.fill(0);
+    }
+    await file.finish(volume.path("modules", "x.wasm"), sha256(content));
+    assert.deepEqual(await readFile(volume.path("modules", "x.wasm")), content);
+    assert.equal(await volume.seal(), 1);
   });
 
   it("goes on where the system took less than all", async () => {
     const path = volume.path("modules", "x.wasm");
     await using handle = await open(path, "w");
-    const slow = new Proxy(handle, {
-      get: (target, name) =>
-        name === "writev"
-          ? ([first]: Uint8Array[]) => target.write(first as Uint8Array, 0, Math.min(3, first?.length ?? 0))
-          : Reflect.get(target, name),
-    });
-    const file = new UnfinishedFile(path, slow, () => {});
-    for (const text of ["ab", "cdefg", "", "hi"]) await file.write(Buffer.from(text));
-    await file.written();
+    const few = (descriptor: number, bytes: Uint8Array) => writeSync(descriptor, bytes, 0, Math.min(3, bytes.length));
+    const file = new UnfinishedFile(path, handle.fd, () => {}, few);
+    for (const text of ["ab", "cdefg", "", "hi"]) file.write(Buffer.from(text));
     assert.equal(await readFile(path, "utf8"), "abcdefghi");
   });
 
-  it("says that the volume is full, whenever it shows", async function () {
+  it("says that the volume is full", async function () {
     if (!existsSync("/dev/full")) unavailable(this, "it has no /dev/full");
-    const file = new UnfinishedFile(volume.path("modules", "x.wasm"), await open("/dev/full", "w"), () => {});
-    await file.write(Buffer.alloc(2 << 20));
-    await assert.rejects(file.write(Buffer.alloc(2 << 20)), { code: "Volume", message: /raise volume\.sizeLimit/ });
-    await assert.rejects(file.finish(volume.path("modules", "x.wasm"), ""), { code: "Volume" });
+    const file = new UnfinishedFile(volume.path("modules", "x.wasm"), openSync("/dev/full", "w"), () => {});
+    assert.throws(() => file.write(Buffer.alloc(2)), { code: "Volume", message: /raise volume\.sizeLimit/ });
+    await file.discard();
+  });
+
+  it("goes on no further where bytes could not be brought to disk", async () => {
+    // Takes all, and has no disk.
+    const file = new UnfinishedFile(volume.path("modules", "x.wasm"), openSync("/dev/null", "w"), () => {});
+    file.write(Buffer.alloc(8 * 1024 * 1024));
+    await assert.rejects(
+      async () => {
+        for (;;) {
+          file.write(Buffer.alloc(1));
+          await new Promise(setImmediate);
+        }
+      },
+      { code: "Volume" },
+    );
     await file.discard();
   });
 
   it("leaves nothing of a file that was given up", async () => {
-    const file = await volume.create(volume.path("modules", "x.wasm"));
-    await file.write(Buffer.from("half"));
+    const file = volume.create(volume.path("modules", "x.wasm"));
+    file.write(Buffer.from("half"));
     await file.discard();
     assert.deepEqual(await readdir(volume.path("modules")), []);
   });
@@ -93,7 +106,7 @@ describe("shared volume", () => {
   it("clears what a killed run left unfinished, and nothing else", async () => {
     await volume.write(volume.path("modules", "kept.wasm"), "kept");
     await writeFile(volume.path("modules", ".unfinished-0123"), "half");
-    await new Volume(root).open();
+    new Volume(root).open();
     assert.deepEqual(await readdir(volume.path("modules")), ["kept.wasm"]);
   });
 
@@ -118,7 +131,7 @@ describe("shared volume", () => {
     await writeFile(volume.path("bootstrap", "etc/envoy/.unfinished-1"), "half");
     await mkdir(volume.path("modules", ".unfinished-2"));
     await volume.seal();
-    await new Volume(root).open();
+    new Volume(root).open();
     assert.deepEqual(await readdir(volume.path("bootstrap", "etc/envoy")), ["envoy.yaml"]);
     assert.deepEqual(await readdir(volume.path("modules")), []);
   });
@@ -127,7 +140,7 @@ describe("shared volume", () => {
     await volume.write(volume.path("filters", "a.yaml"), "a");
     assert.equal(await volume.seal(), 1);
     assert.equal((await stat(volume.path("filters"))).mode & 0o777, 0o555);
-    await new Volume(root).open();
+    new Volume(root).open();
     assert.equal((await stat(volume.path("filters"))).mode & 0o777, 0o755, "a later run may write again");
   });
 
@@ -144,6 +157,90 @@ describe("shared volume", () => {
     });
   }
 
+  describe("holds what was streamed, without reading it again, to the state it was left in", () => {
+    const CONTENT = randomBytes(3000);
+    /** In whole seconds: Node can set nothing finer again. */
+    const MODIFIED = 1_700_000_000;
+    let path: string;
+
+    beforeEach(async () => {
+      path = volume.path("modules", "x.wasm");
+      const file = volume.create(path);
+      file.write(CONTENT);
+      futimesSync(file.descriptor, MODIFIED, MODIFIED);
+      await file.finish(path, sha256(CONTENT));
+      await laterThan(path);
+    });
+
+    const ways: Readonly<Record<string, () => Promise<void>>> = {
+      "was written to, with its times and mode as before": async () => {
+        await chmod(path, 0o644);
+        await using file = await open(path, "r+");
+        await file.write(Buffer.from([~(CONTENT[7] ?? 0)]), 0, 1, 7);
+        await file.utimes(MODIFIED, MODIFIED);
+        await file.chmod(0o444);
+      },
+      "was replaced by one of its size, times and mode": async () => {
+        await writeFile(`${path}.new`, randomBytes(CONTENT.length), { mode: 0o444 });
+        await utimes(`${path}.new`, MODIFIED, MODIFIED);
+        await rename(`${path}.new`, path);
+      },
+      "is a link to another": async () => {
+        await writeFile(join(root, "other"), randomBytes(CONTENT.length));
+        await rm(path);
+        await symlink(join(root, "other"), path);
+      },
+      "was cut": async () => {
+        await chmod(path, 0o644);
+        await truncate(path, CONTENT.length - 1);
+      },
+      "has grown": async () => {
+        await chmod(path, 0o644);
+        await appendFile(path, "x");
+      },
+      "is gone": () => rm(path),
+    };
+    for (const [title, tamper] of Object.entries(ways)) {
+      it(`refuses one that ${title}`, async () => {
+        await tamper();
+        await assert.rejects(volume.seal(), { code: "Altered", message: /x\.wasm/ });
+      });
+    }
+
+    it("reads one whose state changed, and takes it where its bytes are right", async () => {
+      await chmod(path, 0o644);
+      await utimes(path, 0, 0);
+      assert.equal(await volume.seal(), 1);
+    });
+  });
+
+  const touches: Readonly<Record<string, (path: string) => Promise<void>>> = {
+    written: path => appendFile(path, "x"),
+    linked: path => link(path, join(root, "kept-open")),
+  };
+  for (const [what, touch] of Object.entries(touches)) {
+    it(`gives no name to what somebody else has ${what} meanwhile`, async () => {
+      const path = volume.path("modules", "x.wasm");
+      const file = volume.create(path);
+      file.write(Buffer.from("mine"));
+      const [name = ""] = await readdir(volume.path("modules"));
+      await touch(volume.path("modules", name));
+      await assert.rejects(file.finish(path, sha256("mine")), { code: "Altered" });
+      await file.discard();
+      assert.deepEqual(await readdir(volume.path("modules")), []);
+    });
+  }
+
+  it("tells at the end of what failed meanwhile, and gives it no name", async () => {
+    const path = volume.path("filters", "a.yaml");
+    await mkdir(join(path, "in-the-way"), { recursive: true });
+    volume.later(volume.write(path, "a"));
+    volume.later(volume.write(volume.path("filters", "b.yaml"), "b"));
+    await assert.rejects(volume.seal(), { code: "Volume", message: /a\.yaml/ });
+    assert.deepEqual((await readdir(volume.path("filters"))).sort(), ["a.yaml", "b.yaml"]);
+    assert.equal((await stat(volume.path("filters"))).mode & 0o777, 0o755, "it is not sealed");
+  });
+
   it("looks at adopted files too", async () => {
     const path = volume.path("modules", "old.wasm");
     await writeFile(path, "old");
@@ -152,9 +249,22 @@ describe("shared volume", () => {
   });
 
   it("says what it could not do where the volume is none", async () => {
-    await assert.rejects(new Volume("/proc/self/status").open(), {
+    assert.throws(() => new Volume("/proc/self/status").open(), {
       code: "Volume",
       message: /can't open \/proc\/self\/status\/modules/,
     });
   });
 });
+
+/** Waits until a change of a file would show in its times: they go by ticks of the kernel. */
+async function laterThan(path: string): Promise<void> {
+  const probe = `${path}.probe`;
+  const { ctimeNs } = await stat(path, { bigint: true });
+  do await writeFile(probe, "");
+  while ((await stat(probe, { bigint: true })).ctimeNs <= ctimeNs);
+  await rm(probe);
+}
+
+function sha256(bytes: string | Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

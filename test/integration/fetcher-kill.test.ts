@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createServer as createTlsServer } from "node:tls";
 import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { moduleImage } from "../../src/oci/module-image.ts";
 import type { Plan } from "../../src/plan/plan.ts";
@@ -10,6 +13,7 @@ import { noopModule } from "../../src/wasm/noop-module.ts";
 import { bundledEntry, runFetcherProcess, startFetcher } from "../environment/fetcher-process.ts";
 import { type HostileRegistry, startHostileRegistry } from "../environment/hostile-registry.ts";
 import { manifestBytes } from "../oci/images.ts";
+import { makeTrust } from "../oci/secure-server.ts";
 import { samplePlan } from "../plan/sample.ts";
 
 const MIB = 1024 * 1024;
@@ -112,11 +116,36 @@ describe("the fetcher's bytes", function () {
     );
   });
 
-  it("pass by: a module of 256 MiB takes less than 120 MB, little more than one of 1 MiB, and is asked for once", async () => {
+  it("pass by: a module of 256 MiB takes less than 120 MB, little more than one of 1 MiB, and is asked for once", () =>
+    expectPassing(plan => plan));
+
+  // Nothing is lent here: chunks are Node's own.
+  it("pass by where TLS is spoken, too", async () => {
+    const { ca, server: credentials } = await makeTrust(["localhost"]);
+    const { certificate: cert, privateKey: key } = credentials;
+    const port = Number(registry.address.split(":")[1]);
+    const front = createTlsServer({ cert, key }, socket => {
+      const inner = connect(port, "127.0.0.1");
+      pipeline(socket, inner, socket).catch(() => {});
+    });
+    await new Promise<void>(resolve => front.listen(0, "127.0.0.1", resolve));
+    const host = `localhost:${(front.address() as AddressInfo).port}`;
+    try {
+      await expectPassing(plan => ({
+        ...plan,
+        registries: [{ host, plainHttp: false, ca }],
+        filters: plan.filters.map(filter => ({ ...filter, repository: `${host}/team/filter` })),
+      }));
+    } finally {
+      await new Promise(resolve => front.close(resolve));
+    }
+  });
+
+  async function expectPassing(change: (plan: Plan) => Plan): Promise<void> {
     const peaks = [];
     for (const size of [MIB, 256 * MIB]) {
       const { digest, layer } = holdLarge(size);
-      const run = await runFetcherProcess(planFor([digest], size), { entry });
+      const run = await runFetcherProcess(change(planFor([digest], size)), { entry });
       assert.equal(run.exitCode, 0, run.log);
       const [name = ""] = await readdir(join(root, "modules"));
       assert.equal(name, `${layer.slice("sha256:".length)}.wasm`);
@@ -130,7 +159,7 @@ describe("the fetcher's bytes", function () {
     console.log(`      at most ${Math.round(small)} MB resident for 1 MiB, ${Math.round(large)} MB for 256 MiB`);
     assert.ok(large - small < 64, `${large} MB for 256 MiB, ${small} MB for 1 MiB`);
     assert.ok(large < 120, `${large} MB`);
-  });
+  }
 
   /** A module of that size in a registry that makes its bytes as they are asked for. */
   function holdLarge(size: number): { readonly digest: string; readonly layer: string } {

@@ -7,6 +7,7 @@ import {
   EventRecorder,
   RECORDER_SETTINGS,
   type RecorderSettings,
+  type Telling,
 } from "../../src/kube/event-recorder.ts";
 
 interface Waiter {
@@ -44,10 +45,10 @@ class Stage {
     });
   }
 
-  record(note: string, name = "shop", namespace = "web"): void {
+  record(note: string, name = "shop", namespace = "web", telling: Telling = {}): void {
     const regarding = { apiVersion: "apps/v1", kind: "ReplicaSet", name, namespace, uid: name };
     const content: EventContent = { regarding, type: "Warning", reason: "BadValue", action: "Deny", note };
-    this.recorder.record(content);
+    this.recorder.record(content, telling);
   }
 
   /** Lets time pass, in steps, and everything happen that is due in it. */
@@ -201,6 +202,29 @@ describe("event recorder", () => {
       stage.writes.map(({ method }) => method),
       ["POST", "PATCH", "POST"],
     );
+  });
+
+  it("takes an Event that is there under the name it is to have for its own, and counts on from what is known", async () => {
+    stage.record("why", "shop", "web", { suffix: "abc", count: 7 });
+    stage.failures = ["Conflict"];
+    await stage.pass(60_000);
+    const [post, patch] = stage.writes;
+    const name = "/apis/events.k8s.io/v1/namespaces/web/events/shop.abc";
+    assert.match(JSON.stringify(post?.body), /"name":"shop\.abc"/);
+    assert.deepEqual([patch?.method, patch?.path], ["PATCH", name]);
+    assert.match(JSON.stringify(patch?.body), /"count":7,/);
+    stage.record("why", "shop", "web", { suffix: "abc", count: 9 });
+    await stage.pass(60_000);
+    assert.match(JSON.stringify(stage.writes[2]?.body), /"count":9,/);
+    assert.deepEqual([stage.writes.length, stage.drops.length], [3, 0]);
+  });
+
+  it("writes one that is told once, and was told before, no second time", async () => {
+    stage.record("why", "shop", "web", { suffix: "abc" });
+    stage.failures = ["Conflict"];
+    await stage.pass(60_000);
+    assert.equal(stage.writes.length, 1);
+    assert.deepEqual(stage.drops, []);
   });
 
   it("begins anew what happens again much later", async () => {

@@ -8,6 +8,7 @@ const changes: PodChanges = {
   labels: { "wasmount.dev/injected": "true" },
   annotations: { "wasmount.dev/status": "{}" },
   volumes: [{ name: "wasmount", emptyDir: { sizeLimit: "1Mi" } }],
+  imagePullSecrets: ["ours"],
   fetcher: { name: "wasmount-fetch", image: "fetcher", args: ["fetch"] },
   proxy: {
     list: "containers",
@@ -33,9 +34,16 @@ describe("pod patch", () => {
       spec: {
         containers: [{ name: "envoy", args: ["-c", "/new"], volumeMounts: changes.proxy.changes.mounts }],
         volumes: changes.volumes,
+        imagePullSecrets: [{ name: "ours" }],
         initContainers: [changes.fetcher],
       },
     });
+  });
+
+  it("adds pull secrets behind those of the pod, each once", () => {
+    const wanted = { ...changes, imagePullSecrets: ["ours", "theirs"] };
+    const pod = apply({ ...bare, spec: { ...bare.spec, imagePullSecrets: [{ name: "theirs" }, {}] } }, wanted);
+    assert.deepEqual(pod.spec.imagePullSecrets, [{ name: "theirs" }, {}, { name: "ours" }]);
   });
 
   for (const empty of [null, []] as const) {

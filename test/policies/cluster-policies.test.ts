@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
 import { clusterPolicies, POLICY_SETTINGS, type PolicySource } from "../../src/policies/cluster-policies.ts";
 import { until } from "../kube/scripted-api.ts";
@@ -27,10 +28,13 @@ describe("the policies of a cluster", () => {
   let written: { readonly path: string; readonly body: { readonly status: object } }[];
   let policies: PolicySource | null;
   let failures: string[];
+  let leading: AbortController;
+  let writing: Promise<void> | undefined;
 
   beforeEach(async () => {
     lists = { [POLICIES]: [], [NAMESPACED]: [], [SECRETS]: [], [CONFIG_MAPS]: [] };
     [watches, asked, written, failures, policies] = [new Map(), [], [], [], null];
+    [leading, writing] = [new AbortController(), undefined];
     api = createServer((request, response) => {
       const url = new URL(request.url ?? "/", "http://api");
       asked.push(url);
@@ -60,7 +64,8 @@ describe("the policies of a cluster", () => {
   });
 
   afterEach(async () => {
-    await policies?.close();
+    leading.abort();
+    await Promise.all([policies?.close(), writing]);
     api.closeAllConnections();
     api.close();
   });
@@ -87,6 +92,9 @@ describe("the policies of a cluster", () => {
     return source;
   }
 
+  const lead = (source: PolicySource) => {
+    writing = source.keepStatuses(leading.signal);
+  };
   const stored = (name: string, version: string, spec: object = {}) => {
     const object = policyObject(name, spec);
     return { ...object, metadata: { ...object.metadata, uid: name, generation: 1, resourceVersion: version } };
@@ -114,6 +122,7 @@ describe("the policies of a cluster", () => {
   it("are not compiled anew for a status", async () => {
     lists[POLICIES] = [stored("a", "3")];
     const source = await ready(open());
+    lead(source);
     const before = source.current();
     send(POLICIES, "MODIFIED", { ...stored("a", "8"), status: { policyHash: "x" } });
     send(POLICIES, "ADDED", stored("b", "9"));
@@ -173,9 +182,12 @@ describe("the policies of a cluster", () => {
     assert.throws(() => source.current(), { code: "Unreachable", message: /no word about policies/ });
   });
 
-  it("have their statuses written, and say which could not be", async () => {
+  it("have their statuses written by who leads, for as long as it does", async () => {
     lists[POLICIES] = [stored("a", "3")];
-    await ready(open());
+    const source = await ready(open());
+    await sleep(1_000);
+    assert.equal(written.length, 0, "nobody leads");
+    lead(source);
     await until(
       () => written.length > 0,
       () => failures.join(),
@@ -183,5 +195,14 @@ describe("the policies of a cluster", () => {
     const [first] = written;
     assert.equal(first?.path, `${POLICIES}/a/status`);
     assert.match(JSON.stringify(first?.body), /"resourceVersion":"3".*"type":"Ready","status":"True"/);
+    leading.abort();
+    await writing;
+    send(POLICIES, "ADDED", stored("b", "8"));
+    await until(
+      () => names(source).length === 2,
+      () => names(source).join(),
+    );
+    await sleep(1_000);
+    assert.ok(written.every(({ path }) => path === `${POLICIES}/a/status`));
   });
 });

@@ -30,6 +30,23 @@ describe("validation", () => {
       for (const pod of pods) assertVerified(validate(await injected(pod)));
     });
 
+    it("a pod that got the operator's pull secrets, by a replica whose operator has others since", async () => {
+      const fetcher = { ...signing.fetcher, imagePullSecrets: ["ours"] };
+      for (const listed of [[], ["own"], ["ours"]]) {
+        const spec = { ...samplePod().spec, imagePullSecrets: listed.map(name => ({ name })) };
+        const pod = await injected(samplePod({ spec }), undefined, { ...signing, fetcher });
+        for (const now of [["ours"], [], ["own", "other"]]) {
+          const config = { ...verifying, fetcher: { ...fetcher, imagePullSecrets: now } };
+          assertVerified(validate(pod, undefined, config));
+        }
+        const { imagePullSecrets: names } = pod.spec;
+        pod.spec.imagePullSecrets = names.filter(({ name }: { name: string }) => name !== "ours");
+        // What was the author's, modules are fetched with, too.
+        if (listed.includes("ours")) assertDenied(validate(pod), "PlanForged", /says otherwise about pullSecrets/);
+        else assertDenied(validate(pod), "FetcherAltered", /imagePullSecrets lacks ours, for the fetcher's image/);
+      }
+    });
+
     it("names the plan", async () => {
       const pod = await injected(samplePod());
       const decision = validate(pod);

@@ -47,7 +47,7 @@ describe("what a webhook asks of its cluster", function () {
     cluster = openCluster(
       kubeConfig,
       config,
-      { registries: stuckRegistries(), files: [] },
+      { registries: stuckRegistries(), files: [], keys: () => new Map() },
       createLogger("silent"),
       createMetrics(),
     );

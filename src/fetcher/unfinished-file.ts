@@ -1,0 +1,116 @@
+import { closeSync, fchmodSync, renameSync, rmSync, writeSync } from "node:fs";
+import { FetchError } from "./error.ts";
+import { type FileState, stateOfOpen } from "./file-state.ts";
+import { bytesSynced, synced } from "./sync.ts";
+import { guard, volumeError } from "./volume-error.ts";
+
+/** So many bytes are begun to be brought to disk while the next ones come: at the end little is left to wait for. */
+const AHEAD_BYTES = 8 * 1024 * 1024;
+
+/** Writes some of the bytes. @returns how many */
+export type Write = (descriptor: number, bytes: Uint8Array) => number;
+
+/** What became of a file: the hash that its bytes have, and the state that it was left in. */
+export interface FinishedFile {
+  readonly sha256: string;
+  readonly state: FileState;
+}
+
+/**
+ * A file that is being written, under a name that nobody reads. Bytes are written at once, by this thread: on one core a
+ * copy for another thread, and waking it, costs more than the write.
+ */
+export class UnfinishedFile {
+  readonly descriptor: number;
+  readonly #path: string;
+  readonly #finished: (name: string, file: FinishedFile) => void;
+  readonly #write: Write;
+  #size = 0;
+  #open = true;
+  #unsynced = 0;
+  #syncing: Promise<void> | null = null;
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(
+    path: string,
+    descriptor: number,
+    finished: (name: string, file: FinishedFile) => void,
+    write: Write = writeSync,
+  ) {
+    this.#path = path;
+    this.descriptor = descriptor;
+    this.#finished = finished;
+    this.#write = write;
+  }
+
+  /** Appends a chunk, which is the caller's again afterwards. @throws FetchError Volume */
+  write(chunk: Uint8Array): void {
+    this.#refuseFailed();
+    guard(`write ${this.#path}`, () => {
+      // The kernel may take less than all.
+      for (let left = chunk; left.length > 0; ) left = left.subarray(this.#write(this.descriptor, left));
+    });
+    this.#size += chunk.length;
+    this.#unsynced += chunk.length;
+    if (this.#unsynced >= AHEAD_BYTES && this.#syncing === null) this.#syncAhead();
+  }
+
+  /**
+   * Makes the content durable and read-only, then gives it its name, which is durable once the volume is sealed: a
+   * machine that goes down before leaves a file that is right, or none.
+   * @param sha256 of all that was written, 64 hex digits, as whoever wrote it knows: `seal` holds the file to it.
+   * @throws FetchError Volume, Altered
+   */
+  async finish(final: string, sha256: string): Promise<void> {
+    await this.#syncing;
+    this.#refuseFailed();
+    guard(`write ${final}`, () => fchmodSync(this.descriptor, 0o444));
+    await synced(this.descriptor).catch(error => {
+      throw volumeError(`write ${final}`, error);
+    });
+    const state = guard(`write ${final}`, () => this.#rename(final));
+    this.#finished(final, { sha256, state });
+  }
+
+  async discard(): Promise<void> {
+    await this.#syncing;
+    this.#close();
+    rmSync(this.#path, { force: true });
+  }
+
+  #rename(final: string): FileState {
+    const { size, links } = stateOfOpen(this.descriptor);
+    if (size !== BigInt(this.#size) || links !== 1n) throw alteration(final);
+    renameSync(this.#path, final);
+    // After it, since a new name is a change.
+    const state = stateOfOpen(this.descriptor);
+    this.#close();
+    return state;
+  }
+
+  #close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    closeSync(this.descriptor);
+  }
+
+  #syncAhead(): void {
+    this.#unsynced = 0;
+    this.#syncing = bytesSynced(this.descriptor)
+      // The system tells of bytes that it lost only once.
+      .catch(error => {
+        this.#failure = { error };
+      })
+      .finally(() => {
+        this.#syncing = null;
+      });
+  }
+
+  #refuseFailed(): void {
+    if (this.#failure) throw volumeError(`write ${this.#path}`, this.#failure.error);
+  }
+}
+
+function alteration(path: string): FetchError {
+  return new FetchError("Altered", `${path} was changed by somebody else while it was written`);
+}
