@@ -21,6 +21,7 @@ import { NamespaceRegistries } from "./namespace-registries.ts";
 import { readPlanKeyring } from "./plan-keys.ts";
 import { readRegistryCredentials } from "./registry-credentials.ts";
 import { startWebhook } from "./server.ts";
+import { keepYoungGeneration } from "./young-generation.ts";
 
 export interface ServeOptions {
   /** Path of the operator's configuration. */
@@ -87,6 +88,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     await cluster.close();
     throw error;
   });
+  keepYoungGeneration();
   return {
     port: server.port,
     plainPort: server.plainPort,

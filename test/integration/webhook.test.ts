@@ -265,6 +265,8 @@ describe("webhook server", () => {
   it("answers only what it serves", async () => {
     assert.equal((await send("", {}, "/mutate/namespace", "GET")).status, 404);
     assert.equal((await send(review(), {}, "/other")).status, 404);
+    assert.equal((await send(review(), {}, "/mutate/other?timeout=5s")).status, 404);
+    assert.equal((await send(review(), {}, "/mutate/namespace?timeout=5s")).status, 200, "as API servers ask");
   });
 
   it("is live, and ready while it should be called", async () => {
