@@ -23,7 +23,7 @@ export function createLogger(level: string): Logger {
 }
 
 /** pino's part of a line for the time (ISO 8601, milliseconds). Only the end is written anew within one second. */
-function timestamps(now: () => number): () => string {
+export function timestamps(now: () => number): () => string {
   let second = Number.NaN;
   let start = "";
   return () => {
