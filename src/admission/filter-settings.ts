@@ -61,7 +61,7 @@ function refuseExcess(options: Map<string, FilterOptions>, limits: SettingsLimit
   if (used.length > limits.filters) {
     return refuse("TooManyFilters", `${used.length} filters, at most ${limits.filters} are allowed`);
   }
-  let yamlBytes = 0;
+  const configs: { readonly value: string; readonly bytes: number }[] = [];
   for (const [name, { config }] of options) {
     if (config === undefined) continue;
     const bytes = Buffer.byteLength(config.value);
@@ -69,11 +69,18 @@ function refuseExcess(options: Map<string, FilterOptions>, limits: SettingsLimit
       const annotation = `annotation ${PREFIX}config.${name} on ${config.where}`;
       return refuse("ConfigTooLarge", `${annotation} has ${bytes} bytes, at most ${limits.configBytes} are allowed`);
     }
-    if (isYaml(config.value)) yamlBytes += bytes;
+    configs.push({ value: config.value, bytes });
   }
+  // Most are small together: then what is YAML need not be told.
+  if (sumOf(configs) <= limits.configBytes) return null;
+  const yamlBytes = sumOf(configs.filter(({ value }) => isYaml(value)));
   if (yamlBytes <= limits.configBytes) return null;
   const found = `the pod's configurations in YAML have ${yamlBytes} bytes together`;
   return refuse("ConfigTooLarge", `${found}, at most ${limits.configBytes} are allowed: write the large ones as JSON`);
+}
+
+function sumOf(configs: readonly { readonly bytes: number }[]): number {
+  return configs.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function readFilter(name: string, written: FilterOptions, limits: SettingsLimits): OrRefusal<FilterSettings | null> {

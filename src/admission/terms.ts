@@ -1,6 +1,8 @@
 import type { Config } from "../config/config.ts";
 import { isRefusal, type OrRefusal } from "../decision/refusal.ts";
+import type { ContainerLimit } from "../kube/limit-range.ts";
 import type { Namespace } from "../kube/namespace.ts";
+import type { ResourceRequirements } from "../kube/pod.ts";
 import type { Plan } from "../plan/plan.ts";
 import { fetcherResources } from "./fetcher-resources.ts";
 import { registryTerms } from "./registry-terms.ts";
@@ -12,13 +14,29 @@ export type Terms = Pick<Plan, "root" | "limits" | "registries" | "network" | "f
   readonly envoyVersion: string;
 };
 
+type TermsConfig = Pick<Config, "fetcher" | "volume" | "envoy" | "registries" | "network" | "limits">;
+
+/** By configuration, which never changes: for pods without wishes in namespaces without limits. */
+const ordinary = new WeakMap<TermsConfig, OrRefusal<Terms>>();
+
 /** The terms as this replica's configuration has them, within the namespace's LimitRanges. */
 export function termsOf(
-  config: Pick<Config, "fetcher" | "volume" | "envoy" | "registries" | "network" | "limits">,
-  settings: Settings,
-  namespace: Namespace,
+  config: TermsConfig,
+  { resources: wishes }: Pick<Settings, "resources">,
+  { limits = [] }: Pick<Namespace, "limits">,
 ): OrRefusal<Terms> {
-  const resources = fetcherResources(config.fetcher, settings.resources, namespace.limits ?? []);
+  if (wishes !== null || limits.length > 0) return newTerms(config, wishes, limits);
+  const known = ordinary.get(config) ?? newTerms(config, null, []);
+  ordinary.set(config, known);
+  return known;
+}
+
+function newTerms(
+  config: TermsConfig,
+  wishes: ResourceRequirements | null,
+  limits: readonly ContainerLimit[],
+): OrRefusal<Terms> {
+  const resources = fetcherResources(config.fetcher, wishes, limits);
   if (isRefusal(resources)) return resources;
   const { image, imagePullPolicy, imagePullSecrets } = config.fetcher;
   const { moduleBytes, manifestBytes, fetchSeconds } = config.limits;

@@ -30,7 +30,7 @@ export async function createAuthority(commonName: string, days: number, now: Dat
     { name: "subjectKeyIdentifier" },
   ]);
   certificate.sign(keys.private, forge.md.sha256.create());
-  return { certificate: forge.pki.certificateToPem(certificate), privateKey: keys.pem };
+  return { certificate: pemOf(certificate), privateKey: keys.pem };
 }
 
 /**
@@ -62,7 +62,12 @@ export async function issueServerCertificate(
     { name: "subjectKeyIdentifier" },
   ]);
   certificate.sign(forge.pki.privateKeyFromPem(rsaPem(authority.privateKey)), forge.md.sha256.create());
-  return { certificate: forge.pki.certificateToPem(certificate), privateKey: keys.pem };
+  return { certificate: pemOf(certificate), privateKey: keys.pem };
+}
+
+/** With the line ends that every other tool writes: node-forge's are CR LF. */
+function pemOf(certificate: forge.pki.Certificate): string {
+  return forge.pki.certificateToPem(certificate).replaceAll("\r\n", "\n");
 }
 
 /** Key pairs come from OpenSSL: node-forge's own generation is slow and is not constant-time. */

@@ -6,8 +6,13 @@ import type { VolumeMount } from "./pod.ts";
  * `/run`, of which it is a symbolic link in practically every image.
  */
 export function cleanPath(path: string): string {
-  const cleaned = posix.normalize(`/${path}`).replace(/(.)\/$/, "$1");
+  const cleaned = isClean(path) ? path : posix.normalize(`/${path}`).replace(/(.)\/$/, "$1");
   return cleaned === "/var/run" || cleaned.startsWith("/var/run/") ? cleaned.slice("/var".length) : cleaned;
+}
+
+/** Most paths are written as they are meant: absolute, without an empty segment or one that begins with a dot. */
+function isClean(path: string): boolean {
+  return path.startsWith("/") && !/\/(?:[/.]|$)/.test(path);
 }
 
 /** Whether `path` is `folder` or lies below it, both as the kernel sees them. */

@@ -44,21 +44,7 @@ export function observer(log: Logger, metrics: Metrics, announce: Announce): Obs
       const { decision, pod, namespace, dryRun, seconds, answered } = decided;
       metrics.decided(decided.side, decision, seconds);
       if (!answered) metrics.unanswered(decided.side);
-      log[decision.outcome === "Denied" ? "warn" : "info"](
-        {
-          ...fields(decided),
-          pod: pod && (pod.metadata.name ?? `${pod.metadata.generateName ?? ""}*`),
-          dryRun,
-          ...(!answered && { answered }),
-          outcome: decision.outcome,
-          reason: decision.reason,
-          detail: decision.detail,
-          ...("cause" in decision && { cause: decision.cause }),
-          ...("planHash" in decision && { plan: decision.planHash }),
-          ...(decision.outcome === "Injected" && injection(decision)),
-        },
-        "decided",
-      );
+      log[decision.outcome === "Denied" ? "warn" : "info"](line(decided), "decided");
       // Both sides skip the same pods: the second one has the last word.
       const said = decision.outcome === "Skipped" && decided.side === "mutate";
       if (pod !== null && !dryRun && answered && !said) announce(decision, pod, namespace);
@@ -66,7 +52,9 @@ export function observer(log: Logger, metrics: Metrics, announce: Announce): Obs
     failed(reviewed, error) {
       metrics.failed(reviewed.side, reviewed.seconds);
       const stack = error instanceof Error ? error.stack : undefined;
-      log.error({ ...fields(reviewed), error: messageOf(error), stack }, "internal error");
+      const { side, entry, uid, namespace, seconds } = reviewed;
+      const ms = milliseconds(seconds);
+      log.error({ side, entry, uid, namespace, ms, error: messageOf(error), stack }, "internal error");
     },
     rejected(status, error) {
       metrics.rejected(status);
@@ -75,14 +63,37 @@ export function observer(log: Logger, metrics: Metrics, announce: Announce): Obs
   };
 }
 
-function injection({ patch, policies, audit }: Extract<Decision, { readonly outcome: "Injected" }>) {
+/** What is undefined is left out of the line. One literal: this is made for every review. */
+function line({ side, entry, uid, namespace, seconds, pod, dryRun, answered, decision }: Decided): object {
+  const injected = decision.outcome === "Injected" ? decision : undefined;
   return {
-    operations: patch.length,
-    ...(policies.length > 0 && { policies }),
-    ...(audit.length > 0 && { audit }),
+    side,
+    entry,
+    uid,
+    namespace,
+    ms: milliseconds(seconds),
+    pod: pod && nameOf(pod),
+    dryRun,
+    answered: answered ? undefined : false,
+    outcome: decision.outcome,
+    reason: decision.reason,
+    detail: decision.detail,
+    cause: "cause" in decision ? decision.cause : undefined,
+    plan: "planHash" in decision ? decision.planHash : undefined,
+    operations: injected?.patch.length,
+    policies: injected && unlessEmpty(injected.policies),
+    audit: injected && unlessEmpty(injected.audit),
   };
 }
 
-function fields({ side, entry, uid, namespace, seconds }: Reviewed) {
-  return { side, entry, uid, namespace, ms: Math.round(seconds * 1e6) / 1e3 };
+function nameOf({ metadata: { name, generateName = "" } }: Pod): string {
+  return name ?? `${generateName}*`;
+}
+
+function unlessEmpty(texts: readonly string[]): readonly string[] | undefined {
+  return texts.length > 0 ? texts : undefined;
+}
+
+function milliseconds(seconds: number): number {
+  return Math.round(seconds * 1e6) / 1e3;
 }

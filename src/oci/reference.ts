@@ -148,11 +148,11 @@ function readRegistry(text: string, start: number, end: number): string {
   const host = text.slice(start, hostEnd).toLowerCase();
   const port = hostEnd === end ? null : readPort(text, hostEnd, end);
   // URL parsing is what the connection goes by: a host that it would rewrite has a second spelling.
-  const url = URL.parse(`https://${host}`);
-  if (url === null || (url.hostname !== host && host[0] !== "[")) {
+  const hostname = isPlain(host) ? host : URL.parse(`https://${host}`)?.hostname;
+  if (hostname === undefined || (hostname !== host && host[0] !== "[")) {
     throw new ImageReferenceError("BadRegistry", text, start, ALLOWED.host);
   }
-  const registry = port === null || port === 443 ? url.hostname : `${url.hostname}:${port}`;
+  const registry = port === null || port === 443 ? hostname : `${hostname}:${port}`;
   return ["index.docker.io", "registry-1.docker.io"].includes(registry) ? "docker.io" : registry;
 }
 
@@ -167,6 +167,15 @@ function endOfHost(text: string, start: number, end: number): number {
     throw new ImageReferenceError("BadRegistry", text, valid, ALLOWED.host);
   }
   return valid;
+}
+
+/**
+ * Whether URL parsing is sure to leave a host as it is, which is cheaper to tell than to try: no IPv4 address, as its last
+ * label begins with a letter (URL standard, "ends in a number checker"), and no internationalized name ("domain to ASCII").
+ * @param host in lower case, of the grammar of hosts
+ */
+function isPlain(host: string): boolean {
+  return /(?:^|\.)[a-z][a-z0-9-]*$/.test(host) && !host.includes("xn--");
 }
 
 function endOfIPv6(text: string, start: number, end: number): number {

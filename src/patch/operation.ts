@@ -6,5 +6,11 @@ export type Operation =
 
 /** A JSON Pointer (RFC 6901) from its reference tokens, escaped. */
 export function pointer(...tokens: readonly (string | number)[]): string {
-  return tokens.map(token => `/${String(token).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+  let text = "";
+  for (const token of tokens) text += `/${typeof token === "number" ? token : escaped(token)}`;
+  return text;
+}
+
+function escaped(token: string): string {
+  return /[~/]/.test(token) ? token.replaceAll("~", "~0").replaceAll("/", "~1") : token;
 }

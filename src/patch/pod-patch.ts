@@ -38,9 +38,12 @@ function mapPatch(
   wanted: Readonly<Record<string, string>>,
 ): Operation[] {
   if (!present) return [{ op: "add", path: pointer(...path), value: wanted }];
-  return Object.entries(wanted)
-    .filter(([key, value]) => present[key] !== value)
-    .map(([key, value]) => ({ op: key in present ? "replace" : "add", path: pointer(...path, key), value }));
+  const operations: Operation[] = [];
+  for (const [key, value] of Object.entries(wanted)) {
+    if (present[key] === value) continue;
+    operations.push({ op: key in present ? "replace" : "add", path: pointer(...path, key), value });
+  }
+  return operations;
 }
 
 /** Sets elements by their key; an absent list is added whole, since there is nothing to append to. */
@@ -86,8 +89,12 @@ function wordsPatch(
   present: readonly string[] | null | undefined,
   wanted: readonly string[] | undefined,
 ): Operation[] {
-  if (wanted === undefined || isDeepStrictEqual(present, wanted)) return [];
+  if (wanted === undefined || (present && isSameText(present, wanted))) return [];
   return [{ op: present ? "replace" : "add", path: pointer(...path), value: wanted }];
+}
+
+function isSameText(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((text, index) => text === others[index]);
 }
 
 function fetcherPatch(present: readonly Container[] | null | undefined, fetcher: Container): Operation[] {

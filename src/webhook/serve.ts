@@ -23,6 +23,7 @@ import { NamespaceRegistries } from "./namespace-registries.ts";
 import { openOwnSecrets } from "./own-secrets.ts";
 import { readRegistryCredentials } from "./registry-credentials.ts";
 import { startWebhook } from "./server.ts";
+import { keepYoungGeneration } from "./young-generation.ts";
 
 export interface ServeOptions {
   /** Path of the operator's configuration. */
@@ -82,6 +83,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     await cluster.close();
     throw error;
   });
+  keepYoungGeneration();
   return {
     port: started.port,
     plainPort: started.plainPort,

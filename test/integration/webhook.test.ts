@@ -200,6 +200,7 @@ describe("webhook server", () => {
 
   const broken: [title: string, status: number, body: string, headers?: Record<string, string>][] = [
     ["another content type", 415, review(), { "content-type": "text/plain" }],
+    ["a body that is compressed", 415, review(), { "content-encoding": "gzip" }],
     ["an empty body", 400, ""],
     ["no JSON", 400, "{"],
     ["JSON that is no review", 400, "[]"],
@@ -265,6 +266,8 @@ describe("webhook server", () => {
   it("answers only what it serves", async () => {
     assert.equal((await send("", {}, "/mutate/namespace", "GET")).status, 404);
     assert.equal((await send(review(), {}, "/other")).status, 404);
+    assert.equal((await send(review(), {}, "/mutate/other?timeout=5s")).status, 404);
+    assert.equal((await send(review(), {}, "/mutate/namespace?timeout=5s")).status, 200, "as API servers ask");
   });
 
   it("is live, and ready while it should be called", async () => {

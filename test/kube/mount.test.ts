@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { posix } from "node:path";
+import fc from "fast-check";
 import { cleanPath, coveringMount, isWithin, pathBelow } from "../../src/kube/mount.ts";
 
 describe("mount paths", () => {
@@ -7,6 +9,18 @@ describe("mount paths", () => {
     assert.equal(cleanPath("/../../etc"), "/etc");
     assert.equal(cleanPath("relative"), "/relative");
     assert.equal(cleanPath("/"), "/");
+    assert.equal(cleanPath("/a/"), "/a");
+    assert.equal(cleanPath("/a/.hidden"), "/a/.hidden");
+    assert.equal(cleanPath(""), "/");
+  });
+
+  it("are what POSIX makes of them, however they are written", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom("/", ".", "a", "/.", "..", "/var/run") }), path => {
+        const normal = posix.normalize(`/${path}`).replace(/(.)\/$/, "$1");
+        assert.equal(cleanPath(path), normal.replace(/^\/var\/run(?=\/|$)/, "/run"));
+      }),
+    );
   });
 
   it("treat /var/run as the link to /run that it is", () => {

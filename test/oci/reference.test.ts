@@ -152,7 +152,9 @@ describe("parseReference", () => {
   it("gives any text one spelling or a reason, and nothing else", () => {
     const text = fc.oneof(
       fc.string({ unit: "grapheme" }),
-      fc.string({ unit: fc.constantFrom("a", "B", "1", ".", "_", "-", "/", ":", "@", "[", "]", "sha256:") }),
+      fc.string({
+        unit: fc.constantFrom("a", "B", "1", ".", "_", "-", "/", ":", "@", "[", "]", "sha256:", "xn--", "0x"),
+      }),
     );
     fc.assert(
       fc.property(text, one => {
