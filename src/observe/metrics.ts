@@ -4,7 +4,7 @@ import type { Side } from "../admission/entry.ts";
 import type { Interruption } from "../kube/collection-watch.ts";
 
 /** What is held current by a watch. */
-export type CacheName = "namespaces" | "limitranges" | "pods" | "policies";
+export type CacheName = "namespaces" | "limitranges" | "pods" | "policies" | "envoyfilters";
 
 /** A cache's state, asked for at each scrape. */
 export interface CacheState {

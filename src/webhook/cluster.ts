@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { INJECTED, PREFIX } from "../admission/key.ts";
 import type { Config } from "../config/config.ts";
+import type { SlotState } from "../dataplanes/istio.ts";
 import { messageOf } from "../error.ts";
 import { type ApiServer, apiServer } from "../kube/api-server.ts";
 import { KubeError } from "../kube/error.ts";
@@ -24,11 +25,14 @@ import { clusterPolicies, fixedPolicies } from "../policies/cluster-policies.ts"
 import type { FoundPolicy } from "../policies/policy-set.ts";
 import type { Sources } from "./decide.ts";
 import type { NamespaceRegistries } from "./namespace-registries.ts";
+import { slotWatch } from "./slot-watch.ts";
 
 /** What a webhook asks of the cluster that it serves. */
 export interface Cluster extends Sources {
   readonly namespaces: NamespaceSource;
   readonly announce: Announce;
+  /** How the EnvoyFilter of a slot stands. @throws KubeError Unreachable, where that can't be told */
+  readonly slotState: (slot: string) => SlotState;
   /** Ends it all; Events that wait are written, for a bounded time. */
   close(): Promise<void>;
 }
@@ -49,7 +53,7 @@ export function readKubeConfig(path: string | undefined): KubeConfig {
 /** Opens the caches, and begins to forget pins of owners that are gone. */
 export function openCluster(
   kubeConfig: KubeConfig,
-  config: Pick<Config, "pins" | "events" | "limits" | "policy">,
+  config: Pick<Config, "pins" | "events" | "limits" | "policy" | "istio" | "volume">,
   { registries, files }: { readonly registries: NamespaceRegistries; readonly files: readonly FoundPolicy[] },
   log: Logger,
   metrics: Metrics,
@@ -81,6 +85,14 @@ export function openCluster(
       })
     : fixedPolicies(files);
   metrics.watch("policies", policies);
+  const slots = config.istio.enabled
+    ? slotWatch(kubeConfig, {
+        rootNamespace: config.istio.rootNamespace,
+        root: config.volume.mountPath,
+        interrupted: reason => metrics.interrupted("envoyfilters", reason),
+      })
+    : null;
+  if (slots !== null) metrics.watch("envoyfilters", slots);
   const collector = new PinCollector({
     server,
     namespace: config.pins.namespace,
@@ -106,8 +118,9 @@ export function openCluster(
       get: namespaces.get,
       getNow: namespaces.getNow,
       // What decisions depend on. Pods are watched for clearing pins away, which may come later.
-      notReady: () => namespaces.notReady() ?? limits.notReady() ?? policies.notReady(),
+      notReady: () => namespaces.notReady() ?? limits.notReady() ?? policies.notReady() ?? slots?.notReady() ?? null,
     },
+    slotState: slot => slots?.state(slot) ?? "Missing",
     limitsOf: limits.limitsOf,
     resolve: (reference, request) => pins.resolve(reference, request),
     policies: policies.current,
@@ -127,6 +140,7 @@ export function openCluster(
         namespaces.close(),
         limits.close(),
         policies.close(),
+        slots?.close(),
         pods.close(),
         collecting,
       ]);

@@ -56,7 +56,7 @@ export interface Sources {
 }
 
 /** The mutating side. */
-export function mutation(config: AdmissionConfig, dataPlane: DataPlane, sources: Sources): Decide {
+export function mutation(config: AdmissionConfig, dataPlanes: readonly DataPlane[], sources: Sources): Decide {
   return async ({ pod, namespace: name, entry, dryRun }) => {
     const deadline = reviewDeadline(config);
     const { namespace } = await namespaceOf(name, entry, sources, deadline);
@@ -65,7 +65,7 @@ export function mutation(config: AdmissionConfig, dataPlane: DataPlane, sources:
     return admit(
       pod,
       namespace,
-      dataPlane,
+      dataPlanes,
       config,
       reference => sources.resolve(reference, { namespace: name, owner, dryRun, deadline }),
       () => sources.limitsOf(name, deadline),
@@ -86,17 +86,21 @@ async function judged(
 }
 
 /** The validating side. */
-export function validation(config: ValidationConfig, dataPlane: DataPlane, sources: Omit<Sources, "resolve">): Decide {
+export function validation(
+  config: ValidationConfig,
+  dataPlanes: readonly DataPlane[],
+  sources: Omit<Sources, "resolve">,
+): Decide {
   return async ({ pod, namespace: name, entry }) => {
     const deadline = reviewDeadline(config);
     const { namespace, held } = await namespaceOf(name, entry, sources, deadline);
     // A signed plan says within which limits it was made.
     const limits = config.keys === null ? await sources.limitsOf(name, deadline) : [];
-    const decision = validatePod(pod, { ...namespace, limits }, dataPlane, config);
+    const decision = validatePod(pod, { ...namespace, limits }, dataPlanes, config);
     if (decision.outcome !== "Denied" || !held) return heldToPolicies(decision, namespace, config, sources);
     // Another replica decided a moment ago, and may have known a newer namespace.
     const current = await existing(name, sources.namespaces.getNow(name, deadline));
-    return heldToPolicies(validatePod(pod, { ...current, limits }, dataPlane, config), current, config, sources);
+    return heldToPolicies(validatePod(pod, { ...current, limits }, dataPlanes, config), current, config, sources);
   };
 }
 

@@ -1,7 +1,7 @@
 import type { AdmissionConfig } from "../admission/admission.ts";
 import { loadConfig } from "../config/load.ts";
 import { registryOptions } from "../config/registry-options.ts";
-import { envoyDataPlane } from "../dataplanes/envoy.ts";
+import { dataPlanesOf } from "../dataplanes/data-planes.ts";
 import type { NamespaceSource } from "../kube/namespace.ts";
 import { namespacesFromFile } from "../kube/namespace-file.ts";
 import { createLogger } from "../observe/log.ts";
@@ -75,10 +75,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const cluster = options.namespaceFile
     ? withoutCluster(await namespacesFromFile(options.namespaceFile), registries, files)
     : openCluster(readKubeConfig(options.kubeconfig), config, { registries, files }, log, metrics);
+  const { slotState } = cluster;
+  const dataPlanes = dataPlanesOf(config.istio.enabled ? { ...config.istio, slotState } : null);
   const app = admissionApp(
     {
-      mutate: mutation(admission, envoyDataPlane, cluster),
-      validate: validation({ ...admission, keys: keys.size > 0 ? keys : null }, envoyDataPlane, cluster),
+      mutate: mutation(admission, dataPlanes, cluster),
+      validate: validation({ ...admission, keys: keys.size > 0 ? keys : null }, dataPlanes, cluster),
     },
     observer(log, metrics, cluster.announce),
     config.listen.maxReviewBytes,
@@ -98,7 +100,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   };
 }
 
-/** Without a cluster nothing is pinned, and nobody told. */
+/** Without a cluster nothing is pinned, nobody told, and what is installed is believed. */
 function withoutCluster(
   namespaces: NamespaceSource,
   registries: NamespaceRegistries,
@@ -107,6 +109,7 @@ function withoutCluster(
   const policies = fixedPolicies(files);
   return {
     namespaces,
+    slotState: () => "Installed",
     limitsOf: async () => [],
     resolve: (tag, { namespace }) => registries.resolve(tag, namespace),
     policies: policies.current,
