@@ -1,6 +1,7 @@
 import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
 import type { Pod } from "../kube/pod.ts";
 import type { DataPlane, ProxyContainer, ProxyWishes } from "./data-plane.ts";
+import { hasIstioProxy, ISTIO_PROXY } from "./istio-container.ts";
 
 /** A pod's proxy, and the adapter that knows it. */
 export interface FoundProxy {
@@ -30,5 +31,9 @@ export function chooseProxy(pod: Pod, wishes: ProxyWishes, dataPlanes: readonly 
   // One that recognised something knows better than those that found nothing.
   const telling = refusals.find(({ reason }) => reason !== "ProxyNotFound");
   if (telling !== undefined) return telling;
-  return refuse("ProxyNotFound", refusals.map(({ detail }) => detail).join("; "));
+  const unknown = hasIstioProxy(pod) && !dataPlanes.some(({ name }) => name === "istio");
+  const istio = unknown
+    ? [`container ${ISTIO_PROXY} is Istio's, whose proxies get filters by the operator's setting istio.enabled`]
+    : [];
+  return refuse("ProxyNotFound", [...refusals.map(({ detail }) => detail), ...istio].join("; "));
 }

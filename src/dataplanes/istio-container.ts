@@ -41,6 +41,10 @@ export function findIstioProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRef
   };
 }
 
+export function hasIstioProxy(pod: Pod): boolean {
+  return proxyOf(pod) !== null;
+}
+
 function proxyOf({ spec }: Pod): Candidate | null {
   const lists = [
     ["containers", spec.containers],
