@@ -1,8 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { stringify } from "yaml";
+import { version } from "../src/cli/version.ts";
 import { type Outcome, type Reason, reasons } from "../src/decision/reason.ts";
 import { policyDefinition } from "../src/trust/crd.ts";
 import type { PolicyKind } from "../src/trust/policy.ts";
+import { chartFiles, chartMetadata } from "./chart.ts";
 import { dashboard } from "./dashboard.ts";
 
 const outcomes: Readonly<Record<Outcome, string>> = {
@@ -36,16 +38,25 @@ ${sections.join("\n")}`;
 }
 
 function definitionFile(kind: PolicyKind): string {
-  const text = stringify(policyDefinition(kind), { lineWidth: 0, aliasDuplicateObjects: false });
+  const { metadata, ...definition } = policyDefinition(kind);
+  // Helm would take every policy away with the definitions.
+  const kept = { ...metadata, annotations: { "helm.sh/resource-policy": "keep" } };
+  const { apiVersion, kind: type, ...rest } = definition;
+  const text = stringify(
+    { apiVersion, kind: type, metadata: kept, ...rest },
+    { lineWidth: 0, aliasDuplicateObjects: false },
+  );
   return `# Written by \`npm run docs\` from src/trust/crd.ts.\n${text}`;
 }
 
 /** What is written from the code, by path from the root of the repository. */
 export const generated: Readonly<Record<string, () => string>> = {
   "docs/reasons.md": reasonsPage,
-  "manifests/crds/namespacedwasmpolicies.yaml": () => definitionFile("NamespacedWasmPolicy"),
-  "manifests/crds/wasmpolicies.yaml": () => definitionFile("WasmPolicy"),
-  "manifests/grafana/webhook.json": () => `${JSON.stringify(dashboard(), null, 2)}\n`,
+  ...chartFiles,
+  "charts/wasmount/Chart.yaml": () => chartMetadata(version),
+  "charts/wasmount/files/crds/namespacedwasmpolicies.yaml": () => definitionFile("NamespacedWasmPolicy"),
+  "charts/wasmount/files/crds/wasmpolicies.yaml": () => definitionFile("WasmPolicy"),
+  "charts/wasmount/files/dashboard.json": () => `${JSON.stringify(dashboard(), null, 2)}\n`,
 };
 
 if (import.meta.main) {

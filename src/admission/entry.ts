@@ -5,7 +5,7 @@ import { INJECT, LOCKED } from "./key.ts";
 export const sides = ["mutate", "validate"] as const;
 export type Side = (typeof sides)[number];
 
-/** The webhook entries, one path each. Their selectors (manifests/webhooks.yaml) let at most one match a pod. */
+/** The webhook entries, one path each. Their selectors (charts/wasmount/templates/_entries.tpl) let at most one match a pod. */
 export const entries = ["locked", "namespace", "pod"] as const;
 export type Entry = (typeof entries)[number];
 

@@ -13,8 +13,10 @@ import { planCommand } from "./plan.ts";
 import { policyCommand } from "./policy.ts";
 import { pullCommand } from "./pull.ts";
 import { pushCommand } from "./push.ts";
+import { selfTestCommand } from "./self-test.ts";
 import { signCommand } from "./sign.ts";
 import { tagCommand } from "./tag.ts";
+import { uninstallCommand } from "./uninstall.ts";
 import { verifyCommand } from "./verify.ts";
 import { version } from "./version.ts";
 import { webhookCommand } from "./webhook.ts";
@@ -51,7 +53,9 @@ Examples:
   .addCommand(loginCommand())
   .addCommand(logoutCommand())
   .addCommand(injectCommand())
-  .addCommand(planCommand());
+  .addCommand(planCommand())
+  .addCommand(selfTestCommand())
+  .addCommand(uninstallCommand());
 
 for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
   // Usage errors are 2, as every verb documents; commander's own is 1.

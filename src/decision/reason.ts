@@ -48,7 +48,7 @@ export const reasons = {
   NotAPodCreation: {
     outcomes: ["Skipped"],
     sentence: "Only the creation of pods is decided about.",
-    remedy: "Register the webhook for CREATE of pods only, as manifests/webhooks.yaml does.",
+    remedy: "Register the webhook for CREATE of pods only, as manifests/install.yaml does.",
   },
   MirrorPod: {
     outcomes: ["Skipped"],

@@ -34,20 +34,25 @@ export interface ApiServer {
 }
 
 /**
- * The API server of a kubeconfig's current context. Credentials are asked for at every call, so that tokens and
+ * Sends one request to an API server, and waits for the head of its answer, whatever its status.
+ * @throws KubeError BadKubeconfig, Unreachable (also when aborted)
+ */
+export type ApiCall = (
+  method: string,
+  path: string,
+  headers: RequestOptions["headers"],
+  signal: AbortSignal,
+  body?: string,
+) => Promise<IncomingMessage>;
+
+/**
+ * Calls the API server of a kubeconfig's current context. Credentials are asked for at every call, so that tokens and
  * certificates may rotate.
  */
-export function apiServer(kubeConfig: KubeConfig): ApiServer {
+export function apiCall(kubeConfig: KubeConfig): ApiCall {
   // client-node's own agent keeps the certificates that it was made with; this one takes those of each call.
   const agent = new Agent();
-
-  async function call(
-    method: string,
-    path: string,
-    headers: RequestOptions["headers"],
-    signal: AbortSignal,
-    body = "",
-  ) {
+  return async (method, path, headers, signal, body = "") => {
     const cluster = kubeConfig.getCurrentCluster();
     if (!cluster) throw new KubeError("BadKubeconfig", "the kubeconfig's current context names no cluster");
     const options: RequestOptions = {};
@@ -59,11 +64,21 @@ export function apiServer(kubeConfig: KubeConfig): ApiServer {
     if (!cluster.proxyUrl && cluster.server.startsWith("https:")) options.agent = agent;
     options.headers = { ...options.headers, ...headers };
     const url = new URL(cluster.server.replace(/\/+$/, "") + path);
-    const response = await head(url, { ...options, method, signal }, body);
+    return head(url, { ...options, method, signal }, body);
+  };
+}
+
+/** The API server of a kubeconfig's current context. */
+export function apiServer(kubeConfig: KubeConfig): ApiServer {
+  const request = apiCall(kubeConfig);
+
+  async function call(...asked: Parameters<ApiCall>): Promise<IncomingMessage> {
+    const response = await request(...asked);
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return response;
     response.destroy();
-    throw new KubeError(codeOf(status), `HTTP ${status} from ${url.pathname}`);
+    const [, path] = asked;
+    throw new KubeError(codeOf(status), `HTTP ${status} from ${path.replace(/\?.*$/, "")}`);
   }
 
   return {

@@ -100,7 +100,7 @@ export function clusterPolicies(kubeConfig: KubeConfig, options: ClusterPolicies
   const notReady = () => {
     const doubt = doubts("policies", policies) ?? doubts("trust materials", [secrets, configMaps]) ?? null;
     if (doubt === null || all.every(watch => watch.lastInterruption !== "Refused")) return doubt;
-    return `${doubt}: are manifests/crds and manifests/rbac applied? Without policies in the cluster set policy.fromCluster: false`;
+    return `${doubt}: are the definitions and roles of manifests/install.yaml there? Without policies in the cluster set policy.fromCluster: false`;
   };
   const held = () => policies.flatMap(watch => [...watch.all()]);
   const compiled = () => {

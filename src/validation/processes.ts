@@ -10,7 +10,7 @@ import type { Container, Pod } from "../kube/pod.ts";
  * The fetcher runs alone, and every other process comes after it. But it runs again whenever the pod's sandbox is
  * replaced, and a process of its user may trace the proxy and change in memory what was verified on disk. So the rule
  * doesn't lean on the order of containers. Of debugging containers, which join later, a policy asks the same
- * (manifests/guards/ephemeral-containers.yaml).
+ * (charts/wasmount/templates/guards/ephemeral-containers.yaml).
  *
  * The proxy has the fetcher's user by design. It has the volume read-only, and what it would do to the filters it could
  * do to itself.

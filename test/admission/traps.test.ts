@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseAllDocuments } from "yaml";
 import { admit } from "../../src/admission/admission.ts";
 import type { Decision } from "../../src/admission/decision.ts";
 import { readPod } from "../../src/admission/pod-object.ts";
@@ -24,6 +22,7 @@ import { admissionApp } from "../../src/webhook/app.ts";
 import { reloadCertificate } from "../../src/webhook/certificate-reload.ts";
 import { readCredentials } from "../../src/webhook/credentials.ts";
 import { PATIENCE } from "../../src/webhook/server.ts";
+import { shippedNow } from "../environment/installation.ts";
 import { type Answer, cut, hold, list, ScriptedApi, status, until } from "../kube/scripted-api.ts";
 import { type AdmissionFixture, admissionFixtures, decideFixture, patchedBy } from "./fixtures.ts";
 import { digest, sampleNamespace, samplePod } from "./pods.ts";
@@ -60,10 +59,10 @@ interface Registration {
   }[];
 }
 
-const registrations = parseAllDocuments(
-  readFileSync(new URL("../../manifests/webhooks.yaml", import.meta.url), "utf8"),
-  { merge: true },
-).map(document => document.toJS() as Registration);
+const registrations: readonly Registration[] = shippedNow(
+  "MutatingWebhookConfiguration",
+  "ValidatingWebhookConfiguration",
+);
 
 /** What other injectors' users ran into, one test each: the numbers are for talking about them, nothing else. */
 describe("traps that other injectors fell into", () => {

@@ -28,12 +28,12 @@ export interface GuardedCluster {
  * Makes the namespaces anew, then applies the guards.
  * @param run a DNS label that no other suite uses
  * @param namespaces made by {@link namespaceOf}; the first one has no switch
- * @param images that the guards are told to be wasmount's; null leaves them as they ship
+ * @param images that the guards are told to be wasmount's
  */
 export async function openGuarded(
   run: string,
   namespaces: readonly Manifest[],
-  images: readonly string[] | null = [FETCHER_IMAGE],
+  images: readonly string[] = [FETCHER_IMAGE],
 ): Promise<GuardedCluster> {
   const kubectl = new Kubectl(await openCluster({ node: false, progress: line => console.log(`      ${line}`) }));
   const names: string[] = namespaces.map(({ metadata }) => metadata.name);

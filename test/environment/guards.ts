@@ -1,12 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { parseAllDocuments } from "yaml";
+import { shipped } from "./installation.ts";
 import { type Kubectl, KubectlError } from "./kubectl.ts";
 import type { Manifest } from "./stage.ts";
 
-/** The guards as they ship, and as the example installs them. */
-export const shipped = fileURLToPath(new URL("../../manifests/guards", import.meta.url));
-export const installed = fileURLToPath(new URL("../../manifests/examples/guards", import.meta.url));
 const BINDING = "ValidatingAdmissionPolicyBinding";
 const API = "admissionregistration.k8s.io/v1";
 
@@ -15,25 +11,25 @@ export interface GuardedPlace {
   readonly label: string;
   readonly value: string;
   readonly namespace: string;
-  /** The images that the policies are told to be wasmount's; null leaves them as they ship. */
-  readonly images: readonly string[] | null;
+  /** The images that the policies are told to be wasmount's. */
+  readonly images: readonly string[];
 }
 
-/** The manifests of a folder, as `kubectl apply -k` sends them. */
-export async function built(kubectl: Kubectl, folder: string): Promise<Manifest[]> {
-  return parseAllDocuments(await kubectl.run(["kustomize", folder])).map(document => document.toJS() as Manifest);
+/** The policies that ship, and their bindings. */
+export function shippedGuards(): Promise<Manifest[]> {
+  return shipped("ValidatingAdmissionPolicy", BINDING);
 }
 
 /**
  * The guards as they ship, but under names of their own and only for namespaces with the label: a cluster's other users
  * notice nothing.
  */
-async function guards(kubectl: Kubectl, { label, value, images }: GuardedPlace): Promise<Manifest[]> {
-  const manifests = await built(kubectl, shipped);
+async function guards({ label, value, images }: GuardedPlace): Promise<Manifest[]> {
+  const manifests = await shippedGuards();
   for (const manifest of manifests) {
     manifest.metadata.name = `${value}-${manifest.metadata.name}`;
     const known = manifest.spec.variables?.find(({ name }: Manifest) => name === "images");
-    if (known && images !== null) known.expression = JSON.stringify(images);
+    if (known) known.expression = JSON.stringify(images);
     if (manifest.kind !== BINDING) continue;
     manifest.spec.policyName = `${value}-${manifest.spec.policyName}`;
     manifest.spec.matchResources = { namespaceSelector: { matchLabels: { [label]: value } } };
@@ -78,7 +74,7 @@ export async function applyGuards(
   kubectl: Kubectl,
   place: GuardedPlace,
 ): Promise<{ readonly policies: readonly string[]; readonly remove: () => Promise<void> }> {
-  const manifests = [...(await guards(kubectl, place)), ...sentinel(place)];
+  const manifests = [...(await guards(place)), ...sentinel(place)];
   const bindings = manifests.filter(({ kind }) => kind === BINDING);
   const policies = manifests.filter(({ kind }) => kind !== BINDING);
   const remove = async () => {

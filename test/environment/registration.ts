@@ -1,15 +1,12 @@
-import { readFile } from "node:fs/promises";
 import {
   AdmissionregistrationV1Api,
   type KubeConfig,
   type V1MutatingWebhookConfiguration,
   type V1ValidatingWebhookConfiguration,
 } from "@kubernetes/client-node";
-import { parseAllDocuments } from "yaml";
+import { shipped } from "./installation.ts";
 
-const file = new URL("../../manifests/webhooks.yaml", import.meta.url);
-
-/** The manifest's two configurations. */
+/** The two configurations that ship. */
 interface Configurations {
   readonly mutating: V1MutatingWebhookConfiguration;
   readonly validating: V1ValidatingWebhookConfiguration;
@@ -64,8 +61,6 @@ export async function registerWebhook(
 }
 
 async function readConfigurations(): Promise<Configurations> {
-  const documents = parseAllDocuments(await readFile(file, "utf8"), { merge: true });
-  const [mutating, validating] = documents.map(document => document.toJS());
-  // Anchors stand for the same object in each place; each webhook is to have its own.
-  return JSON.parse(JSON.stringify({ mutating, validating }));
+  const [mutating, validating] = await shipped("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration");
+  return { mutating, validating };
 }

@@ -1,12 +1,12 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseAllDocuments, stringify } from "yaml";
+import { stringify } from "yaml";
 import type { Cluster } from "./cluster/cluster.ts";
+import { shipped } from "./installation.ts";
 import { Kubectl } from "./kubectl.ts";
 import { makeNamespace } from "./namespace.ts";
 import type { Manifest } from "./stage.ts";
 
-const folder = new URL("../../manifests/rbac/", import.meta.url);
 const NAME = "wasmount-webhook";
 
 export interface ServiceAccount {
@@ -55,15 +55,21 @@ async function authority(server: ReturnType<Cluster["kubeConfig"]["getCurrentClu
 }
 
 async function rights(ownNamespace: string): Promise<Manifest[]> {
-  const names = (await readdir(folder)).filter(name => name.endsWith(".yaml")).sort();
-  const texts = await Promise.all(names.map(name => readFile(new URL(name, folder), "utf8")));
-  return texts.flatMap(text =>
-    parseAllDocuments(text.replaceAll("wasmount-system", ownNamespace)).map(document => {
-      const manifest = document.toJS() as Manifest;
-      if (!manifest.kind.startsWith("Cluster")) return manifest;
-      manifest.metadata.name = `${ownNamespace}-${manifest.metadata.name}`;
-      if (manifest.roleRef) manifest.roleRef.name = `${ownNamespace}-${manifest.roleRef.name}`;
-      return manifest;
-    }),
+  return inNamespace(
+    await shipped("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
+    ownNamespace,
   );
+}
+
+/**
+ * Roles and bindings as they ship, for another namespace than wasmount-system.
+ * @param ownNamespace also what cluster-wide roles are named after
+ */
+export function inNamespace(manifests: readonly Manifest[], ownNamespace: string): Manifest[] {
+  const moved: Manifest[] = JSON.parse(JSON.stringify(manifests).replaceAll("wasmount-system", ownNamespace));
+  for (const manifest of moved.filter(({ kind }) => kind.startsWith("Cluster"))) {
+    manifest.metadata.name = `${ownNamespace}-${manifest.metadata.name}`;
+    if (manifest.roleRef) manifest.roleRef.name = `${ownNamespace}-${manifest.roleRef.name}`;
+  }
+  return moved;
 }

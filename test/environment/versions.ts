@@ -13,6 +13,8 @@ export const versions = {
   oras: "1.3.3",
   crane: "0.21.9",
   cosign: "3.1.2",
+  /** What installs the chart. */
+  helm: "4.2.3",
   /** The suite that registries are held to, which has no releases: a pseudo-version. */
   conformance: "0.0.0-20260831232431-97274622c111",
   /** The mesh: a commit of release 1.31, since its module has no releases: a pseudo-version. */

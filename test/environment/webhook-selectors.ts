@@ -1,5 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { parseAllDocuments } from "yaml";
+import { shipped } from "./installation.ts";
 import type { Manifest } from "./stage.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -18,9 +17,7 @@ interface Entry {
 
 /** The selectors of the validating webhook's entries, as they ship. */
 export async function validatingEntries(): Promise<readonly Entry[]> {
-  const text = await readFile(new URL("../../manifests/webhooks.yaml", import.meta.url), "utf8");
-  const manifests: Manifest[] = parseAllDocuments(text, { merge: true }).map(document => document.toJS());
-  const registration = manifests.find(({ kind }) => kind === "ValidatingWebhookConfiguration");
+  const [registration] = await shipped("ValidatingWebhookConfiguration");
   return registration.webhooks.map(({ namespaceSelector, objectSelector }: Manifest) => ({
     namespace: namespaceSelector.matchExpressions,
     object: objectSelector?.matchExpressions ?? [],

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
 import { clusterUnavailable } from "../environment/cluster/cluster.ts";
 import {
   authored,
@@ -9,7 +8,8 @@ import {
   namespaceOf,
   openGuarded,
 } from "../environment/guarded-cluster.ts";
-import { built, installed, shipped } from "../environment/guards.ts";
+import { shippedGuards } from "../environment/guards.ts";
+import { shippedConfiguration } from "../environment/installation.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
 
@@ -141,38 +141,12 @@ describe("guards of new pods and of namespaces", function () {
     });
   });
 
-  describe("on new pods, as they ship", () => {
-    const UNSET = `${PLAIN}-unset`;
-    let unset: GuardedCluster | undefined;
-
-    before(async () => {
-      unset = await openGuarded(UNSET, [namespaceOf(UNSET, UNSET, { "wasmount.dev/inject": "true" })], null);
-    });
-
-    after(() => unset?.close());
-
-    it("refuse all that ask for filters, since they know no image of wasmount's", async () => {
-      const message = /was installed without wasmount's image: set its variable "images"/;
-      await refused(tried(injected(UNSET, "injected")), message);
-      const without = authored(UNSET);
-      without.metadata.annotations = {};
-      await tried(without);
-    });
-
-    it("are told the image by the example, and nothing else is changed", async () => {
-      const [ship, install] = [await built(kubectl, shipped), await built(kubectl, installed)];
-      const images = (manifests: Manifest[]) =>
-        manifests.flatMap(({ spec }) => spec.variables ?? []).filter(({ name }: Manifest) => name === "images");
-      assert.deepEqual(images(ship), [{ name: "images", expression: "[]" }]);
-      assert.deepEqual(images(install), [{ name: "images", expression: "['registry.example/wasmount:1.0']" }]);
-      images(ship)[0].expression = images(install)[0].expression;
-      assert.deepEqual(install, ship);
-    });
-
-    it("are all of their folder", async () => {
-      const files = (await readdir(shipped)).filter(name => name !== "kustomization.yaml");
-      assert.equal((await built(kubectl, shipped)).length, 2 * files.length);
-    });
+  it("know the fetcher's image of the configuration that they ship with", async () => {
+    const images = (await shippedGuards())
+      .flatMap(({ spec }) => spec.variables ?? [])
+      .filter(({ name }: Manifest) => name === "images");
+    const { fetcher } = await shippedConfiguration();
+    assert.deepEqual(images, [{ name: "images", expression: JSON.stringify([fetcher.image]) }]);
   });
 
   describe("on namespaces", () => {

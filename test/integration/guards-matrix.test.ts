@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { ApiException, CoreV1Api, type V1Pod } from "@kubernetes/client-node";
-import { parseAllDocuments } from "yaml";
 import type { Decision } from "../../src/admission/decision.ts";
 import { readEligibility } from "../../src/admission/eligibility.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
@@ -12,8 +10,8 @@ import { validatePod } from "../../src/validation/validate.ts";
 import { samplePod } from "../admission/pods.ts";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { type GuardedCluster, MODULE, namespaceOf, openGuarded } from "../environment/guarded-cluster.ts";
+import { shippedGuards } from "../environment/guards.ts";
 import { unavailable } from "../environment/requirement.ts";
-import type { Manifest } from "../environment/stage.ts";
 import { type Expression, isAsked, validatingEntries } from "../environment/webhook-selectors.ts";
 import { injected, type RawPod, verifying } from "../validation/injected-pod.ts";
 
@@ -204,8 +202,8 @@ describe("the policy on new pods and the validating webhook", function () {
   });
 
   it("leave the same namespaces alone", async () => {
-    const file = new URL("../../manifests/guards/unfiltered-pods.yaml", import.meta.url);
-    const [policy] = parseAllDocuments(await readFile(file, "utf8")).map(document => document.toJS() as Manifest);
+    const policies = await shippedGuards();
+    const policy = policies.find(({ metadata }) => metadata.name === "wasmount-unfiltered-pods");
     const { key, values }: Expression = policy.spec.matchConstraints.namespaceSelector.matchExpressions[0];
     for (const name of [...(values ?? []), "default"]) {
       const labels = { [key]: name, "wasmount.dev/locked": "true" };

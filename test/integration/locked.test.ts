@@ -8,7 +8,7 @@ import { reasons } from "../../src/decision/reason.ts";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { exampleManifest } from "../environment/example.ts";
 import { MODULE } from "../environment/guarded-cluster.ts";
-import { built, shipped } from "../environment/guards.ts";
+import { shippedGuards } from "../environment/guards.ts";
 import { Kubectl } from "../environment/kubectl.ts";
 import { makeNamespace } from "../environment/namespace.ts";
 import { registerWebhook } from "../environment/registration.ts";
@@ -109,7 +109,7 @@ describe("a locked namespace, by a real API server,", function () {
       [...new Set([...named, ...tabled.filter(one => aboutFetcher.includes(one))])].sort(),
       aboutFetcher.sort(),
     );
-    const policies = (await built(kubectl, shipped))
+    const policies = (await shippedGuards())
       .filter(({ kind }) => kind === "ValidatingAdmissionPolicy")
       .map(({ metadata }) => metadata.name);
     const guarding = sectionOf("Later").match(/(?<=`)wasmount-[a-z-]+(?=`)/g) ?? [];

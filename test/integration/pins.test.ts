@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
-import { parseAllDocuments } from "yaml";
 import { apiServer } from "../../src/kube/api-server.ts";
 import { type PodCache, podCache } from "../../src/kube/pod-cache.ts";
 import { RegistryClient } from "../../src/oci/client.ts";
@@ -15,9 +13,11 @@ import { PinStore } from "../../src/pins/pin-store.ts";
 import { PIN_SETTINGS, PinnedTags } from "../../src/pins/pinned-tags.ts";
 import { recordName } from "../../src/pins/record.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
+import { shipped } from "../environment/installation.ts";
 import { Kubectl } from "../environment/kubectl.ts";
 import { type Registry, startRegistry } from "../environment/registry/registry.ts";
 import { unavailable } from "../environment/requirement.ts";
+import { inNamespace } from "../environment/service-account.ts";
 import type { Manifest } from "../environment/stage.ts";
 import { MODULE } from "../oci/images.ts";
 
@@ -69,21 +69,18 @@ describe("pinned tags on a real API server", function () {
 
   async function remove(): Promise<void> {
     for (const kind of ["clusterrolebinding", "clusterrole"]) {
-      await kubectl.run(["delete", kind, `pin-test-wasmount-pins`, "--ignore-not-found"]);
+      await kubectl.run(["delete", kind, `${OWN}-wasmount-pins`, "--ignore-not-found"]);
     }
     await kubectl.run(["delete", "namespace", OWN, SHOP, "--ignore-not-found"]);
   }
 
   /** The rules as they ship, for this test's namespaces. */
   async function rules(): Promise<Manifest[]> {
-    const text = await readFile(new URL("../../manifests/rbac/pins.yaml", import.meta.url), "utf8");
-    return parseAllDocuments(text.replaceAll("wasmount-system", OWN)).map(document => {
-      const manifest = document.toJS() as Manifest;
-      if (!manifest.kind.startsWith("Cluster")) return manifest;
-      manifest.metadata.name = `pin-test-${manifest.metadata.name}`;
-      if (manifest.roleRef) manifest.roleRef.name = `pin-test-${manifest.roleRef.name}`;
-      return manifest;
-    });
+    const manifests = await shipped("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding");
+    const wanted = manifests.filter(
+      ({ kind, metadata }) => kind === "ServiceAccount" || metadata.name === "wasmount-pins",
+    );
+    return inNamespace(wanted, OWN);
   }
 
   function as(cluster: Cluster, token: string): KubeConfig {

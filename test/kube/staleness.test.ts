@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { parseAllDocuments } from "yaml";
 import { parseConfig } from "../../src/config/load.ts";
 import { LIMIT_RANGE_CACHE_SETTINGS } from "../../src/kube/limit-range-cache.ts";
 import { NAMESPACE_CACHE_SETTINGS } from "../../src/kube/namespace-cache.ts";
+import { shippedNow } from "../environment/installation.ts";
 
 /** The bounds that ARCHITECTURE.md promises follow from these, and from what the caches' own tests show. */
 describe("how old what is held may be", () => {
@@ -27,10 +26,8 @@ describe("how old what is held may be", () => {
   }
 
   it("leaves time to answer before the API server gives up", () => {
-    const text = readFileSync(new URL("../../manifests/webhooks.yaml", import.meta.url), "utf8");
-    for (const document of parseAllDocuments(text, { merge: true })) {
-      for (const { timeoutSeconds } of document.toJS().webhooks)
-        assert.ok(limits.reviewSeconds <= timeoutSeconds - 0.5);
+    for (const { webhooks } of shippedNow("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")) {
+      for (const { timeoutSeconds } of webhooks) assert.ok(limits.reviewSeconds <= timeoutSeconds - 0.5);
     }
   });
 });

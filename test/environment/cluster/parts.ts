@@ -149,6 +149,19 @@ export const meshParts: readonly Part[] = [
   mesh("pilot-agent", "pilot/cmd", "agent,disable_pgv,grpcnotrace,retrynotrace", "half a minute"),
 ];
 
+/** What installs the chart, and what writes manifests/install.yaml. */
+export const chartParts: readonly Part[] = [
+  {
+    name: "helm",
+    version: versions.helm,
+    folder: "helm",
+    requires: { module: "helm.sh/helm/v4", version: `v${versions.helm}` },
+    binaries: { helm: "helm.sh/helm/v4/cmd/helm" },
+    linkerFlags: `${stripped} -X helm.sh/helm/v4/internal/version.version=v${versions.helm}`,
+    coldBuild: "2 minutes",
+  },
+];
+
 /** What benchmarks send their load with. */
 export const benchmarkParts: readonly Part[] = [
   {

@@ -6,7 +6,7 @@ import { messageOf } from "../../../src/error.ts";
 import type { CustomResourceDefinition } from "../../../src/trust/crd.ts";
 import { ClusterError } from "./error.ts";
 
-const folder = new URL("../../../manifests/crds/", import.meta.url);
+const folder = new URL("../../../charts/wasmount/files/crds/", import.meta.url);
 const LIMIT_MS = 30_000;
 
 /**
