@@ -41,7 +41,12 @@ describe("a pod of a real Istio mesh", function () {
       },
     });
     await until("the default ServiceAccount", () => kubectl().get("serviceaccount", "default", "-n", NAMESPACE));
-    const place = { label: "e2e-istio", value: "guarded", namespace: NAMESPACE, images: null };
+    const place = {
+      label: "e2e-istio",
+      value: "guarded",
+      namespace: NAMESPACE,
+      images: ["docker.io/local/wasmount:1"],
+    };
     removeGuards = (await applyGuards(kubectl(), place)).remove;
   });
 
