@@ -30,6 +30,8 @@ type Manifest = ReturnType<typeof JSON.parse>;
 export interface IstiodOptions {
   /** reinvocationPolicy of its webhook: Istio's default is Never. */
   readonly reinvocation?: "Never" | "IfNeeded";
+  /** Whether pods are redirected by a CNI plugin, and have no init container for it. */
+  readonly cni?: boolean;
 }
 
 const KINDS = [
@@ -56,6 +58,7 @@ export async function istioManifests(progress: Progress, options: IstiodOptions 
     "values.global.proxy.resources.requests.cpu": "10m",
     // Upstream's Envoy lacks Istio's own extensions.
     "values.telemetry.enabled": "false",
+    "values.pilot.cni.enabled": String(options.cni ?? false),
     "values.sidecarInjectorWebhook.reinvocationPolicy": options.reinvocation ?? "Never",
   };
   const written = await spawnChecked(istioctl, [
