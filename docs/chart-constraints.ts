@@ -184,6 +184,12 @@ export const chartConstraints: Readonly<Record<string, Schema>> = {
     items: closed({ label: name, value: { type: "string", maxLength: 63 } }, ["label", "value"]),
   },
   // The webhook's own pattern looks ahead, which Helm's regular expressions can't.
+  "istio.enabled": setting("istio.enabled"),
+  "istio.rootNamespace": setting("istio.rootNamespace"),
+  "istio.slots": setting("istio.slots"),
+  "istio.allowTcp": setting("istio.allowTcp"),
+  "istio.proxyImages": setting("istio.proxyImages"),
+  "istio.allowedAnnotations": setting("istio.allowedAnnotations"),
   "volume.mountPath": { type: "string", pattern: "^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$" },
   "volume.sizeLimit": setting("volume.sizeLimit"),
   "envoy.version": setting("envoy.version"),

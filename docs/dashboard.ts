@@ -157,6 +157,12 @@ const panels: readonly Panel[] = [
     ],
   },
   {
+    title: "Istio's slots",
+    description: "EnvoyFilters by how they stand. Missing or altered ones let running pods serve unfiltered.",
+    unit: "short",
+    queries: [[`max(wasmount_istio_slots{${INSTANCES}}) by (state)`, "{{state}}"]],
+  },
+  {
     title: "CPU",
     description: "Cores that each replica uses.",
     unit: "none",

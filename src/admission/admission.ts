@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
-import { type DataPlane, FETCHER_NAME, type ProxyContainer, VOLUME_NAME } from "../dataplanes/data-plane.ts";
+import { chooseProxy, type FoundProxy } from "../dataplanes/choice.ts";
+import { type DataPlane, FETCHER_NAME, isSelectedBy, VOLUME_NAME } from "../dataplanes/data-plane.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { ContainerLimit } from "../kube/limit-range.ts";
 import type { Namespace } from "../kube/namespace.ts";
@@ -56,13 +57,13 @@ export type ReadLimits = () => Promise<readonly ContainerLimit[]>;
 export async function admit(
   pod: Pod,
   namespace: Namespace,
-  dataPlane: DataPlane,
+  dataPlanes: readonly DataPlane[],
   config: AdmissionConfig,
   resolveTag: ResolveTag,
   readLimits: ReadLimits = async () => namespace.limits ?? [],
   judge: JudgeImage = async () => UNJUDGED,
 ): Promise<Decision> {
-  const prepared = prepare(pod, namespace, dataPlane, config);
+  const prepared = prepare(pod, namespace, dataPlanes, config);
   if ("outcome" in prepared) return prepared;
   const settling = Promise.all(
     prepared.references.map(async ({ reference }): Promise<SettledImage> => {
@@ -75,20 +76,19 @@ export async function admit(
   const [images, limits] = await Promise.all([settling, readLimits()]);
   const terms = termsOf(config, prepared.settings, { ...namespace, limits });
   if (isRefusal(terms)) return denied(terms);
-  return conclude(pod, namespace, dataPlane, config, prepared, images, terms);
+  return conclude(pod, namespace, config, prepared, images, terms);
 }
 
 /** A pod that wants filters, and all that can be known before any registry is asked. */
-export interface Prepared {
+export interface Prepared extends FoundProxy {
   readonly settings: Settings;
   readonly references: readonly FilterReference[];
-  readonly proxy: ProxyContainer;
 }
 
 export function prepare(
   pod: Pod,
   namespace: Namespace,
-  dataPlane: DataPlane,
+  dataPlanes: readonly DataPlane[],
   config: AdmissionConfig,
 ): Prepared | Decision {
   const eligibility = readEligibility(pod, namespace);
@@ -99,30 +99,32 @@ export function prepare(
   if (settings.filters.length === 0) {
     return { outcome: "Skipped", reason: "NoFilters", detail: settings.removedInVain.map(inVain).join("; ") };
   }
-  const forbidden = refuseFilters(settings.filters, dataPlane, config);
-  if (forbidden) return denied(forbidden);
   const references = readReferences(settings.filters, config.reference);
   if (isRefusal(references)) return denied(references);
-  const proxy = dataPlane.find(pod, settings);
-  if (!isRefusal(proxy)) return { settings, references, proxy };
-  const expected = proxy.reason === "ProxyNotFound" ? expectedBy(pod, namespace, config.proxy) : null;
-  if (expected === null) return denied(proxy);
-  return { outcome: "Deferred", reason: "ProxyExpected", detail: `${expected} says so; for now: ${proxy.detail}` };
+  const found = chooseProxy(pod, settings, dataPlanes);
+  if (isRefusal(found)) {
+    const expected = found.reason === "ProxyNotFound" ? expectedBy(pod, namespace, dataPlanes, config.proxy) : null;
+    if (expected === null) return denied(found);
+    return { outcome: "Deferred", reason: "ProxyExpected", detail: `${expected} says so; for now: ${found.detail}` };
+  }
+  const forbidden = refuseFilters(settings.filters, found, config);
+  if (forbidden) return denied(forbidden);
+  return { settings, references, ...found };
 }
 
 export function conclude(
   pod: Pod,
   namespace: Namespace,
-  dataPlane: DataPlane,
   config: AdmissionConfig,
-  { settings, references, proxy }: Prepared,
+  { settings, references, dataPlane, proxy }: Prepared,
   images: readonly SettledImage[],
   terms: Terms,
 ): Decision {
   const { root } = terms;
   const filters = planFilters(references, images);
   if (isRefusal(filters)) return denied(filters);
-  const attachment = dataPlane.attach(pod, proxy, settings, root);
+  const slots = filters.map(({ slot }) => slot);
+  const attachment = dataPlane.attach(pod, proxy, settings, { root, slots, locked: isLocked(namespace) });
   if (isRefusal(attachment)) return denied(attachment);
   const mounts = [{ name: VOLUME_NAME, mountPath: root, readOnly: true }, ...attachment.proxy.mounts];
   const forImage = terms.fetcher.imagePullSecrets ?? [];
@@ -163,8 +165,11 @@ export function conclude(
     { fetcher: earlierFetcher(pod), allowedEnvironment: config.fetcher.allowedEnvironment },
   );
   const patch = podPatch(pod, {
-    labels: { [INJECTED]: "true", [PLAN]: hash.slice(0, 12) },
-    annotations: { [STATUS]: status(plan, hash) },
+    labels: { ...attachment.labels, [INJECTED]: "true", [PLAN]: hash.slice(0, 12) },
+    unwantedLabels: Object.keys(pod.metadata.labels ?? {}).filter(
+      label => isSelectedBy(label) && !(label in attachment.labels),
+    ),
+    annotations: { ...attachment.annotations, [STATUS]: status(plan, hash) },
     volumes,
     imagePullSecrets: forImage,
     fetcher,
@@ -189,15 +194,15 @@ export function conclude(
   };
 }
 
-/** What a data plane can't do, and what an operator doesn't want. */
+/** What the proxy can't do, and what an operator doesn't want. */
 function refuseFilters(
   filters: readonly FilterSettings[],
-  dataPlane: DataPlane,
+  { dataPlane, proxy }: FoundProxy,
   config: AdmissionConfig,
 ): Refusal | null {
   for (const { name, direction, onFailure } of filters) {
-    if (!dataPlane.directions.includes(direction)) {
-      const able = `data plane ${dataPlane.name} has ${dataPlane.directions.join(", ")}`;
+    if (!proxy.directions.includes(direction)) {
+      const able = `container ${proxy.container.name} (data plane ${dataPlane.name}) has ${proxy.directions.join(", ")}`;
       return refuse("DirectionUnsupported", `annotation ${PREFIX}direction.${name}=${direction}: ${able}`);
     }
     if (onFailure === "open" && !config.failure.allowOpen) {
@@ -210,8 +215,17 @@ function refuseFilters(
   return null;
 }
 
-/** The label by which another webhook is told to add the proxy, if there is one. */
-function expectedBy(pod: Pod, namespace: Namespace, { injectedBy }: Config["proxy"]): string | null {
+/** By which sign another webhook is told to add the proxy, if there is one. */
+function expectedBy(
+  pod: Pod,
+  namespace: Namespace,
+  dataPlanes: readonly DataPlane[],
+  { injectedBy }: Config["proxy"],
+): string | null {
+  for (const dataPlane of dataPlanes) {
+    const sign = dataPlane.expected(pod, namespace);
+    if (sign !== null) return sign;
+  }
   for (const { label, value } of injectedBy) {
     if (pod.metadata.labels?.[label] === value) return `label ${label}=${value} on the pod`;
     if (namespace.labels[label] === value) return `label ${label}=${value} on namespace ${namespace.name}`;

@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import { SLOT_DIRECTIONS } from "../dataplanes/data-plane.ts";
 import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
 import { ImageReferenceError, parseReference, type Reference } from "../oci/reference.ts";
 import type { ResolvedTag } from "../oci/tag-resolver.ts";
@@ -45,14 +46,14 @@ function readReference({ name, module }: FilterSettings, { requireDigest }: Conf
 }
 
 /**
- * The plan's filters, each in the next slot of its phase.
+ * The plan's filters, each in the next slot of its direction and phase.
  * @param images that the references stand for, in their order
  */
 export function planFilters(
   references: readonly FilterReference[],
   images: readonly SettledImage[],
 ): OrRefusal<readonly PlanFilter[]> {
-  const filled = { first: 0, last: 0 };
+  const filled = new Map<string, number>();
   const filters: PlanFilter[] = [];
   for (const [index, { filter, reference }] of references.entries()) {
     const image = images[index];
@@ -63,10 +64,12 @@ export function planFilters(
     }
     const { digest, judgement } = image;
     if (judgement.denial !== null) return refuse("PolicyDenied", `${annotation}: ${judgement.denial}`);
-    filled[filter.phase] += 1;
+    const place = `${SLOT_DIRECTIONS[filter.direction]}-${filter.phase}`;
+    const number = (filled.get(place) ?? 0) + 1;
+    filled.set(place, number);
     filters.push({
       name: filter.name,
-      slot: `in-${filter.phase}-${String(filled[filter.phase]).padStart(2, "0")}`,
+      slot: `${place}-${String(number).padStart(2, "0")}`,
       phase: filter.phase,
       repository: `${reference.registry}/${reference.repository}`,
       digest,

@@ -1,4 +1,5 @@
 import { closest } from "fastest-levenshtein";
+import { isSelectedBy } from "../dataplanes/data-plane.ts";
 import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import { DNS_LABEL, isDnsSubdomain } from "../kube/dns-label.ts";
 import type { Namespace } from "../kube/namespace.ts";
@@ -9,12 +10,16 @@ import { readResources } from "./resource-wishes.ts";
 import { isLocked } from "./switch.ts";
 import { quote, type Written } from "./written.ts";
 
+const THE_POD = "the pod";
+
 /** What the pod's author and the namespace's owner asked for, merged and checked. */
 export interface Settings {
   /** In chain order inside each phase. */
   readonly filters: readonly FilterSettings[];
   readonly proxyContainer: string | null;
   readonly proxyConfig: string | null;
+  /** Whether the namespace lets pass what is not HTTP, and so no filter sees. */
+  readonly tcpAllowed: boolean;
   /** Name of a Secret in the pod's namespace that takes the place of the pod's imagePullSecrets. */
   readonly pullSecret: string | null;
   /** What the fetcher is to have in place of what the operator configured, as far as it is named. */
@@ -42,7 +47,7 @@ export function readSettings(pod: Pod, namespace: Namespace, limits: SettingsLim
   const refused = collectAll(namespace.annotations, `namespace ${namespace.name}`) ?? refuseNone(filters);
   if (refused) return refused;
   const inherited = new Set([...filters].flatMap(([name, { module }]) => (module ? [name] : [])));
-  const problem = collectAll(pod.metadata.annotations ?? {}, "the pod");
+  const problem = collectAll(pod.metadata.annotations ?? {}, THE_POD);
   if (problem) return problem;
   const removed = [...filters].filter(([, { module }]) => module?.value === NONE).map(([name]) => name);
   const wanted = readFilters(filters, limits);
@@ -53,6 +58,7 @@ export function readSettings(pod: Pod, namespace: Namespace, limits: SettingsLim
     filters: wanted,
     proxyContainer: whole["proxy-container"]?.value ?? null,
     proxyConfig: whole["proxy-config"]?.value ?? null,
+    tcpAllowed: whole.tcp?.value === "allow",
     pullSecret: whole["pull-secret"]?.value ?? null,
     resources,
     removedInVain: removed.filter(name => !inherited.has(name)),
@@ -73,10 +79,12 @@ function refuseNone(filters: ReadonlyMap<string, FilterOptions>): Refusal | null
 function refuseLabels(pod: Pod, namespace: Namespace): Refusal | null {
   const sources = [
     { labels: namespace.labels, known: [INJECT, LOCKED], where: `namespace ${namespace.name}` },
-    { labels: pod.metadata.labels ?? {}, known: [INJECT, INJECTED, PLAN], where: "the pod" },
+    { labels: pod.metadata.labels ?? {}, known: [INJECT, INJECTED, PLAN], where: THE_POD },
   ];
   for (const { labels, known, where } of sources) {
-    const stranger = Object.keys(labels).find(key => key.startsWith(PREFIX) && !known.includes(key));
+    const stranger = Object.keys(labels).find(
+      key => key.startsWith(PREFIX) && !known.includes(key) && !(where === THE_POD && isSelectedBy(key)),
+    );
     if (stranger !== undefined) {
       return refuse("UnknownKey", `label ${stranger} on ${where}: did you mean ${closest(stranger, known)}?`);
     }
@@ -123,6 +131,9 @@ function checkPodKey(annotation: string, key: PodKey, { value, where }: Written)
   if (key === "proxy-config" && !/^\/[^\0]{1,1023}$/.test(value)) {
     return bad("an absolute path inside the proxy container is allowed");
   }
+  if (key === "tcp" && where === THE_POD) return bad("it is for namespaces, leave it out here");
+  if (key === "tcp" && value !== "allow" && value !== "deny")
+    return bad('"allow" and "deny" (the default) are allowed');
   if (key === "pull-secret" && !isDnsSubdomain(value)) {
     return bad("the name of a Secret in the pod's namespace is allowed");
   }

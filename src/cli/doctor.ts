@@ -35,14 +35,15 @@ Examples:
 `,
     )
     .action(async (options: DoctorOptions) => {
-      const { envoyDataPlane } = await import("../dataplanes/envoy.ts");
       const { examine } = await import("../diagnosis/doctor.ts");
       const { doctorText } = await import("../diagnosis/doctor-text.ts");
       const { findInstallation } = await import("../diagnosis/installation.ts");
+      const { dataPlanesIn } = await import("../diagnosis/slots.ts");
       await runClusterVerb("doctor", options, async ({ cluster, terminal }) => {
         const installation = await findInstallation(cluster, options.systemNamespace);
         const { namespace } = options;
-        const checks = await examine({ cluster, installation, namespace, version, dataPlane: envoyDataPlane });
+        const dataPlanes = await dataPlanesIn(cluster, installation.config);
+        const checks = await examine({ cluster, installation, namespace, version, dataPlanes });
         return {
           text: doctorText(checks, terminal),
           json: { namespace: installation.ownNamespace, checks },

@@ -1,6 +1,8 @@
 import { Command, Option } from "commander";
+import { DATA_PLANES } from "../dataplanes/data-planes.ts";
 import { CodedError } from "../error.ts";
 import type { Output } from "../inject/output.ts";
+import type { DataPlaneName } from "../plan/plan.ts";
 import { printable } from "../printable.ts";
 import { version } from "./version.ts";
 
@@ -10,6 +12,7 @@ interface InjectCommandOptions {
   readonly namespaceFile?: string;
   readonly config?: string;
   readonly fetcherImage: string;
+  readonly dataPlane?: DataPlaneName;
   readonly output?: Output;
   readonly review?: true;
   readonly explain?: true;
@@ -40,7 +43,12 @@ export function injectCommand(): Command {
         .default(`ghcr.io/wasmount/wasmount:${version}`)
         .conflicts("config"),
     )
-    .addOption(new Option("--data-plane <name>", "the kind of proxy").choices(["envoy"]).default("envoy"))
+    .addOption(
+      new Option(
+        "--data-plane <name>",
+        "the kind of proxy to look for (default: all that the configuration has)",
+      ).choices(DATA_PLANES),
+    )
     .addOption(
       new Option("-o, --output <form>", "the form of the output (default: each file as it came)").choices([
         "yaml",
@@ -76,7 +84,6 @@ Examples:
 `,
     )
     .action(async (options: InjectCommandOptions) => {
-      const { envoyDataPlane } = await import("../dataplanes/envoy.ts");
       const { runInject } = await import("../inject/run.ts");
       try {
         const { text, messages, denied } = await runInject({
@@ -86,7 +93,7 @@ Examples:
           namespaceFile: options.namespaceFile ?? null,
           config: options.config ?? null,
           fetcherImage: options.fetcherImage,
-          dataPlane: envoyDataPlane,
+          dataPlane: options.dataPlane ?? null,
           output: options.output ?? "same",
           review: options.review ?? false,
           explain: options.explain ?? false,

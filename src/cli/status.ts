@@ -44,15 +44,16 @@ Examples:
 `,
     )
     .action(async (options: StatusOptions) => {
-      const { envoyDataPlane } = await import("../dataplanes/envoy.ts");
       const { findInstallation } = await import("../diagnosis/installation.ts");
       const { surveyPods } = await import("../diagnosis/pod-survey.ts");
+      const { dataPlanesIn } = await import("../diagnosis/slots.ts");
       const { isWrong, surveyText } = await import("../diagnosis/survey-text.ts");
       await runClusterVerb("status", options, async ({ cluster, contextNamespace, terminal }) => {
         const installation = await findInstallation(cluster, options.systemNamespace);
         const namespace = options.allNamespaces ? null : (options.namespace ?? contextNamespace);
         const scope = { namespace, ...(options.selector === undefined ? {} : { labelSelector: options.selector }) };
-        const pods = await surveyPods(cluster, installation, envoyDataPlane, scope);
+        const dataPlanes = await dataPlanesIn(cluster, installation.config);
+        const pods = await surveyPods(cluster, installation, dataPlanes, scope);
         return {
           text: surveyText(pods, { terminal, withNamespace: namespace === null, now: cluster.now() }),
           json: { pods },

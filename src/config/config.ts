@@ -77,6 +77,20 @@ export interface Config {
     /** Whether pods may ask, with on-failure "open", to start without a filter that can't be had. */
     readonly allowOpen: boolean;
   };
+  readonly istio: {
+    /** Whether proxies of Istio get filters. */
+    readonly enabled: boolean;
+    /** Istio's root namespace, where the EnvoyFilters of slots stand. */
+    readonly rootNamespace: string;
+    /** Filters that a pod may have in each phase of each direction: as many as are installed. */
+    readonly slots: number;
+    /** Whether namespaces may let pass what is not HTTP. */
+    readonly allowTcp: boolean;
+    /** What the image of istio-proxy has to begin with in locked namespaces; any, where none is named. */
+    readonly proxyImages: readonly string[];
+    /** "key=value" of annotations about redirection that are the mesh's own. */
+    readonly allowedAnnotations: readonly string[];
+  };
   readonly proxy: {
     /** Labels, of a pod or its namespace, by which another webhook is told to add the proxy. */
     readonly injectedBy: readonly { readonly label: string; readonly value: string }[];

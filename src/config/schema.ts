@@ -269,6 +269,37 @@ export const configSchema = {
         description: "whether pods may start without a filter that can't be had, by on-failure open",
       },
     }),
+    istio: section({
+      enabled: { type: "boolean", default: false, description: "whether proxies of Istio get filters" },
+      rootNamespace: {
+        type: "string",
+        pattern: namespacePattern,
+        default: "istio-system",
+        description: "Istio's root namespace (mesh configuration rootNamespace), where the EnvoyFilters of slots stand",
+      },
+      slots: integer(1, 99, 4, "filters that a pod may have in each phase of each direction: as many as are installed"),
+      allowTcp: {
+        type: "boolean",
+        default: false,
+        description:
+          "whether namespaces may let pass what is not HTTP, unfiltered, by annotation wasmount.dev/tcp: allow",
+      },
+      proxyImages: {
+        type: "array",
+        maxItems: 16,
+        default: [],
+        description: "what the image of istio-proxy has to begin with in locked namespaces; any, where none is named",
+        items: text("registry/repository, such as docker.io/istio/proxyv2:"),
+      },
+      allowedAnnotations: {
+        type: "array",
+        maxItems: 32,
+        default: [],
+        description:
+          "annotations (key=value) about redirection that the mesh itself gives pods, and that are no detour in locked namespaces",
+        items: text("such as traffic.sidecar.istio.io/includeOutboundIPRanges=10.0.0.0/8"),
+      },
+    }),
     proxy: section({
       injectedBy: {
         type: "array",

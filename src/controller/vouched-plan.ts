@@ -31,19 +31,25 @@ const BOUNDS: CacheBounds = { entries: 5_000, bytes: 8 * 1024 * 1024 };
  * Reads plans of which it can be told that wasmount made them: signed by a key that counts, for this namespace and owner;
  * where plans are not signed at all, whole. What was read once, or refused, is remembered by the hash of all that it
  * depends on: the status of a pod changes some ten times, its plan never.
- * @param keys whose signatures count now; empty where plans are not signed
+ * @param current whose signatures count now; empty where plans are not signed, null where that is not known yet
  */
-export function planVouching(keys: () => PlanKeys): Vouch {
-  const vouched = remembering<{ readonly plan: FleetPlan | null }, CarriedEnvironment>(
+export function planVouching(current: () => PlanKeys | null): Vouch {
+  interface Asked extends CarriedEnvironment {
+    readonly keys: PlanKeys;
+  }
+  const vouched = remembering<{ readonly plan: FleetPlan | null }, Asked>(
     BOUNDS,
-    ({ variables, namespace, owner }) =>
+    ({ variables, namespace, owner, keys }) =>
       createHash("sha256")
-        .update(JSON.stringify([[...keys().keys()], namespace, owner, Object.entries(variables)]))
+        .update(JSON.stringify([[...keys.keys()], namespace, owner, Object.entries(variables)]))
         .digest("base64"),
     ({ plan }) => (plan?.filters ?? []).flatMap(({ name, digest }) => [name, digest]),
-    carried => ({ plan: readVouched(carried, keys()) }),
+    asked => ({ plan: readVouched(asked, asked.keys) }),
   );
-  return carried => vouched(carried).plan;
+  return carried => {
+    const keys = current();
+    return keys === null ? null : vouched({ ...carried, keys }).plan;
+  };
 }
 
 function readVouched({ variables, namespace, owner }: CarriedEnvironment, keys: PlanKeys): FleetPlan | null {

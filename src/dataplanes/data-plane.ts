@@ -1,6 +1,16 @@
 import type { OrRefusal } from "../decision/refusal.ts";
+import type { Namespace } from "../kube/namespace.ts";
 import type { Container, ContainerList, Pod, VolumeMount } from "../kube/pod.ts";
 import type { DataPlaneName, PlanBootstrap } from "../plan/plan.ts";
+
+/** Whose traffic a filter sees. */
+export type Direction = "inbound" | "outbound" | "gateway";
+
+/** How the names of slots begin. */
+export const SLOT_DIRECTIONS = { inbound: "in", outbound: "out", gateway: "gw" } as const satisfies Record<
+  Direction,
+  string
+>;
 
 /**
  * One kind of proxy: how to find it in a pod, and what to change so that it loads filter files. An adapter is pure:
@@ -8,18 +18,33 @@ import type { DataPlaneName, PlanBootstrap } from "../plan/plan.ts";
  */
 export interface DataPlane {
   readonly name: DataPlaneName;
-  /** The directions whose traffic it can give to a filter. */
-  readonly directions: readonly ("inbound" | "outbound" | "gateway")[];
   /** Finds the proxy's container, or says what was looked for. */
   find(pod: Pod, wishes: ProxyWishes): OrRefusal<ProxyContainer>;
-  /** Describes how the proxy is made to load the filters below `root`. */
-  attach(pod: Pod, proxy: ProxyContainer, wishes: ProxyWishes, root: string): OrRefusal<Attachment>;
+  /**
+   * By which sign another webhook is known to add this proxy to the pod later, such as "label istio-injection=enabled on
+   * namespace shop"; null where there is none.
+   */
+  expected(pod: Pod, namespace: Namespace): string | null;
+  /** Describes how the proxy is made to load the filters. */
+  attach(pod: Pod, proxy: ProxyContainer, wishes: ProxyWishes, load: Load): OrRefusal<Attachment>;
+}
+
+/** What a proxy is to be given. */
+export interface Load {
+  /** Absolute path of the shared volume. */
+  readonly root: string;
+  /** The slots that are filled, such as "in-last-01". */
+  readonly slots: readonly string[];
+  /** Whether nothing of the pod may lead around the filters. */
+  readonly locked: boolean;
 }
 
 /** What the pod's author said about the proxy where it can't be told. */
 export interface ProxyWishes {
   readonly proxyContainer: string | null;
   readonly proxyConfig: string | null;
+  /** Whether the namespace's owner wants connections that are not HTTP to pass, unfiltered. */
+  readonly tcpAllowed: boolean;
 }
 
 export interface ProxyContainer {
@@ -31,6 +56,8 @@ export interface ProxyContainer {
   readonly gid: number;
   /** The Envoy release "major.minor" that the image's tag names, or null. */
   readonly envoyVersion: string | null;
+  /** The directions whose traffic it can give to a filter. */
+  readonly directions: readonly Direction[];
 }
 
 export interface Attachment {
@@ -38,6 +65,9 @@ export interface Attachment {
   readonly bootstrap: PlanBootstrap | null;
   /** Mounts of the pod's own volumes that the fetcher needs, to read the bootstrap. */
   readonly fetcherMounts: readonly VolumeMount[];
+  /** Labels that the pod is to have, by which objects of the data plane select it: slotLabel and HTTP_ONLY. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly proxy: ProxyChanges;
 }
 
@@ -58,4 +88,18 @@ export const PULL_SECRETS_VOLUME_NAME = "wasmount-pull-secrets";
 
 export function isOurVolume(name: string): boolean {
   return name === VOLUME_NAME || name === TOKEN_VOLUME_NAME || name === PULL_SECRETS_VOLUME_NAME;
+}
+
+const SLOT_PREFIX = "wasmount.dev/slot-";
+/** The label of pods that take nothing but HTTP. */
+export const HTTP_ONLY = "wasmount.dev/http-only";
+
+/** The label of pods that have a filter file for a slot. */
+export function slotLabel(slot: string): string {
+  return `${SLOT_PREFIX}${slot}`;
+}
+
+/** Whether a label is one by which objects of a data plane select pods: admission alone sets them. */
+export function isSelectedBy(label: string): boolean {
+  return label.startsWith(SLOT_PREFIX) || label === HTTP_ONLY;
 }

@@ -85,6 +85,8 @@ function describe(pod: Pod, { list, index, container }: Candidate): OrRefusal<Pr
     uid: (own?.runAsUser ?? whole?.runAsUser) || ENVOY_ID,
     gid: (own?.runAsGroup ?? whole?.runAsGroup) || ENVOY_ID,
     envoyVersion,
+    // Nothing in a static bootstrap says whose traffic a listener takes: all listeners get the filters.
+    directions: ["inbound"],
   };
 }
 

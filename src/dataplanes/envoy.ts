@@ -9,12 +9,14 @@ import {
   type Attachment,
   type DataPlane,
   FETCHER_NAME,
+  type Load,
   type ProxyChanges,
   type ProxyContainer,
   type ProxyWishes,
   VOLUME_NAME,
 } from "./data-plane.ts";
 import { findProxy, isOfficialImage } from "./envoy-container.ts";
+import { refuseShadowing } from "./shadowing.ts";
 
 /** Where the official image reads its configuration when nothing else is said. */
 const DEFAULT_CONFIG = "/etc/envoy/envoy.yaml";
@@ -28,20 +30,15 @@ const HINT = "annotate wasmount.dev/proxy-config with its path inside the contai
  */
 export const envoyDataPlane: DataPlane = {
   name: "envoy",
-  // Nothing in a static bootstrap says whose traffic a listener takes: all listeners get the filters.
-  directions: ["inbound"],
   find: findProxy,
+  // Nobody adds plain Envoy by a sign that is known everywhere: operators name theirs (proxy.injectedBy).
+  expected: () => null,
   attach,
 };
 
-function attach(pod: Pod, proxy: ProxyContainer, wishes: ProxyWishes, root: string): OrRefusal<Attachment> {
-  const shadow = shadowingMount(proxy.container, root);
-  if (shadow) {
-    return refuse(
-      "MountShadowed",
-      `container ${proxy.container.name} mounts volume ${shadow.name} at ${shadow.mountPath}, and nothing but wasmount's volume may be mounted at or below ${root}`,
-    );
-  }
+function attach(pod: Pod, proxy: ProxyContainer, wishes: ProxyWishes, { root }: Load): OrRefusal<Attachment> {
+  const shadowed = refuseShadowing(proxy.container, root);
+  if (shadowed) return shadowed;
   const location = locateConfig(proxy.container, wishes, root);
   if (isRefusal(location)) return location;
   const origin = originOf(pod, proxy.container, location.path, root);
@@ -57,14 +54,10 @@ function attach(pod: Pod, proxy: ProxyContainer, wishes: ProxyWishes, root: stri
       copy: location.rewrite ? null : { from: fetcherMount.mount.mountPath, to: `${root}/${swappedPath(origin)}` },
     },
     fetcherMounts: [fetcherMount.mount],
+    labels: {},
+    annotations: {},
     proxy: change,
   };
-}
-
-/** A mount in the proxy that would hide what the fetcher wrote. */
-function shadowingMount(container: Container, root: string): VolumeMount | null {
-  const isOurs = (mount: VolumeMount) => mount.name === VOLUME_NAME && cleanPath(mount.mountPath) === cleanPath(root);
-  return (container.volumeMounts ?? []).find(mount => isWithin(mount.mountPath, root) && !isOurs(mount)) ?? null;
 }
 
 interface ConfigLocation {

@@ -167,6 +167,26 @@ export const reasons = {
     sentence: "The proxy's Envoy is of a release that can't run Wasm filters.",
     remedy: "Run a newer Envoy.",
   },
+  ProxyUnsupported: {
+    outcomes: ["Denied"],
+    sentence: "The proxy of the pod is of a kind that can't run the filters, or that can't be told to.",
+    remedy: "See what the message names.",
+  },
+  SlotNotInstalled: {
+    outcomes: ["Denied"],
+    sentence: "An EnvoyFilter that attaches a filter to Istio's proxies is missing, or was changed.",
+    remedy: "Install it anew: helm upgrade with istio.enabled, or kubectl apply of manifests/istio.yaml.",
+  },
+  SlotsExhausted: {
+    outcomes: ["Denied"],
+    sentence: "The pod asks for more filters of one phase and direction than there are slots installed.",
+    remedy: "Raise istio.slots of the chart.",
+  },
+  TcpForbidden: {
+    outcomes: ["Denied"],
+    sentence: "The namespace lets pass what is not HTTP, which the operator does not allow.",
+    remedy: "Remove wasmount.dev/tcp, or have the operator set istio.allowTcp.",
+  },
   ProxyConfigUnknown: {
     outcomes: ["Denied"],
     sentence: "The path of the proxy's configuration can't be told from its command and args.",

@@ -7,7 +7,7 @@ import type { Installation } from "./installation.ts";
 export interface Patient {
   readonly cluster: ClusterView;
   readonly installation: Installation;
-  readonly dataPlane: DataPlane;
+  readonly dataPlanes: readonly DataPlane[];
   /** Where a pod is tried, and not kept. */
   readonly namespace: string;
   /** Of this command line. */

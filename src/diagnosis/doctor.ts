@@ -12,6 +12,7 @@ import { policiesCheck } from "./checks/policies.ts";
 import { failurePolicyCheck, registrationCheck } from "./checks/registration.ts";
 import { replicasCheck } from "./checks/replicas.ts";
 import { rightsCheck } from "./checks/rights.ts";
+import { slotsCheck } from "./checks/slots.ts";
 import { trialCheck } from "./checks/trial.ts";
 import { DiagnosisError } from "./error.ts";
 import { type Finding, finding, type Severity } from "./finding.ts";
@@ -29,6 +30,7 @@ export const checks: readonly Check[] = [
   certificatesCheck,
   orderingCheck,
   guardsCheck,
+  slotsCheck,
   trialCheck,
   policiesCheck,
   namespacesCheck,

@@ -199,6 +199,20 @@ export const findings = {
       "The guard wasmount-unfiltered-pods doesn't know the fetcher's image, so that it refuses all pods that get filters.",
     remedy: "Upgrade the chart, or set its variable `images` to a list with fetcher.image of the configuration.",
   },
+  SlotMissing: {
+    severity: "failure",
+    sentence:
+      "An EnvoyFilter of a slot is missing: pods that need it are denied, and those that run with its label may serve unfiltered.",
+    remedy:
+      "helm upgrade with istio.enabled, or kubectl apply of manifests/istio.yaml; then look at `wasmount status -A`.",
+  },
+  SlotAltered: {
+    severity: "failure",
+    sentence:
+      "An EnvoyFilter of a slot is not as it ships: pods that need it are denied, and those that run with its label may serve unfiltered.",
+    remedy:
+      "Apply it again, and look who changed it: metadata.managedFields tells. volume.mountPath is part of slots: after changing it they are to be installed anew.",
+  },
   WebhookUnreachable: {
     severity: "failure",
     sentence: "The API server can't call the webhook.",

@@ -63,7 +63,7 @@ export interface FilterReport {
 /** What pods are held against. */
 export interface Measure {
   readonly config: Config;
-  readonly dataPlane: DataPlane;
+  readonly dataPlanes: readonly DataPlane[];
   /** Namespaces of whose pods the webhook is never asked, whatever their labels say. */
   readonly excluded: readonly string[];
 }
@@ -124,9 +124,9 @@ function uninjectedPod(stored: StoredPod, namespace: Namespace, measure: Measure
 }
 
 /** What admission would make of a pod now, as far as no registry has to be asked: tags count as resolved, images as allowed. */
-function decisionAbout(pod: Pod, namespace: Namespace, { config, dataPlane }: Measure): Decision {
+function decisionAbout(pod: Pod, namespace: Namespace, { config, dataPlanes }: Measure): Decision {
   const admission = admissionOf(config);
-  const prepared = prepare(pod, namespace, dataPlane, admission);
+  const prepared = prepare(pod, namespace, dataPlanes, admission);
   if ("outcome" in prepared) return prepared;
   const terms = termsOf(config, prepared.settings, namespace);
   if (isRefusal(terms)) return { outcome: "Denied", reason: terms.reason, detail: terms.detail };
@@ -134,7 +134,7 @@ function decisionAbout(pod: Pod, namespace: Namespace, { config, dataPlane }: Me
     digest: reference.digest ?? UNRESOLVED,
     judgement: UNJUDGED,
   }));
-  return conclude(pod, namespace, dataPlane, admission, prepared, images, terms);
+  return conclude(pod, namespace, admission, prepared, images, terms);
 }
 
 function uninjected(reason: Reason, detail: string): Found {

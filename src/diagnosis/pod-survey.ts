@@ -24,7 +24,7 @@ export interface SurveyScope {
 export async function surveyPods(
   cluster: ClusterView,
   { config, excluded }: Installation,
-  dataPlane: DataPlane,
+  dataPlanes: readonly DataPlane[],
   { namespace, labelSelector }: SurveyScope,
 ): Promise<readonly PodReport[]> {
   const namespaces = await namespacesIn(cluster, namespace);
@@ -34,7 +34,7 @@ export async function surveyPods(
     const home = namespaces.get(pod.metadata.namespace ?? "");
     // Its namespace was made after namespaces were read.
     if (home === undefined) continue;
-    const report = podReport(pod, home, { config, dataPlane, excluded });
+    const report = podReport(pod, home, { config, dataPlanes, excluded });
     if (report === null) continue;
     if (reports.push(report) > MAX_PODS) {
       throw new DiagnosisError("TooMany", `there are more than ${MAX_PODS} pods with filters: name a namespace`);

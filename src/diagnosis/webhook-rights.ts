@@ -7,6 +7,8 @@ export interface WebhookRight {
   readonly verbs: readonly string[];
   /** Whether it is needed in wasmount's own namespace alone, or in all. */
   readonly own: boolean;
+  /** Another namespace that alone it is needed in. */
+  readonly inside?: (config: Config) => string;
   /** The one object that it is for; without it, all. */
   readonly name?: (config: Config) => string;
   /** Whether an installation with this configuration makes use of it; without it, every one does. */
@@ -55,4 +57,12 @@ export const webhookRights: readonly WebhookRight[] = [
   { ...registrations, resource: "validatingwebhookconfigurations" },
   { ...leases, verbs: ["get", "update"], name: ({ controller }) => controller.lease },
   { ...leases, verbs: ["create"] },
+  {
+    group: "networking.istio.io",
+    resource: "envoyfilters",
+    verbs: ["list", "watch"],
+    own: false,
+    inside: ({ istio }) => istio.rootNamespace,
+    needed: ({ istio }) => istio.enabled,
+  },
 ];

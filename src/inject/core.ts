@@ -1,10 +1,11 @@
 import { type AdmissionConfig, admit } from "../admission/admission.ts";
 import type { Config } from "../config/config.ts";
 import { registryOptions } from "../config/registry-options.ts";
-import type { DataPlane } from "../dataplanes/data-plane.ts";
+import { dataPlanesOf } from "../dataplanes/data-planes.ts";
 import { RegistryClient } from "../oci/client.ts";
 import { TagResolver } from "../oci/tag-resolver.ts";
 import { planPacking, planSigning } from "../plan/packing.ts";
+import type { DataPlaneName } from "../plan/plan.ts";
 import { imageJudgement } from "../policies/image-judgement.ts";
 import { readPolicyFiles } from "../policies/policy-files.ts";
 import { PolicySet } from "../policies/policy-set.ts";
@@ -24,7 +25,11 @@ export interface AdmissionCore {
  * policies are those of files.
  * @throws ConfigError
  */
-export async function admissionCore(config: Config, dataPlane: DataPlane, userAgent: string): Promise<AdmissionCore> {
+export async function admissionCore(
+  config: Config,
+  dataPlane: DataPlaneName | null,
+  userAgent: string,
+): Promise<AdmissionCore> {
   const { signer, keys } = await readPlanKeyFiles(config.plan);
   const deadlineMs = config.limits.resolveSeconds * 1000;
   const registry = new RegistryClient({ ...(await registryOptions(config)), deadlineMs, userAgent });
@@ -38,6 +43,11 @@ export async function admissionCore(config: Config, dataPlane: DataPlane, userAg
     settings: { ...VERDICT_SETTINGS, budgetMs: deadlineMs },
     now: () => performance.now(),
   });
+  // Nobody is asked what is installed: an operator's configuration says so much.
+  const istio = config.istio.enabled || dataPlane === "istio";
+  const dataPlanes = dataPlanesOf(istio ? { ...config.istio, slotState: () => "Installed" } : null).filter(
+    ({ name }) => dataPlane === null || name === dataPlane,
+  );
   const sign = planSigning();
   const pack = planPacking();
   const forPods: AdmissionConfig = { ...config, pack, sign: signer && (plan => sign(plan, signer)), keys };
@@ -48,7 +58,7 @@ export async function admissionCore(config: Config, dataPlane: DataPlane, userAg
       admit(
         pod,
         namespace,
-        dataPlane,
+        dataPlanes,
         isTemplate ? forTemplates : forPods,
         reference => resolver.resolve(reference),
         async () => namespace.limits ?? [],

@@ -1,6 +1,6 @@
 import { defaultConfig, loadConfig } from "../config/load.ts";
-import type { DataPlane } from "../dataplanes/data-plane.ts";
 import { namespacesFromFile } from "../kube/namespace-file.ts";
+import type { DataPlaneName } from "../plan/plan.ts";
 import { printable } from "../printable.ts";
 import type { Origins } from "./applied.ts";
 import { admissionCore } from "./core.ts";
@@ -23,7 +23,8 @@ export interface InjectOptions {
   /** Path of the operator's configuration; null for the defaults with `fetcherImage`. */
   readonly config: string | null;
   readonly fetcherImage: string;
-  readonly dataPlane: DataPlane;
+  /** The one that proxies are looked for of; null for all that the configuration has. */
+  readonly dataPlane: DataPlaneName | null;
   readonly output: Output;
   /** The input is an AdmissionReview, and so is the output. */
   readonly review: boolean;

@@ -4,7 +4,14 @@ import type { Side } from "../admission/entry.ts";
 import type { Interruption } from "../kube/collection-watch.ts";
 
 /** What is held current by a watch. */
-export type CacheName = "namespaces" | "limitranges" | "pods" | "policies" | "plan-keys" | "certificates";
+export type CacheName =
+  | "namespaces"
+  | "limitranges"
+  | "pods"
+  | "policies"
+  | "envoyfilters"
+  | "plan-keys"
+  | "certificates";
 
 /** What certificates are for: to serve, and to sign those that serve. */
 export type CertificateKind = "serving" | "authority";
@@ -35,6 +42,8 @@ export interface Metrics {
   /** Shows a cache's state from now on. */
   watch(cache: CacheName, state: CacheState): void;
   /** A list or watch ended, for whatever reason, and is made anew. */
+  /** @param count how many of Istio's slots stand how; null while that is not known */
+  watchSlots(count: () => Readonly<Record<string, number>> | null): void;
   interrupted(cache: WatchName, reason: Interruption): void;
   /** Shows from now on until when certificates are good; null where there is none. */
   watchCertificates(expiry: () => Readonly<Record<CertificateKind, Date | null>>): void;
@@ -114,6 +123,17 @@ export function createMetrics(): Metrics {
         const seconds = contactSeconds();
         if (seconds !== null) this.set({ cache }, seconds);
       }
+    },
+  });
+  let slotCount: Parameters<Metrics["watchSlots"]>[0] | null = null;
+  new Gauge({
+    name: "wasmount_istio_slots",
+    help: "EnvoyFilters that attach filters to Istio's proxies, by how they stand: Installed, Missing, Altered. Absent while that is not known, and without Istio.",
+    labelNames: ["state"] as const,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [state, count] of Object.entries(slotCount?.() ?? {})) this.set({ state }, count);
     },
   });
   const interruptions = new Counter({
@@ -199,6 +219,9 @@ export function createMetrics(): Metrics {
     },
     watch(cache, state) {
       caches.set(cache, state);
+    },
+    watchSlots(count) {
+      slotCount = count;
     },
     interrupted(cache, reason) {
       interruptions.inc({ cache, reason });

@@ -6,6 +6,8 @@ import { type Operation, pointer } from "./operation.ts";
 /** What an injected pod is to have. */
 export interface PodChanges {
   readonly labels: Readonly<Record<string, string>>;
+  /** Labels of the pod that it is not to have. */
+  readonly unwantedLabels: readonly string[];
   readonly annotations: Readonly<Record<string, string>>;
   /** Volumes to have, each taking the place of one with the same name. */
   readonly volumes: readonly Volume[];
@@ -24,6 +26,7 @@ export interface PodChanges {
 export function podPatch(pod: Pod, changes: PodChanges): Operation[] {
   return [
     ...mapPatch(["metadata", "labels"], pod.metadata.labels, changes.labels),
+    ...changes.unwantedLabels.map(label => ({ op: "remove", path: pointer("metadata", "labels", label) }) as const),
     ...mapPatch(["metadata", "annotations"], pod.metadata.annotations, changes.annotations),
     ...listPatch(["spec", "volumes"], pod.spec.volumes, changes.volumes, volume => volume.name),
     ...pullSecretsPatch(pod.spec.imagePullSecrets, changes.imagePullSecrets),

@@ -37,7 +37,7 @@ export interface Plan {
 
 export const PLAN_SCHEMA = 1;
 
-export type DataPlaneName = "envoy";
+export type DataPlaneName = "envoy" | "istio";
 
 export type OnFailure = "block" | "open";
 

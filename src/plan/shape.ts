@@ -49,7 +49,7 @@ export function readPlan(document: unknown): Plan {
   return {
     schema: PLAN_SCHEMA,
     namespace: text(plan["namespace"], "namespace"),
-    dataPlane: pattern(plan["dataPlane"], /^envoy$/, "dataPlane") as Plan["dataPlane"],
+    dataPlane: pattern(plan["dataPlane"], /^(envoy|istio)$/, "dataPlane") as Plan["dataPlane"],
     envoyVersion: pattern(plan["envoyVersion"], /^1\.\d{1,3}$/, "envoyVersion"),
     root,
     filters,

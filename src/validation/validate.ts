@@ -27,9 +27,14 @@ export interface ValidationConfig extends Omit<AdmissionConfig, "sign" | "keys">
  * other) is checked beside it. The API server has validated the pod by now, so that names of containers and volumes are
  * unique.
  */
-export function validatePod(pod: Pod, namespace: Namespace, dataPlane: DataPlane, config: ValidationConfig): Decision {
+export function validatePod(
+  pod: Pod,
+  namespace: Namespace,
+  dataPlanes: readonly DataPlane[],
+  config: ValidationConfig,
+): Decision {
   const mutation: AdmissionConfig = { ...config, sign: null, keys: config.keys ?? new Map() };
-  const prepared = prepare(pod, namespace, dataPlane, mutation);
+  const prepared = prepare(pod, namespace, dataPlanes, mutation);
   if ("outcome" in prepared) return unprepared(prepared, pod, namespace, config);
   const carried = carriedPlan(pod, namespace, config);
   if (isRefusal(carried)) return denied(carried);
@@ -37,7 +42,7 @@ export function validatePod(pod: Pod, namespace: Namespace, dataPlane: DataPlane
   if (isRefusal(images)) return denied(images);
   const terms = config.keys === null ? termsOf(config, prepared.settings, namespace) : carried.plan;
   if (isRefusal(terms)) return denied(terms);
-  const wanted = conclude(pod, namespace, dataPlane, mutation, prepared, images, terms);
+  const wanted = conclude(pod, namespace, mutation, prepared, images, terms);
   if (wanted.outcome !== "Injected") return mountedElsewhere(wanted);
   const refusal =
     refuseEphemeral(pod) ?? refuseSharedProcesses(pod, prepared.proxy) ?? refuseDifferences(pod, wanted, carried);

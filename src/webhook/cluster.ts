@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { INJECTED, PREFIX } from "../admission/key.ts";
 import type { Config } from "../config/config.ts";
+import type { SlotState } from "../dataplanes/istio.ts";
 import { messageOf } from "../error.ts";
 import { type ApiServer, apiServer } from "../kube/api-server.ts";
 import { KubeError } from "../kube/error.ts";
@@ -24,14 +25,22 @@ import { PIN_SETTINGS, PinnedTags } from "../pins/pinned-tags.ts";
 import type { PlanKeys } from "../plan/signature.ts";
 import { clusterPolicies, fixedPolicies } from "../policies/cluster-policies.ts";
 import type { FoundPolicy } from "../policies/policy-set.ts";
-import { openControl } from "./control.ts";
+import { type Control, openControl } from "./control.ts";
 import type { Sources } from "./decide.ts";
 import type { NamespaceRegistries } from "./namespace-registries.ts";
+import { slotWatch } from "./slot-watch.ts";
 
 /** What a webhook asks of the cluster that it serves. */
 export interface Cluster extends Sources {
   readonly namespaces: NamespaceSource;
   readonly announce: Announce;
+  /** How the EnvoyFilter of a slot stands. @throws KubeError Unreachable, where that can't be told */
+  readonly slotState: (slot: string) => SlotState;
+  /**
+   * Stands for what only one replica at a time does.
+   * @param keys whose signatures of plans count now: empty where plans are not signed, null where that is not known yet
+   */
+  stand(keys: () => PlanKeys | null): void;
   /** Ends what only one replica at a time does, for another to take it over while this one drains. */
   retire(): Promise<void>;
   /** Writes an Event, if Events are written. */
@@ -59,15 +68,13 @@ export function readKubeConfig(path: string | undefined): KubeConfig {
 export interface Given {
   readonly registries: NamespaceRegistries;
   readonly files: readonly FoundPolicy[];
-  /** Whose signatures of plans count; empty where plans are not signed. */
-  readonly keys: () => PlanKeys;
 }
 
 /** Opens the caches, and begins to forget pins of owners that are gone. */
 export function openCluster(
   kubeConfig: KubeConfig,
-  config: Pick<Config, "pins" | "events" | "limits" | "policy" | "controller">,
-  { registries, files, keys }: Given,
+  config: Pick<Config, "pins" | "events" | "limits" | "policy" | "controller" | "istio" | "volume">,
+  { registries, files }: Given,
   log: Logger,
   metrics: Metrics,
 ): Cluster {
@@ -98,6 +105,18 @@ export function openCluster(
       })
     : fixedPolicies(files);
   metrics.watch("policies", policies);
+  const slots = config.istio.enabled
+    ? slotWatch(kubeConfig, {
+        rootNamespace: config.istio.rootNamespace,
+        root: config.volume.mountPath,
+        slots: config.istio.slots,
+        interrupted: reason => metrics.interrupted("envoyfilters", reason),
+      })
+    : null;
+  if (slots !== null) {
+    metrics.watch("envoyfilters", slots);
+    metrics.watchSlots(slots.count);
+  }
   const collector = new PinCollector({
     server,
     namespace: config.pins.namespace,
@@ -119,24 +138,15 @@ export function openCluster(
   );
   const recorder = (controller: string) => eventRecorder(server, metrics, controller);
   const events = config.events.enabled ? recorder("wasmount.dev/webhook") : null;
-  const control = config.controller.enabled
-    ? openControl({
-        server,
-        config,
-        keys,
-        policies,
-        recorder: config.events.enabled ? () => recorder("wasmount.dev/controller") : null,
-        log,
-        metrics,
-      })
-    : null;
+  let control: Control | null = null;
   return {
     namespaces: {
       get: namespaces.get,
       getNow: namespaces.getNow,
       // What decisions depend on. Pods are watched for clearing pins away, which may come later.
-      notReady: () => namespaces.notReady() ?? limits.notReady() ?? policies.notReady(),
+      notReady: () => namespaces.notReady() ?? limits.notReady() ?? policies.notReady() ?? slots?.notReady() ?? null,
     },
+    slotState: slot => slots?.state(slot) ?? "Missing",
     limitsOf: limits.limitsOf,
     resolve: (reference, request) => pins.resolve(reference, request),
     policies: policies.current,
@@ -148,6 +158,11 @@ export function openCluster(
     announce(decision, pod, namespace) {
       const event = events && eventOf(decision, pod, namespace);
       if (event) events.record(event);
+    },
+    stand(keys) {
+      if (!config.controller.enabled) return;
+      const ofController = config.events.enabled ? () => recorder("wasmount.dev/controller") : null;
+      control = openControl({ server, config, keys, policies, recorder: ofController, log, metrics });
     },
     async retire() {
       await control?.close();
@@ -162,6 +177,7 @@ export function openCluster(
         namespaces.close(),
         limits.close(),
         policies.close(),
+        slots?.close(),
         pods.close(),
         collecting,
       ]);

@@ -24,8 +24,8 @@ export interface Control {
 export interface ControlOptions {
   readonly server: ApiServer;
   readonly config: Pick<Config, "controller" | "pins">;
-  /** Whose signatures count; empty where plans are not signed. */
-  readonly keys: () => PlanKeys;
+  /** Whose signatures count; empty where plans are not signed, null where that is not known yet. */
+  readonly keys: () => PlanKeys | null;
   readonly policies: Pick<PolicySource, "keepStatuses">;
   /** Makes a recorder of Events for one term; null where there are to be none. */
   readonly recorder: (() => EventRecorder) | null;

@@ -56,7 +56,7 @@ export interface Sources {
 }
 
 /** The mutating side. @param current what the operator decided, with the keys of the moment */
-export function mutation(current: () => AdmissionConfig, dataPlane: DataPlane, sources: Sources): Decide {
+export function mutation(current: () => AdmissionConfig, dataPlanes: readonly DataPlane[], sources: Sources): Decide {
   return async ({ pod, namespace: name, entry, dryRun }) => {
     const config = current();
     const deadline = reviewDeadline(config);
@@ -66,7 +66,7 @@ export function mutation(current: () => AdmissionConfig, dataPlane: DataPlane, s
     return admit(
       pod,
       namespace,
-      dataPlane,
+      dataPlanes,
       config,
       reference => sources.resolve(reference, { namespace: name, owner, dryRun, deadline }),
       () => sources.limitsOf(name, deadline),
@@ -89,7 +89,7 @@ async function judged(
 /** The validating side. @param current what the operator decided, with the keys of the moment */
 export function validation(
   current: () => ValidationConfig,
-  dataPlane: DataPlane,
+  dataPlanes: readonly DataPlane[],
   sources: Omit<Sources, "resolve">,
 ): Decide {
   return async ({ pod, namespace: name, entry }) => {
@@ -98,11 +98,11 @@ export function validation(
     const { namespace, held } = await namespaceOf(name, entry, sources, deadline);
     // A signed plan says within which limits it was made.
     const limits = config.keys === null ? await sources.limitsOf(name, deadline) : [];
-    const decision = validatePod(pod, { ...namespace, limits }, dataPlane, config);
+    const decision = validatePod(pod, { ...namespace, limits }, dataPlanes, config);
     if (decision.outcome !== "Denied" || !held) return heldToPolicies(decision, namespace, config, sources);
     // Another replica decided a moment ago, and may have known a newer namespace.
     const newest = await existing(name, sources.namespaces.getNow(name, deadline));
-    return heldToPolicies(validatePod(pod, { ...newest, limits }, dataPlane, config), newest, config, sources);
+    return heldToPolicies(validatePod(pod, { ...newest, limits }, dataPlanes, config), newest, config, sources);
   };
 }
 

@@ -1,7 +1,7 @@
 import type { AdmissionConfig } from "../admission/admission.ts";
 import { loadConfig } from "../config/load.ts";
 import { registryOptions } from "../config/registry-options.ts";
-import { envoyDataPlane } from "../dataplanes/envoy.ts";
+import { dataPlanesOf } from "../dataplanes/data-planes.ts";
 import type { NamespaceSource } from "../kube/namespace.ts";
 import { namespacesFromFile } from "../kube/namespace-file.ts";
 import { createLogger } from "../observe/log.ts";
@@ -9,7 +9,6 @@ import { createMetrics } from "../observe/metrics.ts";
 import { observer } from "../observe/observer.ts";
 import { RegistryClient } from "../oci/client.ts";
 import { formatReference } from "../oci/reference.ts";
-import type { PlanKeyring } from "../plan/keyring.ts";
 import { planPacking, planSigning } from "../plan/packing.ts";
 import { fixedPolicies } from "../policies/cluster-policies.ts";
 import { readPolicyFiles } from "../policies/policy-files.ts";
@@ -67,18 +66,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const files = await readPolicyFiles(config.policy.files);
   const sign = planSigning();
   const unsigned = { ...config, pack: planPacking() };
-  // The cluster's own client opens it, and the fleet is judged by it from then on.
-  let keyring: PlanKeyring | null = null;
   // Opened last: an open watch would keep a process alive that failed to start.
   const cluster = options.namespaceFile
     ? withoutCluster(await namespacesFromFile(options.namespaceFile), registries, files)
-    : openCluster(
-        readKubeConfig(options.kubeconfig),
-        config,
-        { registries, files, keys: () => keyring?.current().keys ?? new Map() },
-        log,
-        metrics,
-      );
+    : openCluster(readKubeConfig(options.kubeconfig), config, { registries, files }, log, metrics);
   const started = await start().catch(async error => {
     await cluster.close();
     throw error;
@@ -97,26 +88,27 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   async function start() {
     const own = await openOwnSecrets(config, { ...cluster, log, metrics });
-    const { credentials, close } = own;
-    const ring = own.keyring;
-    keyring = ring;
+    const { credentials, keyring, close } = own;
     const admission = (): AdmissionConfig => {
-      const { signer, keys } = ring.current();
+      const { signer, keys } = keyring.current();
       return { ...unsigned, sign: signer && (plan => sign(plan, signer)), keys };
     };
     const validating = (): ValidationConfig => {
-      const { keys } = ring.current();
+      const { keys } = keyring.current();
       return { ...unsigned, keys: keys.size > 0 ? keys : null };
     };
+    const { slotState } = cluster;
+    const dataPlanes = dataPlanesOf(config.istio.enabled ? { ...config.istio, slotState } : null);
     const app = admissionApp(
       {
-        mutate: mutation(admission, envoyDataPlane, cluster),
-        validate: validation(validating, envoyDataPlane, cluster),
+        mutate: mutation(admission, dataPlanes, cluster),
+        validate: validation(validating, dataPlanes, cluster),
       },
       observer(log, metrics, cluster.announce),
       config.listen.maxReviewBytes,
     );
-    const notReady = () => ring.notReady() ?? cluster.namespaces.notReady();
+    const notReady = () => keyring.notReady() ?? cluster.namespaces.notReady();
+    cluster.stand(() => (keyring.notReady() === null ? keyring.current().keys : null));
     try {
       return { ...(await startWebhook(config, credentials, app, notReady, log, metrics)), close };
     } catch (error) {
@@ -126,7 +118,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   }
 }
 
-/** Without a cluster nothing is pinned, and nobody told. */
+/** Without a cluster nothing is pinned, nobody told, and what is installed is believed. */
 function withoutCluster(
   namespaces: NamespaceSource,
   registries: NamespaceRegistries,
@@ -135,11 +127,13 @@ function withoutCluster(
   const policies = fixedPolicies(files);
   return {
     namespaces,
+    slotState: () => "Installed",
     limitsOf: async () => [],
     resolve: (tag, { namespace }) => registries.resolve(tag, namespace),
     policies: policies.current,
     judge: (image, demands, namespace, late) => registries.judge(image, demands, namespace, late),
     announce: () => {},
+    stand: () => {},
     retire: async () => {},
     record: () => {},
     server: null,

@@ -27,7 +27,7 @@ const config: AdmissionConfig = { ...operator, pack: planToEnvironment, sign: nu
 const unasked: ResolveTag = () => assert.fail("a registry was asked");
 
 function decide(pod: Pod, namespace: Namespace = sampleNamespace(), resolve = unasked, settings = config) {
-  return admit(pod, namespace, envoyDataPlane, settings, resolve);
+  return admit(pod, namespace, [envoyDataPlane], settings, resolve);
 }
 
 function injected(decision: Decision): Extract<Decision, { outcome: "Injected" }> {
@@ -561,7 +561,11 @@ describe("admission", () => {
 
   it("denies a direction that the data plane can't tell apart", async () => {
     const pod = samplePod({ annotations: { "wasmount.dev/direction.headers": "outbound" } });
-    await denied("DirectionUnsupported", /direction\.headers=outbound: data plane envoy has inbound/, decide(pod));
+    await denied(
+      "DirectionUnsupported",
+      /direction\.headers=outbound: container envoy \(data plane envoy\) has inbound/,
+      decide(pod),
+    );
   });
 
   it("passes on what settings and data plane refuse", async () => {

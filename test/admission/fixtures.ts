@@ -52,7 +52,7 @@ export function decideFixture(
   { pod, namespace, config }: Pick<AdmissionFixture, "pod" | "namespace" | "config">,
   instead: Pod = pod,
 ): Promise<Decision> {
-  return admit(instead, namespace, envoyDataPlane, config, () => Promise.reject(new Error("a registry was asked")));
+  return admit(instead, namespace, [envoyDataPlane], config, () => Promise.reject(new Error("a registry was asked")));
 }
 
 /** A pod as the API server has it once it has applied a decision's patch. @throws where an operation does not apply */

@@ -164,7 +164,7 @@ describe("admission, whatever the pod,", () => {
         assert.equal(result.spec.initContainers?.[0]?.name, "wasmount-fetch");
         assert.ok(result.spec.initContainers?.some(container => container.name === "mesh-init"));
         assert.deepEqual(await pass(result), result);
-        const verdict = validatePod(result, namespace, envoyDataPlane, {
+        const verdict = validatePod(result, namespace, [envoyDataPlane], {
           ...config,
           keys: null,
         });

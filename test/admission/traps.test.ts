@@ -139,7 +139,7 @@ describe("traps that other injectors fell into", () => {
     const broken = () => Promise.reject(new Error("broken"));
     const pod = samplePod({ annotations: { "wasmount.dev/module.headers": "registry.example/headers:1" } });
     // What is thrown becomes HTTP 500, and then failurePolicy decides: test/integration/webhook.test.ts.
-    await assert.rejects(admit(pod, namespace, envoyDataPlane, config, broken), /broken/);
+    await assert.rejects(admit(pod, namespace, [envoyDataPlane], config, broken), /broken/);
   });
 
   it("7: a cluster can't start, since pods wait for a webhook that is a pod", () => {
@@ -209,7 +209,7 @@ describe("traps that other injectors fell into", () => {
     assert.equal(decision.outcome, "Injected", "a digest asks nobody");
     const pod = samplePod({ annotations: { "wasmount.dev/module.headers": "registry.example/headers:1" } });
     const away = async () => ({ problem: "no answer within 2 s", cause: "ETIMEDOUT" });
-    const denied = await admit(pod, namespace, envoyDataPlane, config, away);
+    const denied = await admit(pod, namespace, [envoyDataPlane], config, away);
     assert.equal(denied.reason, "TagUnresolved");
   });
 

@@ -6,7 +6,7 @@ import { isRefusal, type OrRefusal } from "../../src/decision/refusal.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
 import { samplePod } from "../admission/pods.ts";
 
-const none: ProxyWishes = { proxyContainer: null, proxyConfig: null };
+const none: ProxyWishes = { proxyContainer: null, proxyConfig: null, tcpAllowed: false };
 const root = "/wasmount";
 const config = { name: "config", mountPath: "/etc/envoy", readOnly: true };
 
@@ -25,7 +25,11 @@ function find(pod: Pod, wishes = none): OrRefusal<ProxyContainer> {
 }
 
 function attach(pod: Pod, wishes = none): OrRefusal<Attachment> {
-  return envoyDataPlane.attach(pod, granted(find(pod, { ...wishes, proxyContainer: "envoy" })), wishes, root);
+  return envoyDataPlane.attach(pod, granted(find(pod, { ...wishes, proxyContainer: "envoy" })), wishes, {
+    root,
+    slots: ["in-last-01"],
+    locked: false,
+  });
 }
 
 function withContainers(...containers: Container[]): Pod {

@@ -27,7 +27,7 @@ function patient(recording: Recording): Patient {
   const excluded = ["kube-system", "wasmount-system"];
   const installation = { ownNamespace: "wasmount-system", excluded, config, fetcherImage: null, configProblem: null };
   const cluster = recordedCluster(recording);
-  return { cluster, installation, namespace: "default", version: "1.2.3", dataPlane: envoyDataPlane };
+  return { cluster, installation, namespace: "default", version: "1.2.3", dataPlanes: [envoyDataPlane] };
 }
 
 /** The codes that a check gives, with all that it says. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { parseConfig } from "../../src/config/load.ts";
 import { guards } from "../../src/diagnosis/guards.ts";
 import { webhookRights } from "../../src/diagnosis/webhook-rights.ts";
-import { shipped, shippedConfiguration } from "../environment/installation.ts";
+import { shipped, shippedConfiguration, shippedForIstio } from "../environment/installation.ts";
 import type { Manifest } from "../environment/stage.ts";
 
 describe("what the doctor knows of manifests", () => {
@@ -18,16 +18,19 @@ describe("what the doctor knows of manifests", () => {
   });
 
   it("is all rights of the webhook's, and no other", async () => {
-    const config = parseConfig(JSON.stringify(await shippedConfiguration()), "the configuration that ships");
-    const known = webhookRights.flatMap(({ group, resource, verbs, own, name, needed }) => {
+    const text = JSON.stringify({ ...(await shippedConfiguration()), istio: { enabled: true } });
+    const config = parseConfig(text, "the configuration that ships, with Istio");
+    const known = webhookRights.flatMap(({ group, resource, verbs, own, inside, name, needed }) => {
       assert.ok(needed?.(config) ?? true, "what ships makes use of all");
-      return verbs.map(verb => `${own} ${verb} ${resource}.${group} ${name?.(config) ?? "*"}`);
+      const where = own ? "wasmount-system" : inside?.(config);
+      return verbs.map(verb => `${where} ${verb} ${resource}.${group} ${name?.(config) ?? "*"}`);
     });
-    const granted = (await shipped("Role", "ClusterRole")).flatMap(({ kind, rules }) =>
+    const roles = [...(await shipped("Role", "ClusterRole")), ...(await shippedForIstio("Role"))];
+    const granted = roles.flatMap(({ metadata, rules }) =>
       rules.flatMap(({ apiGroups, resources, verbs, resourceNames = ["*"] }: Manifest) =>
         verbs.flatMap((verb: string) =>
           resources.flatMap((resource: string) =>
-            resourceNames.map((name: string) => `${kind === "Role"} ${verb} ${resource}.${apiGroups[0]} ${name}`),
+            resourceNames.map((name: string) => `${metadata.namespace} ${verb} ${resource}.${apiGroups[0]} ${name}`),
           ),
         ),
       ),

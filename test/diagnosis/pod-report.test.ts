@@ -9,7 +9,7 @@ import { injected, type RawPod } from "../validation/injected-pod.ts";
 
 const measure = {
   config: parseConfig("tls: {certFile: a, keyFile: b}\nfetcher: {image: registry.example/wasmount:1}", "wasmount.yaml"),
-  dataPlane: envoyDataPlane,
+  dataPlanes: [envoyDataPlane],
   excluded: ["kube-system", "wasmount-system"],
 };
 

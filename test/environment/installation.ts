@@ -18,6 +18,24 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 `;
 
+/** The EnvoyFilters of slots, with the chart's defaults. */
+export const istioFile = new URL("../../manifests/istio.yaml", import.meta.url);
+
+const ISTIO_HEAD = `# What attaches filters to Istio's proxies, with the chart's defaults, for \`kubectl apply --server-side -f\`. Written by
+# \`npm run manifests\` from charts/wasmount: change that. The webhook wants to be told, by istio.enabled in its
+# configuration: docs/istio.md.
+`;
+
+/** The text of manifests/istio.yaml. */
+export async function renderedIstio(helm: Helm): Promise<string> {
+  return ISTIO_HEAD + withoutHelm(await helm.run("template", "wasmount", chartFolder, ...ISTIO));
+}
+
+const ISTIO = [
+  ...["--namespace", "wasmount-system", "--set", "istio.enabled=true"],
+  ...["--show-only", "templates/istio-slots.yaml", "--show-only", "templates/rbac/istio.yaml"],
+];
+
 /** The text of manifests/install.yaml, rendered by the real Helm. */
 export async function renderedInstallation(helm: Helm): Promise<string> {
   const text = await helm.run(
@@ -29,19 +47,25 @@ export async function renderedInstallation(helm: Helm): Promise<string> {
     "--no-hooks",
     "--skip-tests",
   );
-  // It is not Helm that manages what kubectl applies.
-  return (
-    HEAD +
-    text
-      .replaceAll(/^ +app\.kubernetes\.io\/managed-by: Helm\n/gm, "")
-      .trimEnd()
-      .concat("\n")
-  );
+  return HEAD + withoutHelm(text);
+}
+
+/** It is not Helm that manages what kubectl applies. */
+function withoutHelm(text: string): string {
+  return text
+    .replaceAll(/^ +app\.kubernetes\.io\/managed-by: Helm\n/gm, "")
+    .trimEnd()
+    .concat("\n");
 }
 
 /** What ships of some kinds, each its own copy. */
 export async function shipped(...kinds: readonly string[]): Promise<Manifest[]> {
   return ofKinds(await readFile(installationFile, "utf8"), kinds);
+}
+
+/** What manifests/istio.yaml has of some kinds. */
+export async function shippedForIstio(...kinds: readonly string[]): Promise<Manifest[]> {
+  return ofKinds(await readFile(istioFile, "utf8"), kinds);
 }
 
 /** The same, for what is needed before the first test is defined. */
@@ -60,5 +84,7 @@ export async function shippedConfiguration(): Promise<Manifest> {
 }
 
 if (import.meta.main) {
-  await writeFile(installationFile, await renderedInstallation(await Helm.open(console.log)));
+  const helm = await Helm.open(console.log);
+  await writeFile(installationFile, await renderedInstallation(helm));
+  await writeFile(istioFile, await renderedIstio(helm));
 }

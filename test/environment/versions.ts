@@ -19,6 +19,9 @@ export const versions = {
   certManager: "1.21.1",
   /** The suite that registries are held to, which has no releases: a pseudo-version. */
   conformance: "0.0.0-20260831232431-97274622c111",
+  /** The mesh: a commit of release 1.31, since its module has no releases: a pseudo-version. */
+  istio: "0.0.0-20260827124520-eed52ebb66ad",
+  istioRelease: "1.31.0",
   /** The load generator of the benchmarks. */
   vegeta: "12.13.0",
 } as const;

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { parseAllDocuments } from "yaml";
-import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import { type InjectOptions, type InjectResult, runInject } from "../../src/inject/run.ts";
 import type { Pod } from "../../src/kube/pod.ts";
 import { digest } from "../admission/pods.ts";
@@ -17,7 +16,7 @@ export function inject(text: string | Uint8Array, options: Partial<InjectOptions
     namespaceFile: null,
     config: null,
     fetcherImage: "registry.example/wasmount:0.1.0",
-    dataPlane: envoyDataPlane,
+    dataPlane: null,
     output: "same",
     review: false,
     explain: false,

@@ -3,7 +3,6 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseConfig } from "../../src/config/load.ts";
-import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import { admissionCore } from "../../src/inject/core.ts";
 import { RegistryClient } from "../../src/oci/client.ts";
 import { readManifest } from "../../src/oci/manifest.ts";
@@ -51,7 +50,7 @@ describe("injection by files of policies", () => {
     const { digest } = await pushModule(client, parseReference(`${repository}:1`), image);
     const pod = samplePod({ annotations: { "wasmount.dev/module.headers": `${repository}:1` } });
     const decide = async () => {
-      const core = await admissionCore(config, envoyDataPlane, "test");
+      const core = await admissionCore(config, "envoy", "test");
       return core.decide({ pod, namespace: sampleNamespace(), isTemplate: false }).finally(() => core.close());
     };
     const { reason, detail } = await decide();

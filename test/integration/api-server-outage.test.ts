@@ -50,7 +50,7 @@ describe("an API server that is away for half a minute", function () {
     webhook = openWebhookCluster(
       through,
       config,
-      { registries: stuckRegistries(), files: [], keys: () => new Map() },
+      { registries: stuckRegistries(), files: [] },
       createLogger("silent"),
       metrics,
     );

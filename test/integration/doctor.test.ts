@@ -70,7 +70,7 @@ describe("wasmount doctor", function () {
       installation: await findInstallation(view, undefined),
       namespace: NAMESPACE,
       version: "0.1.0",
-      dataPlane: envoyDataPlane,
+      dataPlanes: [envoyDataPlane],
     });
     const found = checks.flatMap(({ findings }) => findings);
     return { codes: found.map(({ code }) => code), text: JSON.stringify(found, null, 1) };

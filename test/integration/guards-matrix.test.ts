@@ -156,7 +156,7 @@ describe("the policy on new pods and the validating webhook", function () {
   /** What the API server is told by the webhook: nothing where its selectors leave the pod out. */
   function decision({ namespace, pod, kind }: Pick<Case, "namespace" | "pod" | "kind">): Decision | null {
     if (kind === "mirror" || !isAsked(entries, namespace.labels, pod.metadata.labels ?? {})) return null;
-    return validatePod(pod as Pod, namespace, envoyDataPlane, verifying);
+    return validatePod(pod as Pod, namespace, [envoyDataPlane], verifying);
   }
 
   it("agree about every combination of labels, pod and fetcher", async () => {

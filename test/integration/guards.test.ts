@@ -297,7 +297,7 @@ describe("guards of existing pods", function () {
             containers: [candidate, envoy],
           },
         } as Pod;
-        const place = { list: "containers", index: 1, uid: 101, gid: 101, envoyVersion: null } as const;
+        const place = { list: "containers", index: 1, uid: 101, gid: 101, envoyVersion: null, directions: [] } as const;
         return refuseSharedProcesses(pod, { ...place, container: envoy }) !== null;
       }
     });

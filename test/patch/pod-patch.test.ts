@@ -6,6 +6,7 @@ import { type PodChanges, podPatch } from "../../src/patch/pod-patch.ts";
 
 const changes: PodChanges = {
   labels: { "wasmount.dev/injected": "true" },
+  unwantedLabels: [],
   annotations: { "wasmount.dev/status": "{}" },
   volumes: [{ name: "wasmount", emptyDir: { sizeLimit: "1Mi" } }],
   imagePullSecrets: ["ours"],

@@ -8,7 +8,7 @@ import { sampleNamespace, samplePod } from "../admission/pods.ts";
 import { injected, type RawPod, verifying } from "./injected-pod.ts";
 
 export function validate(pod: RawPod, namespace: Namespace = sampleNamespace(), config: ValidationConfig = verifying) {
-  return validatePod(pod as Pod, namespace, envoyDataPlane, config);
+  return validatePod(pod as Pod, namespace, [envoyDataPlane], config);
 }
 
 export function assertVerified(decision: Decision): void {

@@ -56,7 +56,7 @@ export async function injected(
   config: AdmissionConfig = signing,
   resolve: ResolveTag = toDigest,
 ): Promise<RawPod> {
-  const decision = await admit(pod, namespace, envoyDataPlane, config, resolve);
+  const decision = await admit(pod, namespace, [envoyDataPlane], config, resolve);
   if (decision.outcome !== "Injected") {
     return assert.fail(`${decision.outcome} ${decision.reason}: ${decision.detail}`);
   }

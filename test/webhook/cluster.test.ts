@@ -47,7 +47,7 @@ describe("what a webhook asks of its cluster", function () {
     cluster = openCluster(
       kubeConfig,
       config,
-      { registries: stuckRegistries(), files: [], keys: () => new Map() },
+      { registries: stuckRegistries(), files: [] },
       createLogger("silent"),
       createMetrics(),
     );

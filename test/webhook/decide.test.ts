@@ -60,9 +60,9 @@ describe("a decision's questions", () => {
   const request = (pod: Pod, entry: "locked" | "namespace" | "pod" = "namespace") =>
     ({ pod, namespace: "shop", entry, dryRun: false }) as const;
   const mutate = (pod: Pod, entry?: "locked" | "namespace" | "pod", config: AdmissionConfig = signing) =>
-    mutation(() => config, envoyDataPlane, sources)(request(pod, entry));
+    mutation(() => config, [envoyDataPlane], sources)(request(pod, entry));
   const validate = (pod: Pod, entry?: "locked" | "namespace" | "pod", keys = verifying.keys) =>
-    validation(() => ({ ...verifying, keys }), envoyDataPlane, sources)(request(pod, entry));
+    validation(() => ({ ...verifying, keys }), [envoyDataPlane], sources)(request(pod, entry));
 
   it("end with the namespace as it is held, where that is what the entry called asks for", async () => {
     assert.equal((await mutate(samplePod())).outcome, "Injected");
@@ -137,7 +137,7 @@ describe("a decision's questions", () => {
       ...sources,
       limitsOf: (_name, deadline) => deadline.wait("limits", NEVER),
     };
-    await assert.rejects(mutation(() => ({ ...signing, limits }), envoyDataPlane, slow)(request(samplePod())), {
+    await assert.rejects(mutation(() => ({ ...signing, limits }), [envoyDataPlane], slow)(request(samplePod())), {
       code: "Deadline",
       message: "no time left for limits: 20 ms are over",
     });

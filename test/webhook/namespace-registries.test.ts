@@ -199,7 +199,7 @@ describe("tags of a namespace", () => {
             const config: AdmissionConfig = { ...operator, pack: planToEnvironment, sign: null, keys: new Map() };
             const pod = samplePod({ annotations: { "wasmount.dev/module.a": `${server.address}/team/filter:v1` } });
             const namespace = { ...sampleNamespace(), name: "shop", labels: { "wasmount.dev/inject": "true" } };
-            const decide = mutation(() => config, envoyDataPlane, {
+            const decide = mutation(() => config, [envoyDataPlane], {
               namespaces: { get: async () => namespace, getNow: async () => namespace },
               limitsOf: async () => [],
               resolve: (reference, request) => tags.resolve(reference, request.namespace),

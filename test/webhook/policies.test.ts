@@ -67,7 +67,7 @@ describe("policies at admission", () => {
   async function mutate(namespace = "shop"): Promise<Decision> {
     return mutation(
       () => signing,
-      envoyDataPlane,
+      [envoyDataPlane],
       sources,
     )({ pod: pod(), namespace, entry: "namespace", dryRun: false });
   }
@@ -81,7 +81,7 @@ describe("policies at admission", () => {
     const stored: RawPod = JSON.parse(JSON.stringify(pod()));
     applyPatch(stored, JSON.parse(JSON.stringify(patch)));
     const request = { pod: stored, namespace: "shop", entry: "namespace", dryRun: false } as const;
-    return validation(() => verifying, envoyDataPlane, sources)(request);
+    return validation(() => verifying, [envoyDataPlane], sources)(request);
   }
 
   it("let a signed image in, and give the fetcher what it is to verify", async () => {

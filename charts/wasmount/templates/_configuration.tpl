@@ -99,6 +99,7 @@ pins:
   namespace: {{ .Release.Namespace }}
 failure:
   allowOpen: {{ .Values.failure.allowOpen }}
+istio: {{- .Values.istio | toYaml | nindent 2 }}
 proxy:
   injectedBy: {{ .Values.proxy.injectedBy | toJson }}
 events:

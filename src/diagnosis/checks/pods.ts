@@ -8,8 +8,8 @@ const NAMED = 5;
 /** Do pods have what they ask for? The same as `wasmount status -A`. */
 export const podsCheck: Check = {
   name: "pods with filters",
-  async run({ cluster, installation, dataPlane }) {
-    const reports = await surveyPods(cluster, installation, dataPlane, { namespace: null });
+  async run({ cluster, installation, dataPlanes }) {
+    const reports = await surveyPods(cluster, installation, dataPlanes, { namespace: null });
     const uninjected = reports.filter(({ state }) => state === "Uninjected");
     const failed = reports.filter(({ state }) => state === "Failed");
     return [

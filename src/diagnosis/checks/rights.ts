@@ -14,9 +14,16 @@ export const rightsCheck: Check = {
     const account: Account = { namespace: ownNamespace, user: `system:serviceaccount:${ownNamespace}:${WEBHOOK}` };
     const asked = webhookRights
       .filter(({ needed }) => needed === undefined || needed(config))
-      .flatMap(right => right.verbs.map(verb => ({ ...right, verb, name: right.name?.(config) })));
+      .flatMap(right =>
+        right.verbs.map(verb => ({
+          ...right,
+          verb,
+          name: right.name?.(config),
+          namespace: right.own ? ownNamespace : right.inside?.(config),
+        })),
+      );
     const allowed = await Promise.all(asked.map(right => isAllowed(cluster, account, right)));
-    const lacking = asked.filter((_, index) => !allowed[index]).map(right => rightText(right, ownNamespace));
+    const lacking = asked.filter((_, index) => !allowed[index]).map(right => rightText(right));
     return lacking.length === 0 ? [] : [finding("WebhookRightMissing", account.user, lacking.join(", "))];
   },
 };
@@ -26,20 +33,22 @@ interface Account {
   readonly user: string;
 }
 
-interface AskedRight extends Pick<WebhookRight, "group" | "resource" | "own"> {
+interface AskedRight extends Pick<WebhookRight, "group" | "resource"> {
+  /** Undefined for the whole cluster. */
+  readonly namespace: string | undefined;
   readonly verb: string;
   readonly name: string | undefined;
 }
 
-function rightText({ group, resource, verb, own, name }: AskedRight, ownNamespace: string): string {
-  const where = own ? ` in namespace ${ownNamespace}` : "";
+function rightText({ group, resource, verb, namespace, name }: AskedRight): string {
+  const where = namespace === undefined ? "" : ` in namespace ${namespace}`;
   return `${verb} ${resource}${group === "" ? "" : `.${group}`}${name === undefined ? "" : ` ${name}`}${where}`;
 }
 
 async function isAllowed(cluster: ClusterView, { namespace, user }: Account, right: AskedRight): Promise<boolean> {
-  const { group, verb, name, own } = right;
+  const { group, verb, name } = right;
   const [resource, subresource] = right.resource.split("/");
-  const resourceAttributes = { group, resource, verb, subresource, name, ...(own ? { namespace } : {}) };
+  const resourceAttributes = { group, resource, verb, subresource, name, namespace: right.namespace };
   const { status, body, message } = await cluster.send("POST", REVIEWS, {
     apiVersion: "authorization.k8s.io/v1",
     kind: "SubjectAccessReview",

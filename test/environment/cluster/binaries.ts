@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { messageOf } from "../../../src/error.ts";
 import { builtPart } from "./build.ts";
 import { findGo } from "./go.ts";
-import { benchmarkParts, chartParts, controlPlaneParts, nodeParts, type Part, peerParts } from "./parts.ts";
+import { benchmarkParts, chartParts, controlPlaneParts, meshParts, nodeParts, type Part, peerParts } from "./parts.ts";
 import type { Progress } from "./progress.ts";
 
 /** The path of each binary by its name. */
@@ -30,7 +30,7 @@ export async function clusterBinaries(node: boolean, progress: Progress): Promis
 
 /** One binary by its part's name, given or built. */
 export async function binaryOf(name: string, progress: Progress): Promise<string> {
-  const parts = [...controlPlaneParts, ...nodeParts, ...peerParts, ...chartParts, ...benchmarkParts];
+  const parts = [...controlPlaneParts, ...nodeParts, ...peerParts, ...meshParts, ...chartParts, ...benchmarkParts];
   const part = parts.find(candidate => candidate.name === name);
   if (!part) throw new TypeError(`there is no part ${name}`);
   const found = (given(part) ?? (await build(part, progress)))[name];

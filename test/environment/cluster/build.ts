@@ -52,6 +52,7 @@ async function compile(part: Part, go: Go, source: string, target: string, outpu
     "-mod=readonly",
     "-trimpath",
     "-buildvcs=false",
+    ...(part.tags === undefined ? [] : ["-tags", part.tags]),
     "-ldflags",
     part.linkerFlags,
     "-o",
@@ -66,7 +67,15 @@ async function compile(part: Part, go: Go, source: string, target: string, outpu
 
 async function buildKey(part: Part, go: Go, source: string): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([go.version, go.platform, part.linkerFlags, part.binaries]));
+  hash.update(
+    JSON.stringify([
+      go.version,
+      go.platform,
+      part.linkerFlags,
+      part.binaries,
+      ...(part.tags === undefined ? [] : [part.tags]),
+    ]),
+  );
   for (const name of (await readdir(source)).sort()) {
     hash.update(`\0${name}\0`).update(await readFile(join(source, name)));
   }

@@ -11,6 +11,8 @@ export interface Part {
   /** Package path of each binary, by the binary's name. */
   readonly binaries: Readonly<Record<string, string>>;
   readonly linkerFlags: string;
+  /** Build tags, as upstream's own builds set them. */
+  readonly tags?: string;
   /** What to expect of a cold build on two cores, in words. */
   readonly coldBuild: string;
 }
@@ -133,6 +135,27 @@ export const peerParts: readonly Part[] = [
     linkerFlags: stripped,
     coldBuild: "some seconds",
   },
+];
+
+function mesh(name: string, path: string, tags: string, coldBuild: string): Part {
+  const stamp = "-X istio.io/istio/pkg/version";
+  return {
+    name,
+    version: versions.istio,
+    folder: "istio",
+    requires: { module: "istio.io/istio", version: `v${versions.istio}` },
+    binaries: { [name]: `istio.io/istio/${path}/${name}` },
+    linkerFlags: `${stripped} ${stamp}.buildVersion=${versions.istioRelease} ${stamp}.buildHub=local`,
+    tags,
+    coldBuild,
+  };
+}
+
+/** Istio: its control plane, its command line, and what runs beside Envoy in its proxies. Tags as upstream builds them. */
+export const meshParts: readonly Part[] = [
+  mesh("pilot-discovery", "pilot/cmd", "vtprotobuf,disable_pgv", "5 minutes"),
+  mesh("istioctl", "istioctl/cmd", "vtprotobuf,disable_pgv", "half a minute"),
+  mesh("pilot-agent", "pilot/cmd", "agent,disable_pgv,grpcnotrace,retrynotrace", "half a minute"),
 ];
 
 /** What installs the chart, and what writes manifests/install.yaml. */

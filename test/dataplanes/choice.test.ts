@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { chooseProxy } from "../../src/dataplanes/choice.ts";
+import type { ProxyWishes } from "../../src/dataplanes/data-plane.ts";
+import { dataPlanesOf } from "../../src/dataplanes/data-planes.ts";
+import { isRefusal } from "../../src/decision/refusal.ts";
+import type { Pod } from "../../src/kube/pod.ts";
+import { istioProxy, meshPod } from "./istio-pods.ts";
+
+const istio = {
+  slots: 2,
+  allowTcp: false,
+  proxyImages: [],
+  allowedAnnotations: [],
+  slotState: () => "Installed" as const,
+};
+
+function choice(pod: Pod, wishes: Partial<ProxyWishes> = {}, planes = dataPlanesOf(istio)): string {
+  const chosen = chooseProxy(pod, { proxyContainer: null, proxyConfig: null, tcpAllowed: false, ...wishes }, planes);
+  return isRefusal(chosen)
+    ? `${chosen.reason}: ${chosen.detail}`
+    : `${chosen.dataPlane.name}: ${chosen.proxy.container.name}`;
+}
+
+const envoy = { name: "envoy", image: "envoyproxy/envoy:v1.33.0" };
+const plain: Pod = { metadata: {}, spec: { containers: [{ name: "app" }, envoy] } };
+const both = meshPod({ containers: [{ name: "app" }, envoy] });
+
+describe("the data plane of a pod", () => {
+  it("is the one whose proxy it has", () => {
+    assert.equal(choice(plain), "envoy: envoy");
+    assert.equal(choice(meshPod()), "istio: istio-proxy");
+  });
+
+  it("is not guessed where it has two proxies, and told by the author's word", () => {
+    assert.match(choice(both), /^ProxyAmbiguous: istio-proxy \(istio\), envoy \(envoy\) may be it/);
+    assert.equal(choice(both, { proxyContainer: "envoy" }), "envoy: envoy");
+    assert.equal(choice(both, { proxyContainer: "istio-proxy" }), "istio: istio-proxy");
+  });
+
+  it("is plain Envoy where the operator has no Istio", () => {
+    assert.equal(choice(both, {}, dataPlanesOf(null)), "envoy: envoy");
+    assert.match(choice(meshPod(), {}, dataPlanesOf(null)), /^ProxyNotFound: .*istio\.enabled/);
+  });
+
+  it("is named in the refusal by whoever recognised it", () => {
+    assert.match(choice(meshPod({ proxy: { args: ["proxy", "ztunnel"] } })), /^ProxyUnsupported: ztunnel/);
+    const none = choice({ metadata: {}, spec: { containers: [{ name: "app" }] } });
+    assert.match(
+      none,
+      /^ProxyNotFound: looked for a container named istio-proxy.*; looked for a container named envoy/,
+    );
+    assert.match(none, /the pod has app/);
+    assert.equal(istioProxy.name, "istio-proxy");
+  });
+});
