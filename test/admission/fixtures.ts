@@ -4,12 +4,19 @@ import { parse } from "yaml";
 import { type AdmissionConfig, admit } from "../../src/admission/admission.ts";
 import type { Decision } from "../../src/admission/decision.ts";
 import { parseConfig } from "../../src/config/load.ts";
-import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
+import type { DataPlane } from "../../src/dataplanes/data-plane.ts";
+import { dataPlanesOf } from "../../src/dataplanes/data-planes.ts";
 import type { Namespace } from "../../src/kube/namespace.ts";
 import type { Pod } from "../../src/kube/pod.ts";
 import { planFromEnvironment, planToEnvironment } from "../../src/plan/transport.ts";
 
 const folder = new URL("../fixtures/admission/", import.meta.url);
+
+/** What every operator has to say. */
+const NEEDED = {
+  tls: { certFile: "tls.crt", keyFile: "tls.key" },
+  fetcher: { image: "registry.example/wasmount:1" },
+};
 
 /** A pod and its namespace, with what its operator says beside the defaults. */
 export interface AdmissionFixture {
@@ -18,7 +25,10 @@ export interface AdmissionFixture {
   readonly namespace: Namespace;
   readonly operator: Readonly<Record<string, unknown>>;
   readonly config: AdmissionConfig;
+  readonly dataPlanes: readonly DataPlane[];
 }
+
+const PLAIN = dataPlanesOf(null);
 
 /** All fixtures, in test/fixtures/admission. */
 export function admissionFixtures(): AdmissionFixture[] {
@@ -33,26 +43,47 @@ export function admissionFixtures(): AdmissionFixture[] {
       namespace: { labels: {}, annotations: {}, ...namespace },
       operator: config,
       config: configOf(config),
+      dataPlanes: PLAIN,
     };
   });
 }
 
+/** Pods that Istio's own injector made (test/environment/istio/golden-pods.ts), in an operator's mesh. */
+export function istioFixtures(): AdmissionFixture[] {
+  const text = readFileSync(new URL("../istio/pods.json", folder), "utf8");
+  const operator = { istio: { enabled: true } };
+  const { istio } = parseConfig(JSON.stringify({ ...NEEDED, ...operator }), "an operator's mesh");
+  return Object.entries(JSON.parse(text) as Readonly<Record<string, Pod>>).map(([kind, pod]) => ({
+    name: `istio ${kind}`.replaceAll(" ", "-"),
+    pod,
+    namespace: {
+      name: "shop",
+      labels: { "wasmount.dev/inject": "true", "istio-injection": "enabled" },
+      annotations: {},
+    },
+    operator,
+    config: configOf(operator),
+    dataPlanes: dataPlanesOf({ ...istio, slotState: () => "Installed" }),
+  }));
+}
+
 /** What admission goes by where the operator says this beside the defaults. */
 export function configOf(operator: object): AdmissionConfig {
-  const needed = {
-    tls: { certFile: "tls.crt", keyFile: "tls.key" },
-    fetcher: { image: "registry.example/wasmount:1" },
-  };
-  const config = parseConfig(JSON.stringify({ ...needed, ...operator }), "the fixture's config");
+  const config = parseConfig(JSON.stringify({ ...NEEDED, ...operator }), "the fixture's config");
   return { ...config, pack: planToEnvironment, sign: null, keys: new Map() };
 }
 
+/** Of a fixture, what a decision needs; without data planes, plain Envoy. */
+export type DecidedFixture = Pick<AdmissionFixture, "pod" | "namespace" | "config"> & {
+  readonly dataPlanes?: readonly DataPlane[];
+};
+
 /** Decides about a pod whose references are all by digest. */
 export function decideFixture(
-  { pod, namespace, config }: Pick<AdmissionFixture, "pod" | "namespace" | "config">,
+  { pod, namespace, config, dataPlanes = PLAIN }: DecidedFixture,
   instead: Pod = pod,
 ): Promise<Decision> {
-  return admit(instead, namespace, [envoyDataPlane], config, () => Promise.reject(new Error("a registry was asked")));
+  return admit(instead, namespace, dataPlanes, config, () => Promise.reject(new Error("a registry was asked")));
 }
 
 /** A pod as the API server has it once it has applied a decision's patch. @throws where an operation does not apply */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { stringify } from "yaml";
 import { sentence } from "../../src/admission/response.ts";
-import { admissionFixtures, decideFixture, patchedBy, readable } from "./fixtures.ts";
+import { admissionFixtures, decideFixture, istioFixtures, patchedBy, readable } from "./fixtures.ts";
 
 const folder = new URL("../fixtures/admission/golden/", import.meta.url);
 
@@ -10,7 +10,7 @@ const folder = new URL("../fixtures/admission/golden/", import.meta.url);
 const update = process.env["UPDATE_GOLDEN"] === "1";
 
 describe("admission makes the golden pod of", () => {
-  for (const fixture of admissionFixtures()) {
+  for (const fixture of [...admissionFixtures(), ...istioFixtures()]) {
     it(fixture.name, async () => {
       const decision = await decideFixture(fixture);
       const found = stringify(

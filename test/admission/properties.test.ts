@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { applyPatch } from "rfc6902";
-import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import type { Container, Pod, Volume } from "../../src/kube/pod.ts";
 import { validatePod } from "../../src/validation/validate.ts";
-import { type AdmissionFixture, admissionFixtures, decideFixture, patchedBy } from "./fixtures.ts";
+import { type AdmissionFixture, admissionFixtures, decideFixture, istioFixtures, patchedBy } from "./fixtures.ts";
 import { digest, sampleNamespace } from "./pods.ts";
 
-const [{ config }] = admissionFixtures() as [AdmissionFixture];
-const namespace = sampleNamespace();
+const [plain] = admissionFixtures() as [AdmissionFixture];
 const OURS = /^wasmount(-|$)/;
 
 const name = fc.stringMatching(/^[a-z]([a-z0-9-]{0,8}[a-z0-9])?$/).filter(text => !OURS.test(text) && text !== "envoy");
@@ -40,7 +38,7 @@ const proxies: readonly Container[] = [
 }));
 
 /** Pods with an Envoy somewhere, and anything else around it. */
-const pods: fc.Arbitrary<Pod> = fc
+const envoyPods: fc.Arbitrary<Pod> = fc
   .record({
     labels,
     annotations: fc.dictionary(key, fc.string(), { maxKeys: 3 }),
@@ -75,14 +73,40 @@ const pods: fc.Arbitrary<Pod> = fc
     return JSON.parse(JSON.stringify(pod));
   });
 
-const decide = (pod: Pod) => decideFixture({ pod, namespace, config });
+/** Pods that Istio's injector made, with anything else around the proxy. */
+const istioPods = (made: Pod): fc.Arbitrary<Pod> =>
+  fc.record({ labels, apps: strangers, setup: strangers, place: fc.nat({ max: 3 }) }).map(given => {
+    const taken = new Set([...made.spec.containers, ...(made.spec.initContainers ?? [])].map(one => one?.name));
+    const added = (list: readonly Container[]) => list.filter(one => !taken.has(one.name) && taken.add(one.name));
+    const containers = [...made.spec.containers];
+    containers.splice(given.place, 0, ...added(given.apps));
+    const initContainers = [...(made.spec.initContainers ?? [])];
+    initContainers.splice(given.place, 0, ...added(given.setup));
+    const volumes = [...(made.spec.volumes ?? []), { name: "scratch", emptyDir: {} }];
+    const metadata = { ...made.metadata, labels: { ...made.metadata.labels, ...given.labels } };
+    return JSON.parse(JSON.stringify({ metadata, spec: { ...made.spec, containers, initContainers, volumes } }));
+  });
 
-/** Calls us as an API server does: each time on what it has. */
-async function pass(pod: Pod): Promise<Pod> {
-  const decision = await decide(pod);
-  assert.equal(decision.outcome, "Injected", decision.detail);
-  return patchedBy(pod, decision);
+/** What admission is held to: pods of one kind, whose proxy has a name. */
+interface Subject {
+  readonly fixture: Pick<AdmissionFixture, "namespace" | "config" | "dataPlanes">;
+  readonly pods: fc.Arbitrary<Pod>;
+  readonly proxy: string;
 }
+
+const subjects: Readonly<Record<string, Subject>> = {
+  "a pod with an Envoy of its own": {
+    fixture: { ...plain, namespace: sampleNamespace() },
+    pods: envoyPods,
+    proxy: "envoy",
+  },
+  ...Object.fromEntries(
+    istioFixtures().map(fixture => [
+      `a pod as Istio makes it (${fixture.name})`,
+      { fixture, pods: istioPods(fixture.pod), proxy: "istio-proxy" },
+    ]),
+  ),
+};
 
 /** A mesh's webhook: containers, init containers and volumes of its own, each time at the front again. */
 function meshed(pod: Pod): Pod {
@@ -105,70 +129,80 @@ function meshed(pod: Pod): Pod {
   };
 }
 
-const places: Record<string, (pod: Pod) => Promise<Pod>> = {
-  "before ours": async pod => pass(meshed(pod)),
-  "after ours, which is called again": async pod => pass(meshed(await pass(pod))),
-  "after ours, and both are called again": async pod => pass(meshed(await pass(meshed(await pass(pod))))),
-};
+for (const [what, { fixture, pods, proxy }] of Object.entries(subjects)) {
+  const decide = (pod: Pod) => decideFixture({ ...fixture, pod });
 
-describe("admission, whatever the pod,", () => {
-  const forAll = (check: (pod: Pod) => Promise<void>) => fc.assert(fc.asyncProperty(pods, check), { numRuns: 200 });
+  /** Calls us as an API server does: each time on what it has. */
+  const pass = async (pod: Pod): Promise<Pod> => {
+    const decision = await decide(pod);
+    assert.equal(decision.outcome, "Injected", decision.detail);
+    return patchedBy(pod, decision);
+  };
 
-  it("makes operations that apply, none of which changes nothing", () =>
-    forAll(async pod => {
-      const decision = await decide(pod);
-      if (decision.outcome !== "Injected") assert.fail(decision.detail);
-      const copy = structuredClone(pod);
-      for (const operation of decision.patch) {
-        const before = JSON.stringify(copy);
-        assert.deepEqual(applyPatch(copy, [structuredClone(operation)] as never), [null]);
-        assert.notEqual(JSON.stringify(copy), before);
-      }
-    }));
+  const places: Record<string, (pod: Pod) => Promise<Pod>> = {
+    "before ours": async pod => pass(meshed(pod)),
+    "after ours, which is called again": async pod => pass(meshed(await pass(pod))),
+    "after ours, and both are called again": async pod => pass(meshed(await pass(meshed(await pass(pod))))),
+  };
 
-  it("finds nothing left to do in a second pass", () =>
-    forAll(async pod => {
-      const once = await pass(pod);
-      assert.deepEqual(await pass(once), once);
-      const decision = await decide(once);
-      assert.deepEqual(decision.outcome === "Injected" && decision.patch, []);
-    }));
+  describe(`admission, whatever ${what} is,`, () => {
+    const forAll = (check: (pod: Pod) => Promise<void>) => fc.assert(fc.asyncProperty(pods, check), { numRuns: 200 });
 
-  it("loses nothing, and leaves the order of everything as it was", () =>
-    forAll(async pod => {
-      const after = await pass(pod);
-      for (const map of ["labels", "annotations"] as const) {
-        const kept = Object.entries(after.metadata[map] ?? {}).filter(([label]) => label in (pod.metadata[map] ?? {}));
-        assert.deepEqual(kept, Object.entries(pod.metadata[map] ?? {}));
-      }
-      for (const list of ["containers", "initContainers"] as const) {
-        const others = (containers: readonly Container[] | null | undefined) =>
-          (containers ?? []).filter(container => !OURS.test(container.name));
-        assert.deepEqual(
-          others(after.spec[list]).map(container => container.name),
-          others(pod.spec[list]).map(container => container.name),
-        );
-        const strange = (container: Container) => container.name !== "envoy";
-        assert.deepEqual(others(after.spec[list]).filter(strange), others(pod.spec[list]).filter(strange));
-      }
-      assert.deepEqual(
-        after.spec.volumes?.filter(volume => !OURS.test(volume.name)),
-        pod.spec.volumes,
-      );
-    }));
-
-  for (const [when, calls] of Object.entries(places)) {
-    it(`converges with a mesh that is called ${when}`, () =>
+    it("makes operations that apply, none of which changes nothing", () =>
       forAll(async pod => {
-        const result = await calls(pod);
-        assert.equal(result.spec.initContainers?.[0]?.name, "wasmount-fetch");
-        assert.ok(result.spec.initContainers?.some(container => container.name === "mesh-init"));
-        assert.deepEqual(await pass(result), result);
-        const verdict = validatePod(result, namespace, [envoyDataPlane], {
-          ...config,
-          keys: null,
-        });
-        assert.equal(verdict.outcome, "Verified", `${verdict.reason}: ${verdict.detail}`);
+        const decision = await decide(pod);
+        if (decision.outcome !== "Injected") assert.fail(decision.detail);
+        const copy = structuredClone(pod);
+        for (const operation of decision.patch) {
+          const before = JSON.stringify(copy);
+          assert.deepEqual(applyPatch(copy, [structuredClone(operation)] as never), [null]);
+          assert.notEqual(JSON.stringify(copy), before);
+        }
       }));
-  }
-});
+
+    it("finds nothing left to do in a second pass", () =>
+      forAll(async pod => {
+        const once = await pass(pod);
+        assert.deepEqual(await pass(once), once);
+        const decision = await decide(once);
+        assert.deepEqual(decision.outcome === "Injected" && decision.patch, []);
+      }));
+
+    it("loses nothing, and leaves the order of everything as it was", () =>
+      forAll(async pod => {
+        const after = await pass(pod);
+        for (const map of ["labels", "annotations"] as const) {
+          const kept = Object.entries(after.metadata[map] ?? {}).filter(
+            ([label]) => label in (pod.metadata[map] ?? {}),
+          );
+          assert.deepEqual(kept, Object.entries(pod.metadata[map] ?? {}));
+        }
+        for (const list of ["containers", "initContainers"] as const) {
+          const others = (containers: readonly Container[] | null | undefined) =>
+            (containers ?? []).filter(container => !OURS.test(container.name));
+          assert.deepEqual(
+            others(after.spec[list]).map(container => container.name),
+            others(pod.spec[list]).map(container => container.name),
+          );
+          const strange = (container: Container) => container.name !== proxy;
+          assert.deepEqual(others(after.spec[list]).filter(strange), others(pod.spec[list]).filter(strange));
+        }
+        assert.deepEqual(
+          after.spec.volumes?.filter(volume => !OURS.test(volume.name)),
+          pod.spec.volumes,
+        );
+      }));
+
+    for (const [when, calls] of Object.entries(places)) {
+      it(`converges with a mesh that is called ${when}`, () =>
+        forAll(async pod => {
+          const result = await calls(pod);
+          assert.equal(result.spec.initContainers?.[0]?.name, "wasmount-fetch");
+          assert.ok(result.spec.initContainers?.some(container => container.name === "mesh-init"));
+          assert.deepEqual(await pass(result), result);
+          const verdict = validatePod(result, fixture.namespace, fixture.dataPlanes, { ...fixture.config, keys: null });
+          assert.equal(verdict.outcome, "Verified", `${verdict.reason}: ${verdict.detail}`);
+        }));
+    }
+  });
+}

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
+import { stateFolder } from "../environment/cluster/settings.ts";
 import { flipLastByte } from "../environment/corruption.ts";
 import { applyGuards } from "../environment/guards.ts";
 import { ISTIO_NAMESPACE } from "../environment/istio/istiod.ts";
@@ -89,6 +89,14 @@ describe("a pod of a real Istio mesh", function () {
     });
   }
 
+  /** The first answer of the application itself: it may be listening later than its proxy. */
+  function answered({ status }: Manifest): Promise<Response> {
+    return until("the application to answer", async () => {
+      const response = await fetch(`http://${status.podIP}:8080/`);
+      return response.status === 200 ? response : null;
+    });
+  }
+
   /** What a pod answers to what may not be HTTP; "" where the connection is closed without a word. */
   async function said(address: string, text: string): Promise<string> {
     const socket = connect({ host: address, port: 8080 });
@@ -96,10 +104,12 @@ describe("a pod of a real Istio mesh", function () {
     socket.setEncoding("latin1").on("data", chunk => {
       answer += chunk;
     });
+    // A connection that is reset ends as well.
     socket.on("error", () => {});
+    const closed = new Promise(resolve => socket.once("close", resolve));
     socket.end(text);
     const patience = setTimeout(() => socket.destroy(), 5_000);
-    await once(socket, "close");
+    await closed;
     clearTimeout(patience);
     return answer;
   }
@@ -113,7 +123,9 @@ describe("a pod of a real Istio mesh", function () {
 
   /** The HTTP filters of a listener in their order, as Envoy runs them. */
   async function chain(name: string, listener: string): Promise<readonly string[]> {
-    const dump = JSON.parse(await admin(name, "config_dump?resource=dynamic_listeners")) as Manifest;
+    // pilot-agent may log before it answers.
+    const text = await admin(name, "config_dump?resource=dynamic_listeners");
+    const dump = JSON.parse(text.slice(text.search(/^\{/m))) as Manifest;
     const found = dump.configs.find((config: Manifest) => config.name === listener) ?? assert.fail(listener);
     const filters: string[][] = [];
     walk(found, node => {
@@ -131,8 +143,7 @@ describe("a pod of a real Istio mesh", function () {
     assert.equal(pod.spec.initContainers[0].securityContext.runAsUser, 1337);
     assert.equal(pod.metadata.labels["wasmount.dev/slot-in-last-01"], "true");
     assert.equal(pod.metadata.labels["wasmount.dev/http-only"], "true");
-    const response = await fetch(`http://${pod.status.podIP}:8080/`);
-    assert.equal(response.status, 200);
+    const response = await answered(pod);
     assert.equal(await response.text(), "hello nobody\n");
     assert.equal(response.headers.get("x-filtered-by"), "wasmount");
   });
@@ -309,17 +320,12 @@ describe("a pod of a real Istio mesh", function () {
 
   it("serves a filter file that is changed in place, without a restart", async () => {
     const pod = await running("live");
-    const path = `/var/lib/kubelet/pods/${pod.metadata.uid}/volumes/kubernetes.io~empty-dir/wasmount/filters/in-last-01.yaml`;
-    const { rename, readFile, writeFile, chmod } = await import("node:fs/promises");
-    const root = process.env["WASMOUNT_NODE_ROOT"] ?? "";
-    const text = (await readFile(root + path, "utf8")).replaceAll(
-      "x-filtered-by = wasmount",
-      "x-filtered-by = changed",
-    );
+    const volume = stateFolder("kubelet", "pods", pod.metadata.uid, "volumes/kubernetes.io~empty-dir/wasmount");
+    const path = join(volume, "filters/in-last-01.yaml");
+    const text = (await readFile(path, "utf8")).replaceAll("x-filtered-by = wasmount", "x-filtered-by = changed");
     const version = /"version_info": "([^"]+)"/.exec(text)?.[1] ?? assert.fail(text);
-    await chmod(root + path.slice(0, path.lastIndexOf("/")), 0o755);
-    await writeFile(`${root + path}.new`, text.replaceAll(version, "changed-by-hand"));
-    await rename(`${root + path}.new`, root + path);
+    await writeFile(`${path}.new`, text.replaceAll(version, "changed-by-hand"));
+    await rename(`${path}.new`, path);
     await until("Envoy to serve it", async () => {
       const response = await fetch(`http://${pod.status.podIP}:8080/`);
       return response.headers.get("x-filtered-by") === "changed" || null;
@@ -328,17 +334,20 @@ describe("a pod of a real Istio mesh", function () {
     assert.equal((await podState("live")).status.initContainerStatuses.at(-1).restartCount, 0);
   });
 
-  it("never starts with a module that was changed in the registry, and says why", async () => {
-    await mesh.stage.registry.corrupt(mesh.stage.module.layer, flipLastByte);
-    await kubectl().apply(mesh.pod("corrupted", NAMESPACE));
-    const pod = await until("the fetcher to fail", async () => {
-      const found = await podState("corrupted");
-      const state = found.status.initContainerStatuses?.[0];
-      return (state?.state.terminated ?? state?.lastState.terminated) ? found : null;
+  // Last, as the registry keeps what was changed.
+  describe("whose module was changed in the registry", () => {
+    it("never starts, and says why", async () => {
+      await mesh.stage.registry.corrupt(mesh.stage.module.layer, flipLastByte);
+      await kubectl().apply(mesh.pod("corrupted", NAMESPACE));
+      const pod = await until("the fetcher to fail", async () => {
+        const found = await podState("corrupted");
+        const state = found.status.initContainerStatuses?.[0];
+        return (state?.state.terminated ?? state?.lastState.terminated) ? found : null;
+      });
+      const [fetcher, ...others] = pod.status.initContainerStatuses;
+      assert.match((fetcher.state.terminated ?? fetcher.lastState.terminated).message, /DigestMismatch/);
+      for (const { containerID } of [...others, ...pod.status.containerStatuses]) assert.equal(containerID, undefined);
     });
-    const [fetcher, ...others] = pod.status.initContainerStatuses;
-    assert.match((fetcher.state.terminated ?? fetcher.lastState.terminated).message, /DigestMismatch/);
-    for (const { containerID } of [...others, ...pod.status.containerStatuses]) assert.equal(containerID, undefined);
   });
 });
 

@@ -6,7 +6,7 @@ import { binaryOf } from "../cluster/binaries.ts";
 import type { Progress } from "../cluster/progress.ts";
 import { spawnChecked } from "../spawn.ts";
 import type { Manifest } from "../stage.ts";
-import { istioManifests } from "./istiod.ts";
+import { istioManifests, NO_CLUSTER } from "./istiod.ts";
 
 /** Where the pods that Istio's own injector made are kept, for tests that run without it. */
 export const goldenPodsFile = new URL("../../fixtures/istio/pods.json", import.meta.url);
@@ -31,7 +31,7 @@ export async function goldenPods(progress: Progress): Promise<Readonly<Record<st
       const settings = await injectorSettings(folder, cni, progress);
       const input = join(folder, "pod.yaml");
       await writeFile(input, stringify(pod(kind, annotations)));
-      const text = await spawnChecked(istioctl, ["kube-inject", "-f", input, ...settings]);
+      const text = await spawnChecked(istioctl, ["kube-inject", "-f", input, ...settings], { env: NO_CLUSTER });
       pods[kind] = parseAllDocuments(text)[0]?.toJS();
     }
     return pods;

@@ -45,6 +45,8 @@ const KINDS = [
   "ServiceAccount",
 ];
 const START_MS = 60_000;
+/** So that istioctl looks for no cluster of somebody's. */
+export const NO_CLUSTER = { ...process.env, KUBECONFIG: "/nonexistent" };
 
 /** What `istioctl manifest generate` writes for a sidecar mesh, as far as an istiod outside the cluster needs it. */
 export async function istioManifests(progress: Progress, options: IstiodOptions = {}): Promise<readonly Manifest[]> {
@@ -58,14 +60,11 @@ export async function istioManifests(progress: Progress, options: IstiodOptions 
     "values.global.proxy.resources.requests.cpu": "10m",
     // Upstream's Envoy lacks Istio's own extensions.
     "values.telemetry.enabled": "false",
-    "values.pilot.cni.enabled": String(options.cni ?? false),
+    "components.cni.enabled": String(options.cni ?? false),
     "values.sidecarInjectorWebhook.reinvocationPolicy": options.reinvocation ?? "Never",
   };
-  const written = await spawnChecked(istioctl, [
-    "manifest",
-    "generate",
-    ...Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]),
-  ]);
+  const flags = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
+  const written = await spawnChecked(istioctl, ["manifest", "generate", ...flags], { env: NO_CLUSTER });
   return parseAllDocuments(written).map(document => document.toJS() as Manifest);
 }
 
