@@ -71,12 +71,16 @@ function otherProxy({ spec }: Pod): string | null {
 }
 
 /** Of `proxy sidecar`, `proxy router`, `proxy waypoint`, `proxy ztunnel` (pilot-agent's arguments). */
-function directionsOf({ args, env }: Container): OrRefusal<readonly Direction[]> {
+function directionsOf({ command, args, env }: Container): OrRefusal<readonly Direction[]> {
   if (env?.some(({ name, value }) => name === "DISABLE_ENVOY" && value === "true")) {
     return refuse(
       "ProxyUnsupported",
       `container ${ISTIO_PROXY} runs no Envoy (DISABLE_ENVOY, template grpc-agent), so that nothing could run a filter`,
     );
+  }
+  // What an author writes for Istio to complete: a gateway's `image: auto`, or a sidecar's resources.
+  if ((args ?? []).length === 0 && (command ?? []).length === 0) {
+    return refuse("ProxyNotFound", `container ${ISTIO_PROXY} has no args, which Istio adds`);
   }
   const kind = args?.[0] === "proxy" ? args[1] : undefined;
   switch (kind) {

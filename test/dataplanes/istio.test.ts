@@ -92,7 +92,6 @@ describe("Istio's proxy", () => {
     ["ztunnel", meshPod({ proxy: { args: ["proxy", "ztunnel"] } }), /ztunnel is no Envoy/],
     ["an agent without Envoy", meshPod({ proxy: { env: [{ name: "DISABLE_ENVOY", value: "true" }] } }), /grpc-agent/],
     ["unknown arguments", meshPod({ proxy: { args: ["sleep"] } }), /looked for proxy sidecar or proxy router/],
-    ["no arguments", meshPod({ proxy: { args: null } }), /looked for/],
     ["agentgateway", { metadata: {}, spec: { containers: [{ name: "agentgateway" }] } }, /class istio/],
     [
       "gRPC without a proxy",
@@ -102,6 +101,11 @@ describe("Istio's proxy", () => {
   ];
   for (const [what, pod, detail] of others) {
     it(`is refused where it is ${what}`, () => refused(find(pod), "ProxyUnsupported", detail));
+  }
+
+  for (const args of [null, []]) {
+    it(`is not there yet where its author wrote it for Istio to complete (args ${JSON.stringify(args)})`, () =>
+      refused(find(meshPod({ proxy: { args } })), "ProxyNotFound", /has no args, which Istio adds/));
   }
 
   it("is not what the author calls by another name", () => {

@@ -28,6 +28,8 @@ describe("the chart, installed on a real node", function () {
   let values: string;
   /** wasmount's own, of this run. */
   let image: string;
+  /** What others have left. */
+  let foreign: readonly string[] = [];
 
   before(async function () {
     const reason = await clusterUnavailable({ node: true });
@@ -45,6 +47,7 @@ describe("the chart, installed on a real node", function () {
     await makeNamespace(kubectl, SHOP, example.namespace.metadata);
     await kubectl.apply(example.configMap);
     image = raised.images.wasmount;
+    foreign = await remaining();
     const [repository, tag] = image.split(/:(?=[^:]*$)/);
     values = join(folder, "values.yaml");
     await writeFile(
@@ -80,7 +83,7 @@ describe("the chart, installed on a real node", function () {
       "-o",
       "name",
     ]);
-    return `${wide}\n${own}`.split("\n").filter(name => name.includes("wasmount"));
+    return `${wide}\n${own}`.split("\n").filter(name => name.includes("wasmount") && !foreign.includes(name));
   };
 
   const upgrade = (...args: readonly string[]) =>
