@@ -147,7 +147,7 @@ async function removeOlder(latest: string): Promise<void> {
 export async function releaseArchive({ folder, images }: TestRelease, reference: string): Promise<BuiltImage> {
   const { digest } = images["amd64"] ?? {};
   if (digest === undefined) throw new Error("the release has no image for amd64");
-  const archivePath = join(folder, "amd64.tar");
+  const archivePath = join(folder, `amd64-${reference.replaceAll(/[^a-z0-9]+/g, "-")}.tar`);
   if (existsSync(archivePath)) return { reference, archivePath };
   const layout = await LayoutFolder.open(join(folder, "oci"));
   const { manifest, bytes } = await layout.manifest(digest);
