@@ -85,7 +85,7 @@ async function writeFiles(folder: string) {
   const signingKey = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
   const path = (name: string) => join(folder, name);
   const config = {
-    listen: { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 0 },
+    listen: { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 0, lingerSeconds: 0 },
     tls: { certFile: path("tls.crt"), keyFile: path("tls.key") },
     fetcher: { image: "registry.example/wasmount:1" },
     plan: { signingKeyFile: path("plan.key") },

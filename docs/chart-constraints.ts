@@ -76,7 +76,7 @@ export const chartConstraints: Readonly<Record<string, Schema>> = {
   podAnnotations: strings,
   podLabels: strings,
   // The hook of an uninstallation waits a little longer than this.
-  terminationGracePeriodSeconds: { type: "integer", minimum: 1, maximum: 120 },
+  terminationGracePeriodSeconds: { type: "integer", minimum: 1, maximum: 600 },
   podSecurityContext: kubernetes,
   securityContext: kubernetes,
   resources: kubernetes,
@@ -90,6 +90,7 @@ export const chartConstraints: Readonly<Record<string, Schema>> = {
   dnsPolicy: { enum: ["ClusterFirst", "ClusterFirstWithHostNet", "Default"] },
   "listen.address": setting("listen.address"),
   "listen.drainSeconds": setting("listen.drainSeconds"),
+  "listen.lingerSeconds": setting("listen.lingerSeconds"),
   "listen.maxConnections": setting("listen.maxConnections"),
   "listen.maxReviewBytes": setting("listen.maxReviewBytes"),
   "networkPolicy.enabled": flag,

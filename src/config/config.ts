@@ -10,6 +10,7 @@ export interface Config {
     readonly plainPort: number;
     /** Seconds between "not ready" and the end of accepting, for endpoints to be withdrawn. */
     readonly drainSeconds: number;
+    readonly lingerSeconds: number;
     /** Of the HTTPS server, at a time. */
     readonly maxConnections: number;
     /** Bytes of the reviews under way at a time, all together. */

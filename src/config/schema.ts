@@ -37,6 +37,12 @@ export const configSchema = {
       ),
       plainPort: integer(0, 65535, 8080, "port of /livez, /readyz and /metrics; 0 picks a free one"),
       drainSeconds: integer(0, 300, 5, "seconds between turning not ready and closing, on SIGTERM"),
+      lingerSeconds: integer(
+        0,
+        300,
+        90,
+        "seconds that connections without a call are left to the API servers to close, after that",
+      ),
       maxConnections: integer(1, 65535, 1024, "connections of the HTTPS server at a time; others are closed at once"),
       maxReviewBytes: integer(
         8388608,

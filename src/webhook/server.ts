@@ -1,6 +1,6 @@
 import { createServer as createHttpServer, IncomingMessage, type Server, ServerResponse } from "node:http";
 import { createServer as createHttpsServer, type ServerOptions } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Express } from "express";
 import type { Config } from "../config/config.ts";
@@ -39,7 +39,10 @@ export interface WebhookServer {
   /** Ports in use, also where the configuration asked for a free one. */
   readonly port: number;
   readonly plainPort: number;
-  /** Turns not ready, waits for endpoints to be withdrawn, answers the calls in flight, and ends. */
+  /**
+   * Turns not ready, waits for endpoints to be withdrawn, answers the calls in flight, leaves idle connections to their
+   * callers to close, and ends.
+   */
   drain(): Promise<void>;
 }
 
@@ -64,6 +67,7 @@ export async function startWebhook(
     // Anybody may knock, as often as they like: no more than a debugger wants to see.
     log.debug({ error: error.message }, "no TLS connection");
   });
+  const connections = connectionsOf(admission);
   const unanswered = new Set<ServerResponse>();
   admission.prependListener("request", (_request, response: ServerResponse) => {
     if (draining) response.setHeader("connection", "close");
@@ -105,6 +109,9 @@ export async function startWebhook(
     for (const response of unanswered) if (!response.headersSent) response.setHeader("connection", "close");
     log.info({ seconds: config.listen.drainSeconds }, "draining");
     await sleep(config.listen.drainSeconds * 1000);
+    // API servers may call by an idle connection at any time, and a call that crosses its end is lost: Go's client does not
+    // repeat a POST. They close those that they don't need, and a busy one ends with its next answer.
+    await connections.gone(config.listen.lingerSeconds * 1000);
     await closeServer(admission);
     await certificate.stop();
     await closeServer(plain);
@@ -156,8 +163,33 @@ function listen(server: Server, address: string, port: number, setting: string):
   });
 }
 
+function connectionsOf(server: Server): { gone(patienceMs: number): Promise<void> } {
+  const open = new Set<Socket>();
+  let last = () => {};
+  server.on("connection", (socket: Socket) => {
+    open.add(socket);
+    socket.once("close", () => {
+      open.delete(socket);
+      if (open.size === 0) last();
+    });
+  });
+  return {
+    async gone(patienceMs) {
+      if (open.size === 0) return;
+      const stop = new AbortController();
+      const gone = new Promise<void>(resolve => {
+        last = resolve;
+      });
+      await Promise.race([gone, sleep(patienceMs, undefined, { signal: stop.signal }).catch(() => {})]);
+      stop.abort();
+    },
+  };
+}
+
 async function closeServer(server: Server): Promise<void> {
   if (!server.listening) return;
+  // What arrived meanwhile is read before immediates run, and is a call in flight then.
+  await new Promise(resolve => setImmediate(resolve));
   const closed = new Promise<void>(resolve => server.close(() => resolve()));
   server.closeIdleConnections();
   const stop = new AbortController();

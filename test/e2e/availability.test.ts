@@ -88,13 +88,13 @@ describe("a release of two replicas, while pods are created as fast as the API s
   };
 
   it("loses none of them when it is upgraded to another image", async () => {
-    lossless(await meanwhile(() => stage.release("upgrade", "--set", "image.tag=2")));
+    lossless(await meanwhile(() => stage.release("upgrade", "--set-string", "image.tag=2")));
     for (const { spec } of await replicas(stage.kubectl)) assert.equal(spec.containers[0].image, stage.images.next);
   });
 
-  it("loses none of them when it is rolled back, by whom has the images before said, and leaves no orphan", async () => {
+  it("loses none of them when it is upgraded back, and leaves no orphan", async () => {
     const before = await stage.remaining();
-    lossless(await meanwhile(() => stage.release("upgrade", "--set", "image.tag=1")));
+    lossless(await meanwhile(() => stage.release("upgrade", "--set-string", "image.tag=1")));
     const kept = (names: readonly string[]) => names.filter(name => !/sh\.helm\.release|^pod\/|^replicaset/.test(name));
     assert.deepEqual(kept(await stage.remaining()), kept(before));
   });

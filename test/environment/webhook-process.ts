@@ -59,7 +59,7 @@ export async function startWebhookProcess({
   };
   await writeFile(files.certFile, server.certificate);
   await writeFile(files.keyFile, server.privateKey, { mode: 0o600 });
-  const listen = { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 0 };
+  const listen = { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 0, lingerSeconds: 0 };
   const { certFile, keyFile } = files;
   await writeFile(files.config, stringify({ listen, tls: { certFile, keyFile }, ...config }));
 

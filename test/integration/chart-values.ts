@@ -251,6 +251,7 @@ export const shownBySet: Readonly<Record<string, readonly Shown[]>> = {
     ["service.ipFamilyPolicy", "Service/wasmount-webhook spec.ipFamilyPolicy", "PreferDualStack"],
     ["listen.address", "configuration listen.address", "::"],
     ["listen.drainSeconds", "configuration listen.drainSeconds", 10],
+    ["listen.lingerSeconds", "configuration listen.lingerSeconds", 20],
     ["listen.maxConnections", "configuration listen.maxConnections", 512],
     ["listen.maxReviewBytes", "configuration listen.maxReviewBytes", 67108864],
     ["webhook.failurePolicy", `${VALIDATING} webhooks.0.failurePolicy`, "Ignore"],

@@ -54,7 +54,10 @@ const contradictions: readonly (readonly [values: object, sentence: RegExp])[] =
   [{ dnsPolicy: "ClusterFirstWithHostNet" }, /is for hostNetwork, which is off/],
   [{ webhook: { timeoutSeconds: 4 } }, /webhook\.timeoutSeconds is 4: write at least half a second more than .*, 4\.5/],
   [{ limits: { reviewSeconds: 2 } }, /limits\.resolveSeconds is 2: write less than limits\.reviewSeconds, 2/],
-  [{ listen: { drainSeconds: 60 } }, /terminationGracePeriodSeconds is 45: write more than listen\.drainSeconds, 60/],
+  [
+    { listen: { drainSeconds: 60 } },
+    /terminationGracePeriodSeconds is 110: write more than listen\.drainSeconds and listen\.lingerSeconds, 60 and 90/,
+  ],
   [
     { webhook: { failurePolicy: "Ignore" }, guards: { enabled: false }, policy: { unmatched: "Deny" } },
     /pods would start without their filters while the webhook is down/,
@@ -106,7 +109,7 @@ const misspelt: readonly (readonly [values: object, place: RegExp])[] = [
   [{ policy: { files: { "../a.yaml": "x" } } }, /'\.\.\/a\.yaml' does not match/],
   [{ log: { level: "trace" } }, /at '\/log\/level'/],
   [{ fetcher: { allowedEnvironment: ["A=B"] } }, /at '\/fetcher\/allowedEnvironment\/0'/],
-  [{ terminationGracePeriodSeconds: 121 }, /at '\/terminationGracePeriodSeconds'/],
+  [{ terminationGracePeriodSeconds: 601 }, /at '\/terminationGracePeriodSeconds'/],
 ];
 
 /** In Helm's words. */

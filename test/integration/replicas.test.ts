@@ -80,7 +80,7 @@ describe("two replicas behind one address, as images run them, while pods are cr
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
       config: {
         // Longer than the balancer takes to notice.
-        listen: { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 2 },
+        listen: { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 2, lingerSeconds: 10 },
         fetcher: { image: "registry.example/wasmount:1" },
         plan: { signingKeyFile },
         log: { level: "warn" },

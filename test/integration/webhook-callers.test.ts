@@ -87,7 +87,15 @@ describe("a webhook's callers", function () {
       next();
     });
     app.use(admission);
-    const listen = { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 0, maxConnections, maxReviewBytes };
+    const listen = {
+      address: "127.0.0.1",
+      port: 0,
+      plainPort: 0,
+      drainSeconds: 0,
+      lingerSeconds: 0,
+      maxConnections,
+      maxReviewBytes,
+    };
     const tls = { certFile: join(folder, "tls.crt"), keyFile: join(folder, "tls.key"), clientCaFile };
     server = await startWebhook({ listen }, credentialFiles(tls), app, () => null, log, metrics, {
       ...PATIENCE,

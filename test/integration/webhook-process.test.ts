@@ -91,7 +91,9 @@ describe("wasmount webhook", () => {
   });
 
   it("drains to the end whatever more signals come", async () => {
-    const webhook = await start({ listen: { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 1 } });
+    const webhook = await start({
+      listen: { address: "127.0.0.1", port: 0, plainPort: 0, drainSeconds: 1, lingerSeconds: 0 },
+    });
     const [first, second] = await Promise.all([webhook.stop(), webhook.stop()]);
     assert.deepEqual([first, second], [0, 0]);
     assert.equal(webhook.log().match(/"msg":"draining"/g)?.length, 1);

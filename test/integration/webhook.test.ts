@@ -47,15 +47,25 @@ describe("webhook server", () => {
     decide = async () => ({ outcome: "Skipped", reason: "NoFilters", detail: "" });
     ready = null;
     agent = new Agent({ ca, keepAlive: true });
+    server = await start();
+  });
+
+  afterEach(async () => {
+    agent.destroy();
+    await server.drain();
+  });
+
+  async function start(lingerSeconds = 0): Promise<WebhookServer> {
     const log = createLogger("silent");
     const metrics = createMetrics();
-    server = await startWebhook(
+    return startWebhook(
       {
         listen: {
           address: "127.0.0.1",
           port: 0,
           plainPort: 0,
           drainSeconds: 0,
+          lingerSeconds,
           maxConnections: 64,
           maxReviewBytes: 64 * MIB,
         },
@@ -70,12 +80,7 @@ describe("webhook server", () => {
       log,
       metrics,
     );
-  });
-
-  afterEach(async () => {
-    agent.destroy();
-    await server.drain();
-  });
+  }
 
   function send(
     body: string,
@@ -304,5 +309,32 @@ describe("webhook server", () => {
     assert.equal(headers["connection"], "close");
     await drained;
     await assert.rejects(send(review()), { code: "ECONNREFUSED" });
+  });
+
+  it("leaves an idle connection to its caller, answers what comes by it, and ends with it", async () => {
+    const lingering = await start(60);
+    const idle = server;
+    server = lingering;
+    await send(review());
+    const drained = lingering.drain();
+    assert.match((await plain("/readyz")).text, /draining/);
+    // More than the time that it would wait for endpoints to be withdrawn.
+    await sleep(100);
+    const { status, headers } = await send(review());
+    assert.deepEqual([status, headers["connection"]], [200, "close"]);
+    await drained;
+    server = idle;
+  });
+
+  it("ends with the last connection that its callers close", async () => {
+    const lingering = await start(60);
+    const idle = server;
+    server = lingering;
+    await send(review());
+    const drained = lingering.drain();
+    await sleep(100);
+    agent.destroy();
+    await drained;
+    server = idle;
   });
 });

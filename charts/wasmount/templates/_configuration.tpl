@@ -7,6 +7,7 @@ listen:
   port: {{ .Values.ports.admission | int64 }}
   plainPort: {{ .Values.ports.health | int64 }}
   drainSeconds: {{ .Values.listen.drainSeconds | int64 }}
+  lingerSeconds: {{ .Values.listen.lingerSeconds | int64 }}
   maxConnections: {{ .Values.listen.maxConnections | int64 }}
   maxReviewBytes: {{ .Values.listen.maxReviewBytes | int64 }}
 tls:

@@ -49,8 +49,8 @@
 {{- if ge (float64 .Values.limits.resolveSeconds) $review }}
 {{- fail (printf "limits.resolveSeconds is %v: write less than limits.reviewSeconds, %v" .Values.limits.resolveSeconds .Values.limits.reviewSeconds) }}
 {{- end }}
-{{- if ge (int64 .Values.listen.drainSeconds) (int64 .Values.terminationGracePeriodSeconds) }}
-{{- fail (printf "terminationGracePeriodSeconds is %d: write more than listen.drainSeconds, %d" (int64 .Values.terminationGracePeriodSeconds) (int64 .Values.listen.drainSeconds)) }}
+{{- if ge (add (int64 .Values.listen.drainSeconds) (int64 .Values.listen.lingerSeconds)) (int64 .Values.terminationGracePeriodSeconds) }}
+{{- fail (printf "terminationGracePeriodSeconds is %d: write more than listen.drainSeconds and listen.lingerSeconds, %d and %d, together" (int64 .Values.terminationGracePeriodSeconds) (int64 .Values.listen.drainSeconds) (int64 .Values.listen.lingerSeconds)) }}
 {{- end }}
 {{- if and (eq .Values.webhook.failurePolicy "Ignore") (not .Values.guards.enabled) (eq .Values.policy.unmatched "Deny") }}
 {{- fail "webhook.failurePolicy is Ignore and guards.enabled false: pods would start without their filters while the webhook is down, and policy.unmatched Deny would mean nothing. Write failurePolicy Fail, or guards.enabled true" }}
