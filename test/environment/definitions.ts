@@ -1,20 +1,26 @@
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { parse } from "yaml";
+import { parseAllDocuments } from "yaml";
 import { run } from "./cluster/command.ts";
 import { findGo, goEnvironment } from "./cluster/go.ts";
 import type { Manifest } from "./stage.ts";
 
-const folder = fileURLToPath(new URL("./modules/definitions", import.meta.url));
+const folderOf = (name: string) => fileURLToPath(new URL(`./modules/${name}`, import.meta.url));
 
 /** Where each project keeps its definitions in its module, whose go.sum pins them. */
 const sources = [
-  { module: "github.com/cert-manager/cert-manager", path: "deploy/crds" },
-  { module: "github.com/prometheus-operator/prometheus-operator", path: "example/prometheus-operator-crd" },
+  { folder: "definitions", module: "github.com/cert-manager/cert-manager", path: "deploy/crds" },
+  {
+    folder: "definitions",
+    module: "github.com/prometheus-operator/prometheus-operator",
+    path: "example/prometheus-operator-crd",
+  },
+  { folder: "istio", module: "istio.io/api", path: "kubernetes" },
 ] as const;
 
 const wanted = [
   "certificates.cert-manager.io",
+  "envoyfilters.networking.istio.io",
   "issuers.cert-manager.io",
   "prometheusrules.monitoring.coreos.com",
   "servicemonitors.monitoring.coreos.com",
@@ -28,11 +34,15 @@ const wanted = [
 export async function foreignDefinitions(): Promise<readonly Manifest[]> {
   const go = await findGo();
   const found: Manifest[] = [];
-  for (const { module, path } of sources) {
-    const answer = await run(go.path, ["mod", "download", "-json", module], { cwd: folder, env: goEnvironment() });
+  for (const { folder, module, path } of sources) {
+    const answer = await run(go.path, ["mod", "download", "-json", module], {
+      cwd: folderOf(folder),
+      env: goEnvironment(),
+    });
     const { Dir } = JSON.parse(answer) as { readonly Dir: string };
     for (const name of (await readdir(`${Dir}/${path}`)).filter(name => name.endsWith(".yaml"))) {
-      found.push(parse(await readFile(`${Dir}/${path}/${name}`, "utf8")));
+      const documents = parseAllDocuments(await readFile(`${Dir}/${path}/${name}`, "utf8"));
+      found.push(...documents.map(document => document.toJS() as Manifest));
     }
   }
   const definitions = found.filter(definition => wanted.includes(definition?.metadata?.name));

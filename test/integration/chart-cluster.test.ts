@@ -18,6 +18,8 @@ import type { Manifest } from "../environment/stage.ts";
 const OWN = "wasmount-system";
 const SHOP = "chart-shop";
 const SELF_TEST = "self-test";
+/** Of ci/istio.yaml. */
+const MESH_ROOT = "mesh-root";
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const sets = readdirSync(join(chartFolder, "ci"));
 /** Kinds of the whole cluster that the chart has objects of. */
@@ -54,7 +56,7 @@ describe("the chart on a real API server", function () {
     for (const { metadata } of definitions) {
       await kubectl.run(["wait", "--for=condition=Established", "crd", metadata.name, "--timeout=60s"]);
     }
-    for (const namespace of [OWN, SHOP, SELF_TEST]) await makeNamespace(kubectl, namespace);
+    for (const namespace of [OWN, SHOP, SELF_TEST, MESH_ROOT]) await makeNamespace(kubectl, namespace);
     // Warnings count as errors below: of Pod Security, too.
     await kubectl.run(["label", "namespace", OWN, "pod-security.kubernetes.io/warn=restricted"]);
   });
@@ -71,7 +73,7 @@ describe("the chart on a real API server", function () {
   async function clean(): Promise<void> {
     const left = await remaining();
     if (left.length > 0) await kubectl.run(["delete", ...left, "--ignore-not-found"]);
-    await kubectl.run(["delete", "namespace", OWN, SHOP, SELF_TEST, "--ignore-not-found", "--timeout=120s"]);
+    await kubectl.run(["delete", "namespace", OWN, SHOP, SELF_TEST, MESH_ROOT, "--ignore-not-found", "--timeout=120s"]);
   }
 
   function apply(manifests: readonly Manifest[], ...options: readonly string[]): Promise<string> {

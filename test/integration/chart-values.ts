@@ -331,4 +331,26 @@ export const shownBySet: Readonly<Record<string, readonly Shown[]>> = {
     ["extraObjects", "ConfigMap/extra-wasmount", true],
     ["extraObjects", "ConfigMap/extra", true],
   ],
+  istio: [
+    ["istio.enabled", "configuration istio.enabled", true],
+    [
+      "istio.enabled",
+      "EnvoyFilter/wasmount-in-last-01 spec.workloadSelector.labels",
+      { "wasmount.dev/slot-in-last-01": "true" },
+    ],
+    ["istio.enabled", "EnvoyFilter/wasmount-http-only spec.configPatches.0.applyTo", "NETWORK_FILTER"],
+    ["istio.rootNamespace", "EnvoyFilter/wasmount-gw-first-02 metadata.namespace", "mesh-root"],
+    ["istio.rootNamespace", "Role/wasmount-slots metadata.namespace", "mesh-root"],
+    ["istio.rootNamespace", "configuration istio.rootNamespace", "mesh-root"],
+    ["istio.slots", "EnvoyFilter/wasmount-out-last-02", true],
+    ["istio.slots", "EnvoyFilter/wasmount-out-last-03", false],
+    ["istio.slots", "configuration istio.slots", 2],
+    ["istio.allowTcp", "configuration istio.allowTcp", true],
+    ["istio.proxyImages", "configuration istio.proxyImages.0", "registry.corp/istio/proxyv2"],
+    [
+      "istio.allowedAnnotations",
+      "configuration istio.allowedAnnotations.0",
+      "traffic.sidecar.istio.io/excludeInboundPorts=15020",
+    ],
+  ],
 };

@@ -462,7 +462,7 @@ describe("wasmount doctor", function () {
     const { code, stdout } = await installation.wasmount("doctor", "-n", NAMESPACE);
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^ok {7}the API server's version\nok/);
-    assert.match(stdout, /\n15 checks, nothing is wrong\n$/);
+    assert.match(stdout, /\n16 checks, nothing is wrong\n$/);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: what is not in it
     assert.doesNotMatch(stdout, /\u001b/);
   });
@@ -486,7 +486,7 @@ describe("wasmount doctor", function () {
       assert.equal(code, 1, stdout);
       assert.match(
         stdout,
-        /\nfailure {2}the guards\n {9}GuardMissing: ValidatingAdmissionPolicy\/wasmount-exec\n {11}A guard.*\n {11}Found: .*\n {11}-> `kubectl/,
+        /\nfailure {2}the guards\n {9}GuardMissing: ValidatingAdmissionPolicy\/wasmount-exec\n {11}A guard.*\n {11}Found: .*\n {11}-> Upgrade the chart/,
       );
     } finally {
       await mend();
