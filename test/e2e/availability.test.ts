@@ -1,31 +1,32 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect } from "node:tls";
 import { buildahUnavailable } from "../environment/buildah.ts";
+import { binaryOf } from "../environment/cluster/binaries.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
-import { createPods, type LoadResult } from "../environment/pod-load.ts";
+import { clusterStatus } from "../environment/cluster/status.ts";
+import { podProcess } from "../environment/pod-process.ts";
+import { type LoadSetting, loadText, type Meanwhile, meanwhile } from "../environment/release-load.ts";
 import { RELEASE_NAMESPACE, type ReleaseStage, replicas, setReleaseStage } from "../environment/release-stage.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
 
 const SHOP = "e2e-availability";
 const PLAIN = "e2e-availability-plain";
-/** How many creations are under way at the same time; each is a review of both sides. */
-const WIDTH = 24;
-/** What a replica that is killed may cost: calls in flight, and those until its endpoint is gone. */
+/** For how long calls may still begin that a killed replica costs: until its endpoint is gone. */
 const LOSS_MS = 2_000;
+/** The longest that a call may have been under way: the registration's timeout. */
+const IN_FLIGHT_MS = 5_000;
+const OUTAGE_MS = 60_000;
+const FULL_SIZE = 4;
 
-interface Meanwhile extends LoadResult {
-  /** When those failed that did, in milliseconds of `performance.now()`. */
-  readonly failedAt: readonly number[];
-}
-
-describe("a release of two replicas, while pods are created as fast as the API server does,", function () {
+describe("a release of two replicas, under 200 admissions a second where the machine does as many,", function () {
   this.timeout(30 * 60_000);
 
   let cluster: Cluster;
   let stage: ReleaseStage;
+  let setting: LoadSetting;
   const progress = (line: string) => console.log(`      ${line}`);
   const inOwn = ["-n", RELEASE_NAMESPACE];
 
@@ -33,7 +34,9 @@ describe("a release of two replicas, while pods are created as fast as the API s
     const reason = (await clusterUnavailable({ node: true })) ?? (await buildahUnavailable());
     if (reason !== null) unavailable(this, reason);
     cluster = await openCluster({ node: true, progress });
+    const vegeta = await binaryOf("vegeta", progress);
     stage = await setReleaseStage(cluster, SHOP, progress);
+    setting = { cluster, stage, vegeta, plain: PLAIN };
     await stage.kubectl.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: PLAIN } });
     await stage.release("install");
   });
@@ -43,172 +46,182 @@ describe("a release of two replicas, while pods are created as fast as the API s
     await stage?.strike();
   });
 
-  /** Creates pods that ask for a filter, and pods that have nothing to do with wasmount, until a piece of work is done. */
-  async function meanwhile(work: () => Promise<unknown>): Promise<Meanwhile> {
-    const ending = new AbortController();
-    const failedAt: number[] = [];
-    let failures = 0;
-    const from = performance.now();
-    const load = { count: Number.POSITIVE_INFINITY, signal: ending.signal };
-    const asking = createPods(cluster.kubeConfig, {
-      ...load,
-      namespace: SHOP,
-      pod: stage.example.pod,
-      width: WIDTH,
-      holds: '"name":"wasmount-fetch"',
-      failed() {
-        failures += 1;
-        failedAt.push(performance.now());
-      },
-    });
-    const { metadata, ...plain } = stage.example.pod;
-    const others = createPods(cluster.kubeConfig, {
-      ...load,
-      namespace: PLAIN,
-      pod: { ...plain, metadata: { name: metadata.name } },
-      width: 1,
-      holds: '"kind":"Pod"',
-    });
-    await Promise.race([work(), asking, others]).finally(() => ending.abort());
-    const [result, unrelated] = await Promise.all([asking, others]);
-    const seconds = (performance.now() - from) / 1000;
-    const rate = Math.round(result.created / seconds);
-    progress(
-      `${result.created} pods in ${seconds.toFixed(0)} s, ${rate} a second, ${failures} failed; both sides review each`,
-    );
-    assert.deepEqual([unrelated.failures, unrelated.without], [[], 0], "pods that ask for nothing");
-    assert.ok(unrelated.created > 0);
-    assert.equal(result.without, 0, "none is unfiltered");
-    return { ...result, failedAt };
+  /** Does something under load, after which two things hold whatever it is. */
+  async function under(work: () => Promise<unknown>): Promise<Meanwhile> {
+    const result = await meanwhile(setting, work);
+    progress(loadText(result));
+    const { created, reviewed, unrelated } = result;
+    assert.deepEqual([created.unfiltered, reviewed.unfiltered], [0, 0], "pods that ask for a filter and get none");
+    assert.deepEqual(unrelated.failures, [], "pods that have nothing to do with wasmount");
+    return result;
   }
 
-  const lossless = ({ created, failures }: Meanwhile) => {
-    assert.deepEqual([failures.length, failures[0]], [0, undefined]);
-    assert.ok(created > 0);
-  };
+  function assertLossless({ created, reviewed }: Meanwhile): void {
+    assert.deepEqual([created.failures, reviewed.failures], [[], []]);
+  }
 
-  it("loses none of them when it is upgraded to another image", async () => {
-    lossless(await meanwhile(() => stage.release("upgrade", "--set-string", "image.tag=2")));
-    for (const { spec } of await replicas(stage.kubectl)) assert.equal(spec.containers[0].image, stage.images.next);
+  const images = async () => (await replicas(stage.kubectl)).map(({ spec }) => spec.containers[0].image);
+
+  /** Of all that is wasmount's, what neither a Deployment nor Helm makes anew each time. */
+  async function lasting(): Promise<readonly string[]> {
+    return (await stage.remaining()).filter(name => !/sh\.helm\.release|^pod\/|^replicaset/.test(name)).sort();
+  }
+
+  it("is upgraded to another image, and no call fails", async () => {
+    const before = await lasting();
+    assertLossless(await under(() => stage.release("upgrade", "--set-string", "image.tag=2")));
+    assert.deepEqual(await images(), [stage.images.next, stage.images.next]);
+    assert.deepEqual(await lasting(), before);
   });
 
-  it("loses none of them when it is upgraded back, and leaves no orphan", async () => {
-    const before = await stage.remaining();
-    lossless(await meanwhile(() => stage.release("upgrade", "--set-string", "image.tag=1")));
-    const kept = (names: readonly string[]) => names.filter(name => !/sh\.helm\.release|^pod\/|^replicaset/.test(name));
-    assert.deepEqual(kept(await stage.remaining()), kept(before));
-  });
-
-  it("loses none of them when another authority is asked for, until both replicas serve by it", async () => {
-    const { kubectl } = stage;
-    const authority = async () => {
-      const { data } = await kubectl.get<Manifest>("secret", "wasmount-webhook-ca", ...inOwn);
-      return new X509Certificate(Buffer.from(data["tls.crt"], "base64")).fingerprint256;
-    };
-    const first = await authority();
-    const served = await servedSerials();
-    lossless(
-      await meanwhile(async () => {
-        await kubectl.run(["annotate", "secret", "wasmount-webhook-ca", "wasmount.dev/rotate=now", ...inOwn]);
-        await until("another authority", async () => (await authority()) !== first);
-        await until("other serving certificates", async () => {
-          const now = await servedSerials();
-          return now.length === 2 && now.every(expiry => !served.includes(expiry));
-        });
-        // The old authority leaves no registration while certificates of it may be served.
-        await sleep(5_000);
-      }),
+  it("is rolled back, which leaves no orphan; only what replicas of the newer release still admit may wait for its controller", async () => {
+    const before = await lasting();
+    const result = await under(() =>
+      stage.helm.run("rollback", "wasmount", "1", ...inOwn, "--wait", "--timeout", "5m"),
     );
+    // Helm applies what it rendered earlier, and the guard knows the newer image no more: docs/install.md.
+    for (const { message } of result.created.failures) assert.match(message, /wasmount-unfiltered-pods/);
+    assert.deepEqual(result.reviewed.failures, []);
+    assert.deepEqual(await images(), [stage.images.first, stage.images.first]);
+    assert.deepEqual(await lasting(), before);
+    assertLossless(await under(async () => {}));
   });
 
-  it("loses what was in flight, for less than two seconds, when the leader is killed; Deployments reach full size", async () => {
+  it("changes to another authority, and to certificates of it, and no call fails", async () => {
     const { kubectl } = stage;
-    const leader = await leaderOf();
-    const victim = (await replicas(kubectl)).find(({ metadata }) => metadata.name === leader) ?? assert.fail(leader);
-    const deployment = deploymentOf(stage.example.pod);
-    let killed = 0;
-    const result = await meanwhile(async () => {
+    const first = await authority();
+    const work = async () => {
+      await kubectl.run(["annotate", "secret", "wasmount-webhook-ca", "wasmount.dev/rotate=now", ...inOwn]);
+      await until("certificates of another authority", async () => {
+        const now = await authority();
+        const leaves = await Promise.all((await replicas(kubectl)).map(({ status }) => served(status.podIP)));
+        const isNew = now.fingerprint256 !== first.fingerprint256;
+        return isNew && leaves.length === 2 && leaves.every(leaf => leaf.verify(now.publicKey));
+      });
       await sleep(2_000);
-      await kubectl.apply(deployment);
-      killed = performance.now();
-      process.kill(await processOf(victim.metadata.uid), "SIGKILL");
+    };
+    assertLossless(await under(work));
+  });
+
+  it("loses, when the leader is killed, calls of less than two seconds; a Deployment reaches full size meanwhile", async () => {
+    const { kubectl } = stage;
+    const before = await holder();
+    const leading = ({ metadata }: Manifest) => before.startsWith(`${metadata.name}_`);
+    const victim = (await replicas(kubectl)).find(leading) ?? assert.fail(before);
+    const pid = await podProcess(victim.metadata.uid, "/app/wasmount.mjs");
+    let killedAt = 0;
+    const { created, reviewed } = await under(async () => {
+      await kubectl.apply(deployment(FULL_SIZE));
+      killedAt = Date.now();
+      process.kill(pid, "SIGKILL");
       await kubectl.run(["rollout", "status", "deployment/shop", "-n", SHOP, "--timeout=180s"]);
     });
-    const last = Math.max(killed, ...result.failedAt) - killed;
-    progress(
-      `${result.failures.length} failed, the last ${last.toFixed(0)} ms after the kill: ${result.failures[0] ?? ""}`,
-    );
-    assert.ok(result.failedAt.every(at => at >= killed));
-    assert.ok(last < LOSS_MS, `${last} ms`);
-    const { items } = await kubectl.get<Manifest>("pods", "-n", SHOP, "-l", "app=shop");
-    assert.equal(items.length, deployment.spec.replicas);
-    for (const { metadata } of items) assert.equal(metadata.labels["wasmount.dev/injected"], "true");
+    for (const { message } of created.failures) assert.match(message, /failed calling webhook/);
+    const failures = [...created.failures, ...reviewed.failures];
+    const late = failures.filter(({ begunAt }) => begunAt < killedAt - IN_FLIGHT_MS || begunAt >= killedAt + LOSS_MS);
+    const last = Math.max(0, ...failures.map(({ begunAt }) => begunAt - killedAt));
+    progress(`${failures.length} failed, the last of them sent ${last} ms after the kill`);
+    assert.deepEqual(late, [], `${killedAt}`);
+    assert.deepEqual((await shopPods()).map(isInjected), Array(FULL_SIZE).fill(true));
+    const restarted = (await replicas(kubectl)).find(({ metadata }) => metadata.uid === victim.metadata.uid);
+    assert.equal(restarted?.status.containerStatuses[0].restartCount, 1, "it was the right process");
+    await until("another leader", async () => (await holder()) !== before && (await holder()) !== "");
   });
 
-  it("is led again after that, and tells what became of new pods", async () => {
+  it("tells of pods that are created after that what became of them", async () => {
     const { kubectl } = stage;
-    await until("a leader", async () => {
-      const leader = await leaderOf();
-      return (await replicas(kubectl)).some(({ metadata }) => metadata.name === leader);
-    });
-    const { items } = await kubectl.get<Manifest>("pods", "-n", SHOP, "-l", "app=shop");
-    const [{ metadata }] = items;
+    const known = new Set((await shopPods()).map(({ metadata }) => metadata.name));
+    await kubectl.apply(deployment(FULL_SIZE + 1));
+    await kubectl.run(["rollout", "status", "deployment/shop", "-n", SHOP, "--timeout=180s"]);
+    const fresh = (await shopPods()).find(({ metadata }) => !known.has(metadata.name)) ?? assert.fail();
     await until("an Event", async () => {
-      const field = `reason=FilterMounted,involvedObject.name=${metadata.name}`;
-      const events = await kubectl.get<Manifest>("events", "-n", SHOP, "--field-selector", field);
-      return events.items.length > 0;
+      const selector = `reason=FilterMounted,involvedObject.name=${fresh.metadata.name}`;
+      const { items } = await kubectl.get<Manifest>("events", "-n", SHOP, "--field-selector", selector);
+      return items.length > 0;
     });
   });
 
-  /** The pod that holds the Lease; its identity begins with its host's name. */
-  async function leaderOf(): Promise<string> {
+  it("goes on as it was after an API server that was silent for a minute", async () => {
+    const { kubectl } = stage;
+    const restarts = async () =>
+      (await replicas(kubectl)).map(({ metadata, status }) => [
+        metadata.name,
+        status.containerStatuses[0].restartCount,
+      ]);
+    const before = await restarts();
+    const { pid } = (await clusterStatus()).components.find(({ name }) => name === "kube-apiserver") ?? assert.fail();
+    if (pid === null) assert.fail("the API server does not run");
+    process.kill(pid, "SIGSTOP");
+    await sleep(OUTAGE_MS).finally(() => process.kill(pid, "SIGCONT"));
+    const { created } = await under(async () => {
+      await kubectl.apply(deployment(FULL_SIZE + 2));
+      await kubectl.run(["rollout", "status", "deployment/shop", "-n", SHOP, "--timeout=180s"]);
+    });
+    // Replicas that the cluster's state is unknown to are no endpoints until they have it again.
+    for (const { message } of created.failures) assert.match(message, /failed calling webhook/);
+    assert.deepEqual((await shopPods()).map(isInjected), Array(FULL_SIZE + 2).fill(true));
+    assert.deepEqual(await restarts(), before);
+    assertLossless(await under(async () => {}));
+  });
+
+  function deployment(size: number): Manifest {
+    const { metadata, spec } = stage.example.pod;
+    const { labels, annotations } = metadata;
+    return {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "shop", namespace: SHOP },
+      spec: {
+        replicas: size,
+        selector: { matchLabels: { app: "shop" } },
+        template: { metadata: { labels: { ...labels, app: "shop" }, annotations }, spec },
+      },
+    };
+  }
+
+  async function shopPods(): Promise<readonly Manifest[]> {
+    return (await stage.kubectl.get<Manifest>("pods", "-n", SHOP, "-l", "app=shop")).items;
+  }
+
+  const isInjected = ({ metadata, spec }: Manifest): boolean =>
+    metadata.labels["wasmount.dev/injected"] === "true" && spec.initContainers[0].name === "wasmount-fetch";
+
+  /** Who leads: a pod's name, and what tells its processes apart. */
+  async function holder(): Promise<string> {
     const { spec } = await stage.kubectl.get<Manifest>("lease", "wasmount-controller", ...inOwn);
-    return String(spec.holderIdentity).split("_")[0] ?? "";
+    return spec.holderIdentity ?? "";
   }
 
-  /** When each replica's serving certificate ends, to the second. */
-  async function servedSerials(): Promise<readonly string[]> {
-    const found: string[] = [];
-    for (const { status } of await replicas(stage.kubectl)) {
-      const text = await (await fetch(`http://${status.podIP}:8080/metrics`)).text();
-      const [, end] = /^wasmount_certificate_expiry_timestamp_seconds\{kind="serving"\} (.+)$/m.exec(text) ?? [];
-      if (end !== undefined) found.push(end);
-    }
-    return found;
-  }
-
-  async function until(what: string, look: () => Promise<boolean>): Promise<void> {
-    const end = performance.now() + 180_000;
-    while (!(await look().catch(() => false))) {
-      assert.ok(performance.now() < end, `waited 180 s for ${what}`);
-      await sleep(500);
-    }
+  async function authority(): Promise<X509Certificate> {
+    const { data } = await stage.kubectl.get<Manifest>("secret", "wasmount-webhook-ca", ...inOwn);
+    return new X509Certificate(Buffer.from(data["tls.crt"], "base64"));
   }
 });
 
-/** The process of the only container of a pod on this machine's node, beside the pod's own. */
-async function processOf(uid: string): Promise<number> {
-  const group = new RegExp(`pod${uid.replaceAll("-", "[-_]")}`);
-  for (const name of await readdir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const [cgroup, command] = await Promise.all(
-      ["cgroup", "cmdline"].map(file => readFile(`/proc/${name}/${file}`, "utf8").catch(() => "")),
-    );
-    if (group.test(cgroup ?? "") && command?.includes("wasmount.mjs")) return Number(name);
-  }
-  return assert.fail(`no process of pod ${uid}`);
+/** The certificate that a replica serves to whoever trusts nobody. */
+function served(host: string): Promise<X509Certificate> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port: 10_250, rejectUnauthorized: false }, () => {
+      const certificate = socket.getPeerX509Certificate();
+      socket.destroy();
+      if (certificate) resolve(certificate);
+      else reject(new Error("no certificate"));
+    });
+    socket.on("error", reject);
+  });
 }
 
-function deploymentOf({ metadata, spec }: Manifest): Manifest {
-  const { labels, annotations } = metadata;
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name: "shop", namespace: SHOP },
-    spec: {
-      replicas: 4,
-      selector: { matchLabels: { app: "shop" } },
-      template: { metadata: { labels: { ...labels, app: "shop" }, annotations }, spec },
-    },
-  };
+/** Polls, with a bound for what never happens. */
+async function until(what: string, look: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + 180_000;
+  let last: unknown = null;
+  while (
+    !(await look().catch(error => {
+      last = error;
+      return false;
+    }))
+  ) {
+    if (performance.now() > end) assert.fail(`waited 180 s for ${what}: ${last}`);
+    await sleep(500);
+  }
 }

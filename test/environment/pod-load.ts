@@ -21,8 +21,6 @@ export interface Load {
   readonly holds: string;
   /** Ends the load before all are created. */
   readonly signal?: AbortSignal;
-  /** Told of each that failed, at the time. */
-  readonly failed?: () => void;
   /** Told of each that ended. */
   readonly progress?: (ended: number) => void;
 }
@@ -46,10 +44,8 @@ export async function createPods(kubeConfig: KubeConfig, load: Load): Promise<Lo
         status: 0,
         text: String(error),
       }));
-      if (status !== 201) {
-        failures.push(`${status}: ${text.slice(0, 500)}`);
-        load.failed?.();
-      } else if (text.includes(load.holds)) created += 1;
+      if (status !== 201) failures.push(`${status}: ${text.slice(0, 500)}`);
+      else if (text.includes(load.holds)) created += 1;
       else without += 1;
       load.progress?.(created + without + failures.length);
     }
