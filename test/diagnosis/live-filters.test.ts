@@ -187,6 +187,13 @@ describe("what Envoy serves of a pod's filters", () => {
       assert.match((await told(`HTTP/1.1 200 OK\r\nx: ${"y".repeat(100_000)}\r\n\r\n`)).why, /can't be read/);
     });
 
+    it("is given up on where a failure goes on and on", async () => {
+      speak = socket => socket.write("HTTP/1.1 500 Oops\r\n\r\nand then");
+      const [found] = await withLiveFilters(cluster, [pod()], 600_000);
+      assert.match(found?.filters[0]?.live?.why ?? "", /HTTP 500/);
+      await until(() => open.size === 0);
+    });
+
     it("is text that a terminal can be given, and short", async () => {
       speak = socket => socket.end(answer(line("in-last-01", `\u001b[2J${"x".repeat(10_000)}`)));
       const reports = await withLiveFilters(cluster, [pod()]);
