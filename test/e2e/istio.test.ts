@@ -431,7 +431,8 @@ describe("a pod of a real Istio mesh", function () {
         "wasmount.dev/config.headers": "x-filtered-by = gateway",
       },
     });
-    const containers = [{ name: "istio-proxy", image: "auto" }];
+    // Else the API server has it pulled anew each time, as the image names no tag before Istio completes it.
+    const containers = [{ name: "istio-proxy", image: "auto", imagePullPolicy: "IfNotPresent" }];
     const { hostAliases, terminationGracePeriodSeconds } = spec;
     await kubectl().apply(
       service("gateway", NAMESPACE, "http"),
