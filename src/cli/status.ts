@@ -5,6 +5,7 @@ interface StatusOptions extends AskingFlags {
   readonly namespace?: string;
   readonly allNamespaces?: true;
   readonly selector?: string;
+  readonly live?: true;
 }
 
 /** The verb `wasmount status`. */
@@ -17,7 +18,8 @@ export function statusCommand(): Command {
     )
     .option("-n, --namespace <name>", "the namespace (default: the context's)", namespaceName)
     .addOption(new Option("-A, --all-namespaces", "all namespaces").conflicts("namespace"))
-    .option("-l, --selector <labels>", "only pods with these labels, as kubectl takes them");
+    .option("-l, --selector <labels>", "only pods with these labels, as kubectl takes them")
+    .option("--live", "ask each running pod's Envoy which version of its filters it serves");
   return withClusterFlags(command)
     .addHelpText(
       "after",
@@ -32,19 +34,28 @@ States:
   Outdated      beside another state: what pod and namespace ask for now differs from what runs. A tag that moved is no
                 difference: pods keep the digest that it was pinned to
 
-Needs the rights to get the namespace and to list pods in it; with -A, to list both in the whole cluster. Where the
-operator's configuration (ConfigMap wasmount-config) can't be read, the defaults stand for it.
+With --live, what each pod's Envoy says of its filters, the worst of them:
+  serving   the version that the fetcher wrote
+  differs   another version: its filter file was changed, or not taken
+  denying   nothing is loaded: all requests are denied
+  unknown   it could not be asked, or does not say; why is below the table
 
-Exit codes: 0 all is well, 1 a pod is Failed or Uninjected, 2 wrong usage, or the cluster can't be read.
+Needs the rights to get the namespace and to list pods in it; with -A, to list both in the whole cluster. Where the
+operator's configuration (ConfigMap wasmount-config) can't be read, the defaults stand for it. With --live, needs the
+rights to get and create pods/portforward, too: Envoy's administration interface is on the pod's loopback.
+
+Exit codes: 0 all is well, or unknown, 1 a pod is Failed or Uninjected, or a filter differs or is denying, 2 wrong usage, or the cluster can't be read.
 
 Examples:
   $ wasmount status
   $ wasmount status -n shop -l app=cart
+  $ wasmount status -n shop --live
   $ wasmount status -A --json | jq -r '.pods[] | select(.state == "Uninjected") | .namespace + "/" + .pod'
 `,
     )
     .action(async (options: StatusOptions) => {
       const { findInstallation } = await import("../diagnosis/installation.ts");
+      const { withLiveFilters } = await import("../diagnosis/live-filters.ts");
       const { surveyPods } = await import("../diagnosis/pod-survey.ts");
       const { dataPlanesIn } = await import("../diagnosis/slots.ts");
       const { isWrong, surveyText } = await import("../diagnosis/survey-text.ts");
@@ -53,7 +64,8 @@ Examples:
         const namespace = options.allNamespaces ? null : (options.namespace ?? contextNamespace);
         const scope = { namespace, ...(options.selector === undefined ? {} : { labelSelector: options.selector }) };
         const dataPlanes = await dataPlanesIn(cluster, installation.config);
-        const pods = await surveyPods(cluster, installation, dataPlanes, scope);
+        const stored = await surveyPods(cluster, installation, dataPlanes, scope);
+        const pods = options.live ? await withLiveFilters(cluster, stored) : stored;
         return {
           text: surveyText(pods, { terminal, withNamespace: namespace === null, now: cluster.now() }),
           json: { pods },

@@ -13,7 +13,10 @@ export interface ClusterView {
   text(path: string): Promise<{ readonly status: number; readonly text: string }>;
   /** Writes, and takes any answer. @throws DiagnosisError NotLoggedIn, Unreachable */
   send(method: "POST" | "PUT", path: string, body: unknown): Promise<Answer>;
-  /** Opens a connection to a port of a pod, through the API server, or to an address. @throws DiagnosisError Unreachable */
+  /**
+   * Opens a connection to a port of a pod, through the API server, or to an address.
+   * @throws DiagnosisError Unreachable, RightMissing
+   */
   connect(place: PodPort | Address): Promise<Duplex>;
   now(): Date;
 }

@@ -10,7 +10,7 @@ import { KubeError } from "../kube/error.ts";
 import { METADATA_LIST } from "../kube/object-metadata.ts";
 import { portForward } from "../kube/port-forward.ts";
 import { printable } from "../printable.ts";
-import type { Address, Answer, ClusterView, ListQuery } from "./cluster-view.ts";
+import type { Address, Answer, ClusterView, ListQuery, PodPort } from "./cluster-view.ts";
 import { DiagnosisError, type DiagnosisErrorCode } from "./error.ts";
 import { rightOf } from "./right.ts";
 
@@ -84,6 +84,16 @@ export function liveCluster(kubeConfig: KubeConfig, userAgent: string): ClusterV
     } while (token !== "");
   }
 
+  async function forward(place: PodPort): Promise<Duplex> {
+    try {
+      return await portForward(kubeConfig, place);
+    } catch (error) {
+      if (!(error instanceof KubeError) || error.code !== "Forbidden") throw error;
+      const right = `create pods/portforward in namespace ${place.namespace}`;
+      throw new DiagnosisError("RightMissing", `the right to ${right} is missing`, { cause: error });
+    }
+  }
+
   return {
     get<Value>(path: string) {
       let found = read.get(path);
@@ -107,7 +117,7 @@ export function liveCluster(kubeConfig: KubeConfig, userAgent: string): ClusterV
       if (response.statusCode === 401) throw await problemOf(method, path, response);
       return answerOf(response);
     },
-    connect: place => unreachable("pod" in place ? portForward(kubeConfig, place) : dial(place)),
+    connect: place => unreachable("pod" in place ? forward(place) : dial(place)),
     now: () => new Date(),
   };
 }

@@ -9,15 +9,18 @@ import { readSettings } from "../admission/settings.ts";
 import { termsOf } from "../admission/terms.ts";
 import type { Config } from "../config/config.ts";
 import { type DataPlane, FETCHER_NAME } from "../dataplanes/data-plane.ts";
+import { istioAdminPort } from "../dataplanes/istio-container.ts";
 import type { Reason } from "../decision/reason.ts";
 import { isRefusal, type Refusal } from "../decision/refusal.ts";
+import { type ReportedRun, readTerminationMessage } from "../fetcher/termination-message.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import { isOver, type Pod } from "../kube/pod.ts";
 import { PlanError } from "../plan/error.ts";
-import type { Plan, PlanFilter } from "../plan/plan.ts";
+import type { DataPlaneName, Plan, PlanFilter } from "../plan/plan.ts";
 import { planFromEnvironment, planToEnvironment } from "../plan/transport.ts";
 import { UNJUDGED } from "../policies/image-judgement.ts";
 import { printable } from "../printable.ts";
+import type { LiveFilter } from "./live-filters.ts";
 import type { FetcherStatus, StoredPod } from "./stored-pod.ts";
 
 /**
@@ -44,8 +47,18 @@ export interface PodReport {
   readonly outdated: string | null;
   /** The plan's hash, 64 hex digits; null without a plan that can be read. */
   readonly plan: string | null;
+  /** Where its proxy can be asked; null for a pod without a plan that can be read. */
+  readonly proxy: ProxyReport | null;
   /** Those of the plan; of a pod without one, those that it asks for. */
   readonly filters: readonly FilterReport[];
+}
+
+export interface ProxyReport {
+  readonly dataPlane: DataPlaneName;
+  /** Whether it has what it needs, and its pod runs. */
+  readonly running: boolean;
+  /** The port of Envoy's administration interface, on the pod's loopback; null where it is not known. */
+  readonly adminPort: number | null;
 }
 
 export interface FilterReport {
@@ -58,6 +71,10 @@ export interface FilterReport {
   readonly digest: string | null;
   /** The policies that its image has to pass. */
   readonly policies: readonly string[];
+  /** That of its filter file, which Envoy reports where it serves it, 64 hex digits; null where the fetcher does not say. */
+  readonly version: string | null;
+  /** What Envoy says that it serves, where it was asked. */
+  readonly live?: LiveFilter | null;
 }
 
 /** What pods are held against. */
@@ -138,7 +155,7 @@ function decisionAbout(pod: Pod, namespace: Namespace, { config, dataPlanes }: M
 }
 
 function uninjected(reason: Reason, detail: string): Found {
-  return { state: "Uninjected", code: reason, detail, outdated: null, plan: null, filters: [] };
+  return { state: "Uninjected", code: reason, detail, outdated: null, plan: null, proxy: null, filters: [] };
 }
 
 function injectedPod(stored: StoredPod, namespace: Namespace, { config }: Measure): Found {
@@ -150,21 +167,38 @@ function injectedPod(stored: StoredPod, namespace: Namespace, { config }: Measur
   } catch (error) {
     if (!(error instanceof PlanError)) throw error;
     const detail = `its plan can't be read: ${shown(error.message)}`;
-    return { state: "Failed", code: error.code, detail, outdated: null, plan: null, filters: [] };
+    return { state: "Failed", code: error.code, detail, outdated: null, plan: null, proxy: null, filters: [] };
   }
   const { plan, hash } = carried;
+  const outcome = outcomeOf(status, stored.status?.phase);
+  const run = mountedBy(status);
   return {
-    ...outcomeOf(status, stored.status?.phase),
+    ...outcome,
     outdated: outdatedBy(asPod(stored), namespace, config, plan),
     plan: hash,
-    filters: plan.filters.map(plannedFilter),
+    proxy: {
+      dataPlane: plan.dataPlane,
+      running: outcome.state === "Mounted" && stored.status?.phase === "Running",
+      adminPort: plan.dataPlane === "istio" ? istioAdminPort(asPod(stored)) : (run?.adminPort ?? null),
+    },
+    filters: plan.filters.map(filter => plannedFilter(filter, run)),
   };
+}
+
+function endOf({ state = {}, lastState = {} }: Partial<FetcherStatus> = {}) {
+  return state.terminated ?? (state.running ? undefined : lastState.terminated);
+}
+
+/** What a fetcher that ended well says that it did; null where it does not. */
+function mountedBy(status: FetcherStatus | undefined): ReportedRun | null {
+  const ended = endOf(status);
+  return ended?.exitCode === 0 ? readTerminationMessage(ended.message ?? "").summary : null;
 }
 
 /** How far the fetcher came, by what its kubelet reports. */
 function outcomeOf(status: FetcherStatus | undefined, phase = ""): Pick<Found, "state" | "code" | "detail"> {
-  const { state = {}, lastState = {} } = status ?? {};
-  const ended = state.terminated ?? (state.running ? undefined : lastState.terminated);
+  const { state = {} } = status ?? {};
+  const ended = endOf(status);
   if (ended?.exitCode === 0) return { state: "Mounted", code: null, detail: "" };
   if (ended !== undefined) return { state: "Failed", ...failureOf(ended) };
   if (state.running) return { state: "Running", code: null, detail: "the fetcher is at work" };
@@ -237,12 +271,15 @@ function refusedNow(refusal: Refusal): string {
   return `it would be refused now: ${sentence(refusal).replace(/^wasmount: /, "")}`;
 }
 
-function plannedFilter({ name, slot, reference, repository, digest, trust }: PlanFilter): FilterReport {
-  return { name, slot, reference, repository, digest, policies: trust?.rules ?? [] };
+function plannedFilter(filter: PlanFilter, run: ReportedRun | null): FilterReport {
+  const { name, slot, reference, repository, digest, trust } = filter;
+  const module = run?.modules?.find(({ filters }) => filters.includes(name));
+  const version = module?.versions?.[module.filters.indexOf(name)] ?? null;
+  return { name, slot, reference, repository, digest, policies: trust?.rules ?? [], version };
 }
 
 function wantedFilter({ name, module }: FilterSettings): FilterReport {
-  return { name, slot: null, reference: module, repository: null, digest: null, policies: [] };
+  return { name, slot: null, reference: module, repository: null, digest: null, policies: [], version: null };
 }
 
 function fetcherOf({ spec }: StoredPod) {

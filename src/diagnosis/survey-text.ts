@@ -1,4 +1,5 @@
 import { printable } from "../printable.ts";
+import { isLiveWrong, type LiveState, liveStateOf } from "./live-filters.ts";
 import type { FilterReport, PodReport, PodState } from "./pod-report.ts";
 import { type Cell, type Color, type Terminal, tableText } from "./table.ts";
 
@@ -8,8 +9,14 @@ const TOLD = 20;
 
 const colors: Readonly<Partial<Record<PodState, Color>>> = { Mounted: "green", Failed: "red", Uninjected: "red" };
 
+const liveColors: Readonly<Partial<Record<LiveState, Color>>> = { serving: "green", denying: "red", differs: "red" };
+
 /** Whether something is wrong with a pod that somebody has to do something about. */
-export function isWrong({ state }: PodReport): boolean {
+export function isWrong(report: PodReport): boolean {
+  return hasFailed(report) || isLiveWrong(report);
+}
+
+function hasFailed({ state }: PodReport): boolean {
   return state === "Failed" || state === "Uninjected";
 }
 
@@ -23,16 +30,29 @@ export function surveyText(
   }: { readonly terminal: Terminal; readonly withNamespace: boolean; readonly now: Date },
 ): string {
   if (reports.length === 0) return "no pods with filters\n";
-  const titles = [...(withNamespace ? ["NAMESPACE"] : []), "POD", "STATE", "FILTERS", "PLAN", "AGE"];
+  const live = reports.some(report => liveStateOf(report) !== null);
+  const titles = [
+    ...(withNamespace ? ["NAMESPACE"] : []),
+    "POD",
+    "STATE",
+    ...(live ? ["LIVE"] : []),
+    "FILTERS",
+    "PLAN",
+    "AGE",
+  ];
   const rows = reports.map((report): Cell[] => [
     ...(withNamespace ? [{ text: report.namespace }] : []),
     { text: report.pod },
     stateCell(report),
+    ...(live ? [liveCell(report)] : []),
     { text: report.filters.map(filterText).join(", ") || "-" },
     { text: report.plan?.slice(0, DIGEST_SHOWN) ?? "-" },
     { text: ageText(report.created, now) },
   ]);
-  const told = reports.filter(report => isWrong(report) || report.outdated !== null);
+  const told = [
+    ...reports.filter(report => isWrong(report) || report.outdated !== null),
+    ...reports.filter(report => !isWrong(report) && report.outdated === null && liveStateOf(report) === "unknown"),
+  ];
   const paragraphs = told.slice(0, TOLD).map(problemText);
   const rest = told.length > TOLD ? [`… and ${told.length - TOLD} more`] : [];
   const more = [...paragraphs, ...rest, summaryText(reports)].join("\n");
@@ -49,12 +69,38 @@ function filterText({ name, digest }: FilterReport): string {
   return digest === null ? name : `${name}@${digest.replace(/^sha256:/, "").slice(0, DIGEST_SHOWN)}`;
 }
 
-function problemText({ namespace, pod, state, code, detail, outdated }: PodReport): string {
+function liveCell(report: PodReport): Cell {
+  const state = liveStateOf(report);
+  const color = state === null ? undefined : liveColors[state];
+  return { text: state ?? "-", ...(color === undefined ? {} : { color }) };
+}
+
+function problemText(report: PodReport): string {
+  const { namespace, pod, state, code, detail, outdated } = report;
   const place = printable(`${namespace}/${pod}`);
   const outcome = `${state}${code === null ? "" : `(${code})`}`;
-  const problem = isWrong({ state } as PodReport) ? [`${outcome}: ${detail}`] : [];
+  const problem = hasFailed(report) ? [`${outcome}: ${detail}`] : [];
   const difference = outdated === null ? [] : [`Outdated: ${printable(outdated)}; create it anew to have that`];
-  return `${place}: ${[...problem, ...difference].join("\n  ")}`;
+  return `${place}: ${[...problem, ...difference, ...report.filters.flatMap(liveProblems)].join("\n  ")}`;
+}
+
+function liveProblems({ name, live }: FilterReport): readonly string[] {
+  switch (live?.state) {
+    case "differs": {
+      const versions = `Envoy serves version ${short(live.version)}, its filter file was written as ${short(live.wanted)}`;
+      return [`filter ${name} differs: ${versions}`];
+    }
+    case "denying":
+      return [`filter ${name} is denying: Envoy has loaded nothing, so that all requests are denied`];
+    case "unknown":
+      return [`filter ${name} is unknown: ${printable(live.why)}`];
+    default:
+      return [];
+  }
+}
+
+function short(version: string | null): string {
+  return printable(version ?? "?").slice(0, DIGEST_SHOWN);
 }
 
 /** "3 pods: 2 mounted, 1 uninjected; 1 outdated". */

@@ -1,3 +1,4 @@
+import { adminPort } from "./admin-port.ts";
 import { BootstrapError } from "./bootstrap-error.ts";
 import { checkRoot, checkSlots, type SlotEntry } from "./discovered-filter.ts";
 import { editFilterList, type ListEdit } from "./filter-list.ts";
@@ -29,6 +30,8 @@ export interface EditedBootstrap {
   readonly text: string;
   /** Every HTTP connection manager edited: "static_resources.listeners[0].filter_chains[0].filters[1]". */
   readonly managers: readonly string[];
+  /** As {@link adminPort} finds it. */
+  readonly adminPort: number | null;
 }
 
 /** The largest bootstrap that is read, in UTF-16 code units: what a ConfigMap can hold. */
@@ -82,7 +85,7 @@ export function editBootstrap(text: string, edit: BootstrapEdit): EditedBootstra
     edit,
     shared: sharesNodes(root),
   });
-  return { text: mark + edited, managers: managers.map(manager => manager.path) };
+  return { text: mark + edited, managers: managers.map(manager => manager.path), adminPort: adminPort(value) };
 }
 
 /** One edit for each list in the text: chains that share a list through an alias share its edit. */

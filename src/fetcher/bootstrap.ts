@@ -1,17 +1,18 @@
 import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
-import { bootstrapFormat, editBootstrap, MAX_BOOTSTRAP_LENGTH } from "../envoy/bootstrap.ts";
+import { bootstrapFormat, type EditedBootstrap, editBootstrap, MAX_BOOTSTRAP_LENGTH } from "../envoy/bootstrap.ts";
 import { messageOf } from "../error.ts";
 import type { Plan, PlanBootstrap } from "../plan/plan.ts";
 import { FetchError } from "./error.ts";
 import { copyMountedFiles } from "./mounted-files.ts";
 import type { Volume } from "./volume.ts";
 
-/**
- * Writes the edited copy of the author's Envoy configuration.
- * @returns the HTTP connection managers that were edited, for the log.
- */
-export function writeBootstrap(plan: Plan, bootstrap: PlanBootstrap, volume: Volume): readonly string[] {
+/** Writes the edited copy of the author's Envoy configuration, and returns what there is to say of it. */
+export function writeBootstrap(
+  plan: Plan,
+  bootstrap: PlanBootstrap,
+  volume: Volume,
+): Pick<EditedBootstrap, "managers" | "adminPort"> {
   const text = readSource(bootstrap.source);
   const edited = editBootstrap(text, {
     format: bootstrapFormat(bootstrap.target),
@@ -22,7 +23,7 @@ export function writeBootstrap(plan: Plan, bootstrap: PlanBootstrap, volume: Vol
   });
   volume.later(volume.write(bootstrap.target, edited.text));
   if (bootstrap.copy) copyMountedFiles(bootstrap.copy, bootstrap.source, volume);
-  return edited.managers;
+  return edited;
 }
 
 function readSource(path: string): string {

@@ -1,4 +1,4 @@
-import { filterFile } from "../envoy/filter-file.ts";
+import { type FilterFile, filterFile, filterVersion } from "../envoy/filter-file.ts";
 import { messageOf } from "../error.ts";
 import type { Plan, PlanFilter } from "../plan/plan.ts";
 import { printable } from "../printable.ts";
@@ -14,6 +14,8 @@ export interface Executed {
   readonly files: number;
   /** The filters whose module could not be had and that a module which does nothing stands in for, with the reason. */
   readonly open: readonly string[];
+  /** The port of Envoy's administration interface; null where no bootstrap names one. */
+  readonly adminPort: number | null;
 }
 
 /**
@@ -51,26 +53,17 @@ async function executeOn(
   for (const filter of plan.filters) {
     const module = modules.get(imageOf(filter));
     if (module === undefined) throw new Error(`no module was fetched for ${filter.name}`);
-    const rootId = filter.rootId ?? module.rootIds[0] ?? "";
-    const file = filterFile({
-      slot: filter.slot,
-      name: filter.name,
-      rootId,
-      config: filter.config,
-      moduleSha256: module.sha256,
-      root: plan.root,
-      envoyVersion: plan.envoyVersion,
-      runtimeFailure: filter.runtimeFailure,
-      allowedCapabilities: filter.capabilities && allowedCapabilities(filter.capabilities),
-    });
+    const file = filterFile(fileOf(plan, filter, module));
     volume.later(volume.write(volume.path("filters", `${filter.slot}.yaml`), file));
     log(`filter ${filter.name} fills slot ${filter.slot}`);
   }
+  let adminPort: number | null = null;
   if (plan.bootstrap) {
     // Late, because it is half of all code, and Istio's sidecars have nothing to be edited.
     const { writeBootstrap } = await import("./bootstrap.ts");
-    const managers = writeBootstrap(plan, plan.bootstrap, volume);
-    log(`edited ${plan.bootstrap.source}: ${managers.join(", ")}`);
+    const edited = writeBootstrap(plan, plan.bootstrap, volume);
+    adminPort = edited.adminPort;
+    log(`edited ${plan.bootstrap.source}: ${edited.managers.join(", ")}`);
   }
   const open = plan.filters.flatMap(filter => {
     const problem = modules.get(imageOf(filter))?.problem;
@@ -80,6 +73,21 @@ async function executeOn(
     modules: [...modules].map(([image, module]) => summaryOf(plan, image, module)),
     files: await volume.seal(),
     open,
+    adminPort,
+  };
+}
+
+function fileOf({ root, envoyVersion }: Plan, filter: PlanFilter, { sha256, rootIds }: VerifiedModule): FilterFile {
+  return {
+    slot: filter.slot,
+    name: filter.name,
+    rootId: filter.rootId ?? rootIds[0] ?? "",
+    config: filter.config,
+    moduleSha256: sha256,
+    root,
+    envoyVersion,
+    runtimeFailure: filter.runtimeFailure,
+    allowedCapabilities: filter.capabilities && allowedCapabilities(filter.capabilities),
   };
 }
 
@@ -88,6 +96,7 @@ function summaryOf(plan: Plan, image: string, module: VerifiedModule): ModuleSum
   const filters = plan.filters.filter(filter => imageOf(filter) === image);
   return {
     filters: filters.map(({ name }) => name),
+    versions: filters.map(filter => filterVersion(fileOf(plan, filter, module))),
     digest: filters[0]?.digest ?? "",
     sha256,
     bytes: size,

@@ -10,6 +10,8 @@ export interface Run {
   /** What whoever looks at the pod must know: one line, or "". */
   readonly line: string;
   readonly modules: readonly ModuleSummary[];
+  /** The port of Envoy's administration interface; null where no bootstrap names one. */
+  readonly adminPort: number | null;
   readonly milliseconds: number;
 }
 
@@ -28,8 +30,8 @@ export async function runFetcher(
   stop: AbortSignal,
 ): Promise<Run> {
   const started = performance.now();
-  const ended = (failure: Failure, modules: readonly ModuleSummary[]): Run => {
-    return { ...failure, modules, milliseconds: performance.now() - started };
+  const ended = (failure: Failure, modules: readonly ModuleSummary[], adminPort: number | null = null): Run => {
+    return { ...failure, modules, adminPort, milliseconds: performance.now() - started };
   };
   let client: RegistryClient | null = null;
   try {
@@ -46,11 +48,11 @@ export async function runFetcher(
       userAgent,
       credentials: pullSecretCredentials(plan.pullSecrets, log),
     });
-    const { modules, files, open } = await executePlan(plan, client, log, stop);
+    const { modules, files, open, adminPort } = await executePlan(plan, client, log, stop);
     const milliseconds = Math.round(performance.now() - started);
     log(`done: ${modules.length} module(s); ${files} file(s) looked at and right; ${milliseconds} ms`);
     const line = open.length === 0 ? "" : `wasmount-fetch: Open: does nothing: ${open.join("; ")}`;
-    return ended({ exitCode: 0, line }, modules);
+    return ended({ exitCode: 0, line }, modules, adminPort);
   } catch (error) {
     return ended(stop.aborted ? CANCELLED : failureOf(error), []);
   } finally {

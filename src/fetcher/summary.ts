@@ -7,6 +7,8 @@ export type FetchedFrom = BlobOrigin | "reused" | "none";
 export interface ModuleSummary {
   /** The filters that use it. */
   readonly filters: readonly string[];
+  /** Those of their filter files, which Envoy reports, in the same order: 64 hex digits each. */
+  readonly versions: readonly string[];
   /** The image's, as the plan pins it. */
   readonly digest: string;
   /** Of the module itself, 64 hex digits. */
@@ -22,6 +24,8 @@ export interface RunSummary {
   readonly exitCode: number;
   readonly milliseconds: number;
   readonly modules: readonly ModuleSummary[];
+  /** The port of Envoy's administration interface; null where no bootstrap names one. */
+  readonly adminPort: number | null;
   /** What became of the code that was compiled when the image was built. */
   readonly compiled: string;
 }

@@ -27,21 +27,35 @@ export interface ReportedRun {
   readonly seconds: number;
   /** null where they were too many to be said. */
   readonly modules: readonly ReportedModule[] | null;
+  /** The port of Envoy's administration interface; null where no bootstrap names one. */
+  readonly adminPort: number | null;
 }
 
-export type ReportedModule = Pick<ModuleSummary, "digest" | "source" | "filters">;
+export interface ReportedModule extends Pick<ModuleSummary, "digest" | "source" | "filters"> {
+  /** null where they were too many to be said, or the fetcher is of a release that said none. */
+  readonly versions: readonly string[] | null;
+}
 
 /**
  * The container's termination message: the line that people must see, where there is one, and of a run that ended well a
- * summary, whole or without its modules.
+ * summary: whole, without the versions of its filter files, or without its modules.
  */
-export function terminationMessage(line: string, { exitCode, milliseconds, modules }: RunSummary): string {
+export function terminationMessage(line: string, { exitCode, milliseconds, modules, adminPort }: RunSummary): string {
   if (exitCode !== 0) return line;
   const bytes = modules.reduce((sum, module) => sum + module.bytes, 0);
-  const totals = { summary: "wasmount-fetch", bytes, seconds: seconds(milliseconds) };
+  const totals = {
+    summary: "wasmount-fetch",
+    bytes,
+    seconds: seconds(milliseconds),
+    ...(adminPort !== null && { adminPort }),
+  };
   const short = modules.map(({ filters, digest, source }) => ({ filters, digest, source }));
-  const whole = JSON.stringify({ ...totals, modules: short });
-  const summary = Buffer.byteLength(whole) <= SUMMARY_BYTES ? whole : JSON.stringify(totals);
+  const versioned = modules.map(({ filters, digest, source, versions }) => ({ filters, digest, source, versions }));
+  const texts = [
+    { ...totals, modules: versioned },
+    { ...totals, modules: short },
+  ].map(one => JSON.stringify(one));
+  const summary = texts.find(text => Buffer.byteLength(text) <= SUMMARY_BYTES) ?? JSON.stringify(totals);
   return line === "" ? summary : `${line}\n${summary}`;
 }
 
@@ -58,11 +72,14 @@ export function readTerminationMessage(message: string): FetcherReport {
 
 function readSummary(line: string): ReportedRun | null {
   try {
-    const { bytes, seconds, modules } = JSON.parse(line) as Readonly<Record<string, unknown>>;
-    if (!isAmount(bytes) || !isAmount(seconds)) return null;
-    if (modules === undefined) return { bytes, seconds, modules: null };
+    const { bytes, seconds, modules, adminPort = null } = JSON.parse(line) as Readonly<Record<string, unknown>>;
+    if (!isAmount(bytes) || !isAmount(seconds) || !(adminPort === null || isPort(adminPort))) return null;
+    if (modules === undefined) return { bytes, seconds, modules: null, adminPort };
     if (!Array.isArray(modules) || modules.length > MAX_MODULES || !modules.every(isModule)) return null;
-    return { bytes, seconds, modules };
+    const reported = modules.map(({ filters, digest, source, versions = null }) => {
+      return { filters, digest, source, versions };
+    });
+    return { bytes, seconds, modules: reported, adminPort };
   } catch {
     return null;
   }
@@ -70,10 +87,23 @@ function readSummary(line: string): ReportedRun | null {
 
 const SOURCES: readonly string[] = ["registry", "mirror", "reused", "none"] satisfies FetchedFrom[];
 
-function isModule(value: unknown): value is ReportedModule {
-  const { filters, digest, source } = (value ?? {}) as Readonly<Record<string, unknown>>;
-  const named = Array.isArray(filters) && filters.length <= MAX_MODULES && filters.every(name => isShort(name, 63));
-  return named && isShort(digest, 71) && SOURCES.includes(String(source));
+/** A reported module as it stands there: its versions may be left out. */
+type WrittenModule = Omit<ReportedModule, "versions"> & Partial<Pick<ReportedModule, "versions">>;
+
+function isModule(value: unknown): value is WrittenModule {
+  const { filters, digest, source, versions } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  if (!Array.isArray(filters) || filters.length > MAX_MODULES || !filters.every(name => isShort(name, 63)))
+    return false;
+  return isShort(digest, 71) && SOURCES.includes(String(source)) && areVersions(versions, filters.length);
+}
+
+function areVersions(value: unknown, count: number): boolean {
+  if (value === undefined) return true;
+  return Array.isArray(value) && value.length === count && value.every(one => /^[0-9a-f]{64}$/.test(String(one)));
+}
+
+function isPort(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) > 0 && Number(value) < 65_536;
 }
 
 function isShort(value: unknown, most: number): boolean {

@@ -9,6 +9,8 @@ export type KubeErrorCode =
   | "NoNamespace"
   /** The API server could not be asked, or the connection to it broke. */
   | "Unreachable"
+  /** HTTP 403: whoever asks may not. */
+  | "Forbidden"
   /** HTTP 404. */
   | "NotFound"
   /** HTTP 410, or the same as a watch event: the version asked for is no longer kept. */

@@ -13,7 +13,7 @@ const ERROR_CHARACTERS = 1024;
 
 /**
  * A connection to a port of a pod, through its API server and kubelet. Nothing listens on this machine.
- * @throws KubeError Unreachable
+ * @throws KubeError Unreachable, Forbidden
  */
 export async function portForward(
   kubeConfig: KubeConfig,
@@ -49,7 +49,10 @@ export async function portForward(
     return channel === DATA;
   };
   const socket = await new WebSocketHandler(kubeConfig).connect(path, null, receive).catch((error: unknown) => {
-    throw new KubeError("Unreachable", `port ${port} of pod ${pod} can't be reached: ${reasonOf(error)}`);
+    const reason = reasonOf(error);
+    // All that the client says of an answer that is no WebSocket.
+    const code = /\b403$/.test(reason) ? "Forbidden" : "Unreachable";
+    throw new KubeError(code, `port ${port} of pod ${pod} can't be reached: ${reason}`);
   });
   socket.addEventListener("close", () => stream.push(null));
   socket.addEventListener("error", () => stream.destroy(new KubeError("Unreachable", "the connection broke")));

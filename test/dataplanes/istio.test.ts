@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Attachment, Load, ProxyContainer, ProxyWishes } from "../../src/dataplanes/data-plane.ts";
 import { type IstioSettings, istioDataPlane } from "../../src/dataplanes/istio.ts";
+import { istioAdminPort } from "../../src/dataplanes/istio-container.ts";
 import type { Reason } from "../../src/decision/reason.ts";
 import { isRefusal, type OrRefusal } from "../../src/decision/refusal.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
@@ -45,6 +46,16 @@ describe("Istio's proxy", () => {
     assert.deepEqual([native.list, native.index, native.uid, native.gid], ["initContainers", 1, 1337, 1337]);
     const classic = granted(find(classicPod()));
     assert.deepEqual([classic.list, classic.index], ["containers", 1]);
+  });
+
+  it("has its administration interface where its configuration says, else on Istio's port", () => {
+    const portWith = (value?: string) =>
+      istioAdminPort(meshPod({ proxy: value === undefined ? {} : { env: [{ name: "PROXY_CONFIG", value }] } }));
+    for (const text of [undefined, "", "{}", "null", '{"proxyAdminPort":15000}']) assert.equal(portWith(text), 15_000);
+    assert.equal(portWith('{"proxyAdminPort":15001,"x":1}'), 15_001);
+    for (const text of ["{", '{"proxyAdminPort":0}', '{"proxyAdminPort":"x"}', '{"proxyAdminPort":99999}']) {
+      assert.equal(portWith(text), null, text);
+    }
   });
 
   it("is not an init container of its name that ends", () => {

@@ -35,6 +35,23 @@ describe("a report on a pod", () => {
     );
   });
 
+  it("knows what Envoy is to serve, and where it can be asked, from the fetcher's last words", async () => {
+    const version = "c".repeat(64);
+    const modules = [
+      { filters: ["other", "headers"], digest: digest("a"), source: "registry", versions: ["d".repeat(64), version] },
+    ];
+    const words = JSON.stringify({ summary: "wasmount-fetch", bytes: 1, seconds: 1, adminPort: 9901, modules });
+    const ended = { state: { terminated: { exitCode: 0, message: words } } };
+    const runs = await withFetcher(ended, "Running");
+    assert.deepEqual(runs.proxy, { dataPlane: "envoy", running: true, adminPort: 9901 });
+    assert.equal(runs.filters[0]?.version, version);
+    assert.equal((await withFetcher(ended)).proxy?.running, false);
+    const silent = await withFetcher({ state: { terminated: { exitCode: 0 } } }, "Running");
+    assert.deepEqual([silent.proxy?.adminPort, silent.filters[0]?.version], [null, null]);
+    const failed = await withFetcher({ state: { terminated: { exitCode: 4, message: words } } }, "Running");
+    assert.deepEqual([failed.proxy?.running, failed.filters[0]?.version], [false, null]);
+  });
+
   const message = "wasmount-fetch: DigestMismatch: the content's digest is another";
   for (const [what, status, state, code, detail] of [
     ["done", { state: { terminated: { exitCode: 0 } } }, "Mounted", null, /^$/],

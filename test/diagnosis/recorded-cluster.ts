@@ -1,4 +1,3 @@
-import type { Duplex } from "node:stream";
 import type { Answer, ClusterView } from "../../src/diagnosis/cluster-view.ts";
 import { DiagnosisError } from "../../src/diagnosis/error.ts";
 import type { RawPod } from "../validation/injected-pod.ts";
@@ -11,7 +10,7 @@ export interface Recording {
   /** Paths that whoever asks has no right to. */
   readonly forbidden?: RegExp;
   readonly answer?: (method: string, path: string, body: unknown) => Partial<Answer>;
-  readonly connect?: () => Promise<Duplex>;
+  readonly connect?: ClusterView["connect"];
   readonly now?: Date;
 }
 
@@ -39,9 +38,9 @@ export function recordedCluster(recording: Recording): ClusterView {
     async send(method, path, body) {
       return { status: 404, body: null, message: "", warnings: [], ...recording.answer?.(method, path, body) };
     },
-    async connect() {
+    async connect(place) {
       if (recording.connect === undefined) throw new DiagnosisError("Unreachable", "nobody listens");
-      return recording.connect();
+      return recording.connect(place);
     },
     now: () => recording.now ?? new Date(),
   };

@@ -15,6 +15,7 @@ const mounted: PodReport = {
   detail: "",
   outdated: null,
   plan: "0123456789abcdef".repeat(4),
+  proxy: { dataPlane: "envoy", running: true, adminPort: 9901 },
   filters: [
     {
       name: "headers",
@@ -23,6 +24,7 @@ const mounted: PodReport = {
       repository: "registry.example/headers",
       digest: `sha256:${"a".repeat(64)}`,
       policies: [],
+      version: "b".repeat(64),
     },
   ],
 };

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
+import { runCommand } from "../environment/command.ts";
 import { flipLastByte } from "../environment/corruption.ts";
 import { unavailable } from "../environment/requirement.ts";
 import { type ExampleObjects, type Manifest, type Stage, setStage } from "../environment/stage.ts";
@@ -15,6 +16,7 @@ describe("a plain-Envoy pod on a real node", function () {
   this.timeout(20 * 60_000);
   let folder: string;
   let stage: Stage;
+  let kubeconfigPath: string;
   let example: ExampleObjects;
 
   before(async function () {
@@ -22,6 +24,7 @@ describe("a plain-Envoy pod on a real node", function () {
     if (reason !== null) unavailable(this, reason);
     folder = await mkdtemp(join(tmpdir(), "wasmount-e2e-"));
     const cluster = await openCluster({ node: true, progress: line => console.log(`      ${line}`) });
+    kubeconfigPath = cluster.kubeconfigPath;
     stage = await setStage(cluster, folder, line => console.log(`      ${line}`));
     example = await stage.example(NAMESPACE);
     await stage.kubectl.run(["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true"]);
@@ -77,6 +80,17 @@ describe("a plain-Envoy pod on a real node", function () {
     assert.equal(await response.text(), "hello from the app\n");
     assert.equal(response.headers.get("x-filtered-by"), "wasmount");
     assert.equal(response.headers.get("x-frame-options"), "DENY");
+  });
+
+  it("is serving to its status, by the administration port that its own configuration names", async () => {
+    const flags = ["-n", NAMESPACE, "--live", "--json", "--kubeconfig", kubeconfigPath];
+    const { code, stdout } = await runCommand(["status", ...flags], { cwd: folder });
+    const { pods } = JSON.parse(stdout) as Manifest;
+    const found = pods.find(({ pod }: Manifest) => pod === "shop");
+    assert.deepEqual(found.proxy, { dataPlane: "envoy", running: true, adminPort: 9901 });
+    const { state, version, wanted } = found.filters[0].live;
+    assert.deepEqual([code, state, version], [0, "serving", wanted], stdout);
+    assert.match(version, /^[0-9a-f]{64}$/);
   });
 
   it("was given all it has by admission, in a namespace that enforces the restricted Pod Security", async () => {

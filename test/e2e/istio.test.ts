@@ -1,19 +1,26 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { get, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { stateFolder } from "../environment/cluster/settings.ts";
+import { runCommand } from "../environment/command.ts";
 import { flipLastByte } from "../environment/corruption.ts";
 import { applyGuards } from "../environment/guards.ts";
 import { ISTIO_NAMESPACE } from "../environment/istio/istiod.ts";
 import { installSlots, type MeshStage, type PodChanges, service, setMeshStage } from "../environment/istio/mesh.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { visitorOf } from "../environment/visitor.ts";
 
 const NAMESPACE = "e2e-istio";
+/** Where nobody injects anything. */
+const BARE_NAMESPACE = "e2e-istio-bare";
 const READY_MS = 90_000;
 
 describe("a pod of a real Istio mesh", function () {
@@ -118,8 +125,16 @@ describe("a pod of a real Istio mesh", function () {
   const got = async (name: string) =>
     (await kubectl().run(["logs", name, "-c", "app", "-n", NAMESPACE])).split("\n").filter(line => line !== "");
 
-  const admin = (name: string, path: string) =>
-    kubectl().run(["exec", name, "-c", "istio-proxy", "-n", NAMESPACE, "--", "pilot-agent", "request", "GET", path]);
+  const admin = (name: string, path: string, method = "GET") =>
+    kubectl().run(["exec", name, "-c", "istio-proxy", "-n", NAMESPACE, "--", "pilot-agent", "request", method, path]);
+
+  /** What a gateway answers under a name, which fetch would not let a caller choose. */
+  async function asked(address: string, host: string): Promise<{ status: number; header: string; body: string }> {
+    const request = get({ host: address, port: 8080, headers: { host } });
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    const { statusCode = 0, headers } = response;
+    return { status: statusCode, header: String(headers["x-filtered-by"]), body: await text(response) };
+  }
 
   /** The HTTP filters of a listener in their order, as Envoy runs them. */
   async function chain(name: string, listener: string): Promise<readonly string[]> {
@@ -318,12 +333,31 @@ describe("a pod of a real Istio mesh", function () {
     assert.deepEqual(await got("failing"), []);
   });
 
-  it("serves a filter file that is changed in place, without a restart", async () => {
+  /** What `wasmount status --live` makes of a pod: its exit code, the pod's one filter, and the table. */
+  async function liveStatus(
+    name: string,
+    kubeconfig = cluster.kubeconfigPath,
+  ): Promise<{ readonly code: number | null; readonly live: Manifest; readonly table: string }> {
+    const flags = ["-n", NAMESPACE, "-l", `app=${name}`, "--live", "--kubeconfig", kubeconfig];
+    const [json, table] = [
+      await runCommand(["status", ...flags, "--json"], { cwd: folder }),
+      await runCommand(["status", ...flags], { cwd: folder }),
+    ];
+    assert.equal(json.code, table.code);
+    const { pods = [] } = JSON.parse(json.stdout) as Manifest;
+    return { code: json.code, live: pods[0]?.filters[0].live ?? null, table: table.stdout };
+  }
+
+  it("serves a filter file that is changed in place, without a restart, and its status tells", async () => {
     const pod = await running("live");
+    const serving = await liveStatus("live");
+    assert.deepEqual([serving.code, serving.live.state], [0, "serving"], JSON.stringify(serving));
+    assert.match(serving.table, /^live +Mounted +serving +headers@/m);
     const volume = stateFolder("kubelet", "pods", pod.metadata.uid, "volumes/kubernetes.io~empty-dir/wasmount");
     const path = join(volume, "filters/in-last-01.yaml");
     const text = (await readFile(path, "utf8")).replaceAll("x-filtered-by = wasmount", "x-filtered-by = changed");
     const version = /"version_info": "([^"]+)"/.exec(text)?.[1] ?? assert.fail(text);
+    assert.deepEqual([serving.live.version, serving.live.wanted], [version, version]);
     await writeFile(`${path}.new`, text.replaceAll(version, "changed-by-hand"));
     await rename(`${path}.new`, path);
     await until("Envoy to serve it", async () => {
@@ -331,7 +365,183 @@ describe("a pod of a real Istio mesh", function () {
       return response.headers.get("x-filtered-by") === "changed" || null;
     });
     assert.match(await admin("live", "stats?filter=in-last-01.version_text"), /changed-by-hand/);
+    const changed = await liveStatus("live");
+    const { state, version: served, wanted } = changed.live;
+    assert.deepEqual([changed.code, state, served, wanted], [1, "differs", "changed-by-hand", version]);
+    assert.match(changed.table, /^live +Mounted +differs +headers@/m);
     assert.equal((await podState("live")).status.initContainerStatuses.at(-1).restartCount, 0);
+  });
+
+  it("is unknown to the status of somebody who may not ask it, which names the right", async () => {
+    const { account, kubeconfig } = await visitorOf(cluster, kubectl(), NAMESPACE, folder);
+    const metadata = { name: "visitor", namespace: NAMESPACE };
+    const api = "rbac.authorization.k8s.io";
+    await kubectl().apply(
+      {
+        apiVersion: `${api}/v1`,
+        kind: "Role",
+        metadata,
+        rules: [{ apiGroups: [""], resources: ["namespaces", "pods"], verbs: ["get", "list"] }],
+      },
+      {
+        apiVersion: `${api}/v1`,
+        kind: "RoleBinding",
+        metadata,
+        subjects: [account],
+        roleRef: { apiGroup: api, kind: "Role", name: metadata.name },
+      },
+    );
+    const { code, live } = await until("the rights to be there", async () => {
+      const found = await liveStatus("live", kubeconfig);
+      return found.code === 2 ? null : found;
+    });
+    const why = `the right to create pods/portforward in namespace ${NAMESPACE} is missing`;
+    assert.deepEqual([code, live.state, live.why], [0, "unknown", why]);
+  });
+
+  it("is denying to its status where its filter file was never good", async () => {
+    // The module that lies there once is gone when Envoy starts anew: it loads nothing.
+    const pod = await running("denying");
+    const volume = stateFolder("kubelet", "pods", pod.metadata.uid, "volumes/kubernetes.io~empty-dir/wasmount");
+    const path = join(volume, "filters/in-last-01.yaml");
+    const text = (await readFile(path, "utf8")).replace(/"version_info": "[^"]+"/, '"version_info": "other"');
+    await writeFile(`${path}.new`, text.replace(/[0-9a-f]{64}\.wasm/, "gone.wasm"));
+    await rename(`${path}.new`, path);
+    await admin("denying", "quitquitquit", "POST").catch(() => {});
+    await until("the proxy to be there again", async () => {
+      const { initContainerStatuses } = (await podState("denying")).status;
+      const proxy = initContainerStatuses.find(({ name }: Manifest) => name === "istio-proxy");
+      return proxy.restartCount > 0 && proxy.ready ? proxy : null;
+    });
+    const { code, live } = await until("Envoy to have its listeners", async () => {
+      const found = await liveStatus("denying");
+      return found.live.state === "unknown" ? null : found;
+    });
+    assert.deepEqual([code, live.state, live.version], [1, "denying", ""]);
+    assert.equal((await fetch(`http://${pod.status.podIP}:8080/`)).status, 403);
+  });
+
+  it("is filtered at an ingress gateway", async () => {
+    await running("plain-shop", { labels: { "wasmount.dev/inject": "false" }, annotations: {} });
+    const { metadata, spec } = mesh.pod("gateway", NAMESPACE, {
+      labels: { "wasmount.dev/inject": "true", "sidecar.istio.io/inject": "true", istio: "e2e-gateway" },
+      annotations: {
+        "inject.istio.io/templates": "gateway",
+        "wasmount.dev/direction.headers": "gateway",
+        "wasmount.dev/config.headers": "x-filtered-by = gateway",
+      },
+    });
+    // Else the API server has it pulled anew each time, as the image names no tag before Istio completes it.
+    const containers = [{ name: "istio-proxy", image: "auto", imagePullPolicy: "IfNotPresent" }];
+    const { hostAliases, terminationGracePeriodSeconds } = spec;
+    await kubectl().apply(
+      service("gateway", NAMESPACE, "http"),
+      {
+        apiVersion: "networking.istio.io/v1",
+        kind: "Gateway",
+        metadata: { name: "front", namespace: NAMESPACE },
+        spec: {
+          selector: { istio: "e2e-gateway" },
+          servers: [{ port: { number: 8080, name: "http", protocol: "HTTP" }, hosts: ["shop.example"] }],
+        },
+      },
+      {
+        apiVersion: "networking.istio.io/v1",
+        kind: "VirtualService",
+        metadata: { name: "front", namespace: NAMESPACE },
+        spec: {
+          hosts: ["shop.example"],
+          gateways: ["front"],
+          http: [
+            { route: [{ destination: { host: `plain-shop.${NAMESPACE}.svc.cluster.local`, port: { number: 8080 } } }] },
+          ],
+        },
+      },
+      {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata,
+        spec: { hostAliases, terminationGracePeriodSeconds, containers },
+      },
+    );
+    const pod = await ready("gateway");
+    assert.deepEqual(
+      pod.spec.initContainers.map(({ name }: Manifest) => name),
+      ["wasmount-fetch"],
+    );
+    assert.equal(pod.metadata.labels["wasmount.dev/slot-gw-last-01"], "true");
+    const answer = await until("the gateway to route", async () => {
+      const response = await asked(pod.status.podIP, "shop.example");
+      return response.status === 200 ? response : null;
+    });
+    assert.equal(answer.header, "gateway");
+    assert.match(answer.body, /^hello .*spiffe:\/\/cluster\.local\/ns\/e2e-istio/);
+    const { code, live } = await liveStatus("gateway");
+    assert.deepEqual([code, live.state], [0, "serving"]);
+  });
+
+  it("is refused as a waypoint, with the reason", async () => {
+    const pod = mesh.pod("waypoint", NAMESPACE, {
+      labels: { "wasmount.dev/inject": "true", "sidecar.istio.io/inject": "false" },
+    });
+    pod.spec.containers = [
+      { name: "istio-proxy", image: "docker.io/local/proxyv2:1", args: ["proxy", "waypoint", "--domain", "x"] },
+    ];
+    await assert.rejects(kubectl().run(["create", "--dry-run=server", "-f", "-"], JSON.stringify(pod)), {
+      message: /ProxyUnsupported: .*A waypoint takes only EnvoyFilters that name it by targetRefs/,
+    });
+  });
+
+  describe("that is redirected before its fetcher runs", () => {
+    /** A pod of Istio's own istio-init and then the fetcher of an injected pod, as another user: how the fetcher ended. */
+    async function fetchedAs(user: number): Promise<Manifest> {
+      const name = `redirected-${user}`;
+      const { spec } = await podState("shop");
+      const container = (wanted: string) => spec.initContainers.find((one: Manifest) => one.name === wanted);
+      const fetcher = structuredClone(container("wasmount-fetch"));
+      Object.assign(fetcher.securityContext, { runAsUser: user, runAsGroup: user });
+      const mounted = fetcher.volumeMounts.map((mount: Manifest) => mount.name);
+      const redirection = { ...container("istio-init"), volumeMounts: [] };
+      await kubectl().apply({
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name, namespace: BARE_NAMESPACE },
+        spec: {
+          restartPolicy: "Never",
+          terminationGracePeriodSeconds: 1,
+          automountServiceAccountToken: false,
+          initContainers: [redirection, fetcher],
+          containers: [{ name: "app", image: spec.containers[0].image, imagePullPolicy: "Never", args: ["-e", ""] }],
+          volumes: spec.volumes.filter((volume: Manifest) => mounted.includes(volume.name)),
+        },
+      });
+      return until(`the fetcher of ${name} to end`, async () => {
+        const { status } = await kubectl().get<Manifest>("pod", name, "-n", BARE_NAMESPACE);
+        const [before, ours] = status.initContainerStatuses ?? [];
+        if (before?.state.terminated) assert.equal(before.state.terminated.exitCode, 0);
+        return ours?.state.terminated;
+      });
+    }
+
+    before(async () => {
+      const bare = { apiVersion: "v1", kind: "Namespace", metadata: { name: BARE_NAMESPACE } };
+      await kubectl().run(["delete", "namespace", BARE_NAMESPACE, "--ignore-not-found", "--wait=true"]);
+      await kubectl().apply(bare);
+      await until("its ServiceAccount", () => kubectl().get("serviceaccount", "default", "-n", BARE_NAMESPACE));
+    });
+
+    after(() => kubectl().run(["delete", "namespace", BARE_NAMESPACE, "--ignore-not-found", "--wait=false"]));
+
+    it("fetches as the proxy's user, which redirection leaves alone", async () => {
+      const { exitCode, message } = await fetchedAs(1337);
+      assert.equal(exitCode, 0, message);
+    });
+
+    it("could not as another one, since no proxy runs yet that takes the connection", async () => {
+      const { exitCode, message } = await fetchedAs(1338);
+      assert.equal(exitCode, 3, message);
+      assert.match(message, /ECONNREFUSED/);
+    });
   });
 
   // Last, as the registry keeps what was changed.

@@ -28,7 +28,7 @@ describe("the author's configuration, read by the fetcher", () => {
     const target = volume.path("bootstrap", "etc/envoy/envoy.yaml");
     const edited = writeBootstrap({ ...samplePlan(), root }, { source, target, copy: null }, volume);
     await volume.settled();
-    return edited;
+    return edited.managers;
   }
 
   const written = () => readdir(join(folder, "volume/bootstrap"));

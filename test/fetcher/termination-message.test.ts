@@ -5,6 +5,7 @@ import { readTerminationMessage, terminationMessage } from "../../src/fetcher/te
 
 const module = (name: string): ModuleSummary => ({
   filters: [name],
+  versions: ["c".repeat(64)],
   digest: `sha256:${"a".repeat(64)}`,
   sha256: "b".repeat(64),
   bytes: 1_000,
@@ -16,6 +17,7 @@ const run = (modules: readonly ModuleSummary[], exitCode = 0) => ({
   exitCode,
   milliseconds: 1_234,
   modules,
+  adminPort: 9901,
   compiled: "used",
 });
 
@@ -26,9 +28,10 @@ describe("a fetcher's termination message", () => {
     assert.equal(code, null);
     assert.deepEqual([summary?.bytes, summary?.seconds], [2_000, 1.234]);
     assert.deepEqual(summary?.modules, [
-      { filters: ["auth"], digest: `sha256:${"a".repeat(64)}`, source: "registry" },
-      { filters: ["headers"], digest: `sha256:${"a".repeat(64)}`, source: "registry" },
+      { filters: ["auth"], digest: `sha256:${"a".repeat(64)}`, source: "registry", versions: ["c".repeat(64)] },
+      { filters: ["headers"], digest: `sha256:${"a".repeat(64)}`, source: "registry", versions: ["c".repeat(64)] },
     ]);
+    assert.equal(summary?.adminPort, 9901);
   });
 
   it("of one that failed is its line alone", () => {
@@ -49,7 +52,18 @@ describe("a fetcher's termination message", () => {
     const many = Array.from({ length: 99 }, (_, index) => module(`filter-${index}`));
     const message = terminationMessage("", run(many));
     assert.ok(Buffer.byteLength(message) <= 1024);
-    assert.deepEqual(readTerminationMessage(message).summary, { bytes: 99_000, seconds: 1.234, modules: null });
+    const totals = { bytes: 99_000, seconds: 1.234, modules: null, adminPort: 9901 };
+    assert.deepEqual(readTerminationMessage(message).summary, totals);
+    const six = Array.from({ length: 6 }, (_, index) => module(`filter-${index}`));
+    const { modules } = readTerminationMessage(terminationMessage("", run(six))).summary ?? {};
+    assert.deepEqual(modules?.map(({ filters, versions }) => [filters, versions]).at(-1), [["filter-5"], null]);
+  });
+
+  it("is read where its fetcher was of a release that said no versions", () => {
+    const modules = [{ filters: ["a"], digest: "sha256:a", source: "registry" }];
+    const text = JSON.stringify({ summary: "wasmount-fetch", bytes: 1, seconds: 1, modules });
+    const { summary } = readTerminationMessage(text);
+    assert.deepEqual(summary, { bytes: 1, seconds: 1, modules: [{ ...modules[0], versions: null }], adminPort: null });
   });
 
   it("is found in the end of a log, where the fetcher could not write its own", () => {
@@ -72,6 +86,10 @@ describe("a fetcher's termination message", () => {
         { ...good, modules: [{ filters: ["x".repeat(64)], digest: "sha256:a", source: "registry" }] },
         { ...good, modules: [{ filters: [], digest: "d".repeat(72), source: "registry" }] },
         { ...good, modules: [{ filters: [], digest: "sha256:a", source: "elsewhere" }] },
+        { ...good, modules: [{ filters: ["a"], digest: "", source: "none", versions: [] }] },
+        { ...good, modules: [{ filters: ["a"], digest: "", source: "none", versions: ["c".repeat(63)] }] },
+        { ...good, adminPort: 0 },
+        { ...good, adminPort: "15000" },
         { ...good, modules: Array.from({ length: 100 }, () => ({ filters: [], digest: "", source: "none" })) },
       ].map(summary => JSON.stringify({ summary: "wasmount-fetch", ...summary })),
     ]) {

@@ -16,6 +16,7 @@ import { asking, type Installation, install, SYSTEM } from "../environment/insta
 import { makeNamespace } from "../environment/namespace.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { visitorOf } from "../environment/visitor.ts";
 
 const NAMESPACE = "integration-doctor";
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -509,7 +510,7 @@ describe("wasmount doctor", function () {
   });
 
   it("tells what it can't look at, and holds back no token", async () => {
-    const { kubeconfig, token } = await visitor();
+    const { kubeconfig, token } = await visitorOf(installation.cluster, kubectl, NAMESPACE, folder);
     const asked = (...args: readonly string[]) => runCommand([...args, "--kubeconfig", kubeconfig], { cwd: folder });
     const { stdout, stderr } = await asked("doctor", "--json", "-n", NAMESPACE);
     const { checks } = JSON.parse(stdout);
@@ -531,36 +532,6 @@ describe("wasmount doctor", function () {
     assert.equal(bypass.code, 2);
     assert.ok(![stdout, stderr, status.stderr, all.stderr, bypass.stderr].some(text => text.includes(token)));
   });
-
-  /** Somebody who may do nothing. */
-  async function visitor(): Promise<{ readonly kubeconfig: string; readonly token: string }> {
-    await kubectl.apply({
-      apiVersion: "v1",
-      kind: "ServiceAccount",
-      metadata: { name: "visitor", namespace: NAMESPACE },
-    });
-    const token = (await kubectl.run(["create", "token", "visitor", "-n", NAMESPACE])).trim();
-    const { kubeConfig } = installation.cluster;
-    const kubeconfig = join(folder, "visitor.kubeconfig");
-    const cluster = kubeConfig.getCurrentCluster();
-    const context = { name: "local", context: { cluster: "local", user: "visitor" } };
-    const authority =
-      cluster?.caData === undefined
-        ? { "certificate-authority": cluster?.caFile }
-        : { "certificate-authority-data": cluster.caData };
-    await writeFile(
-      kubeconfig,
-      stringify({
-        apiVersion: "v1",
-        kind: "Config",
-        clusters: [{ name: "local", cluster: { server: cluster?.server, ...authority } }],
-        users: [{ name: "visitor", user: { token } }],
-        contexts: [context],
-        "current-context": "local",
-      }),
-    );
-    return { kubeconfig, token };
-  }
 
   it("finds that the webhook is away", async () => {
     await installation.webhook.kill();

@@ -74,9 +74,12 @@ describe("the fetcher as images run it", function () {
         assert.equal(summary?.exitCode, 0);
         assert.equal(summary.bytes, noopModule.length);
         assert.ok(summary.seconds > 0 && summary.seconds < 300);
-        const [{ seconds, sha256, ...module }] = summary.modules as [(typeof summary.modules)[number]];
+        const [{ seconds, sha256, versions, ...module }] = summary.modules as [(typeof summary.modules)[number]];
         assert.deepEqual(module, { filters: ["headers"], digest, bytes: noopModule.length, source });
         assert.deepEqual(await readdir(join(root, "modules")), [`${sha256}.wasm`]);
+        const [file = ""] = await readdir(join(root, "filters"));
+        const { version_info } = JSON.parse(await readFile(join(root, "filters", file), "utf8"));
+        assert.deepEqual(versions, [version_info]);
         assert.ok(seconds <= summary.seconds);
       }
     });
