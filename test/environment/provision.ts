@@ -2,7 +2,7 @@ import { messageOf } from "../../src/error.ts";
 import { binaryOf, clusterBinaries } from "./cluster/binaries.ts";
 import { clusterUnavailable, nodeUnavailable } from "./cluster/cluster.ts";
 import { givenKubeconfig } from "./cluster/given.ts";
-import { benchmarkParts, chartParts, peerParts } from "./cluster/parts.ts";
+import { benchmarkParts, chartParts, meshParts, peerParts } from "./cluster/parts.ts";
 import type { Progress } from "./cluster/progress.ts";
 import { envoyBinary } from "./envoy.ts";
 
@@ -17,7 +17,9 @@ export async function provision(tier: "integration" | "e2e", progress: Progress)
   const node = tier === "e2e" && (await nodeUnavailable()) === null;
   if (givenKubeconfig() !== null || (await clusterUnavailable({ node: false })) !== null) return;
   await attempt("the cluster's parts", () => clusterBinaries(node, progress));
-  for (const { name } of tier === "integration" ? [...peerParts, ...chartParts] : [...chartParts, ...benchmarkParts]) {
+  const parts =
+    tier === "integration" ? [...peerParts, ...chartParts] : [...chartParts, ...benchmarkParts, ...meshParts];
+  for (const { name } of parts) {
     await attempt(name, () => binaryOf(name, progress));
   }
 }
