@@ -22,7 +22,6 @@ const SECRET = ["secret", "wasmount-webhook-tls", "-n", OWN] as const;
 
 describe("cert-manager, by the manifests that ship,", function () {
   this.timeout(10 * 60_000);
-  this.bail(true);
   let folder: string;
   let cluster: Cluster;
   let kubectl: Kubectl;

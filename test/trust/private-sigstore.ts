@@ -57,15 +57,21 @@ export interface ServiceAnswer {
   readonly contentType?: string;
 }
 
-/** @param start from when on it is trusted @param made when certificates are made */
-export async function privateSigstore({ start = new Date(0), made = new Date() } = {}): Promise<PrivateSigstore> {
+/** @param start from when on it is trusted @param made when certificates are made; default: whenever they are asked for */
+export async function privateSigstore({
+  start = new Date(0),
+  made,
+}: {
+  readonly start?: Date;
+  readonly made?: Date;
+} = {}): Promise<PrivateSigstore> {
   const pair = () => generateKeyPairSync("ec", { namedCurve: "P-256" });
   const [caKeys, ctKeys] = [generateKeyPairSync("ec", { namedCurve: "P-384" }), pair()];
   const ctlog = await initializeCTLog(ctKeys);
   const ca = await initializeCA(caKeys, ctlog, made);
   const quietCa = await initializeCA(caKeys, undefined, made);
   // Its certificates begin with the second that they are made in; fractions that end in 0 are written so that nobody reads them.
-  const stamped = new Date((Math.ceil(Math.max(made.getTime(), Date.now()) / 1000) + 1) * 1000);
+  const stamped = new Date((Math.ceil(Math.max(made?.getTime() ?? 0, Date.now()) / 1000) + 1) * 1000);
   const tsa = await initializeTSA(pair(), stamped);
   const logKeys: Record<string, ReturnType<typeof pair>> = { first: pair(), second: pair() };
   return {
@@ -100,7 +106,7 @@ export async function privateSigstore({ start = new Date(0), made = new Date() }
       issuer = ISSUER,
       subject = SUBJECT,
       statement = statementOf(REPOSITORY, DIGEST),
-      logged = made,
+      logged: given,
       logs = ["first"],
       certificateLogged = true,
       change,
@@ -108,6 +114,8 @@ export async function privateSigstore({ start = new Date(0), made = new Date() }
     }: SigningOptions = {}) {
       const { publicKey, privateKey } = pair();
       const certificate = await certificateOf(certificateLogged ? ca : quietCa, publicKey, issuer, subject);
+      // Not before the certificate, whose time has no fractions of a second either.
+      const logged = given ?? made ?? new Date();
       const payload = Buffer.from(JSON.stringify(statement));
       const sig = sign("sha256", preAuthEncoding({ payloadType: PAYLOAD_TYPE, payload }), privateKey).toString(
         "base64",
