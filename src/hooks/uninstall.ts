@@ -10,8 +10,10 @@ export const FORCE = `${PREFIX}force-uninstall`;
 const PAGE = 500;
 /** Pods that a refusal names; of others it tells the number. */
 const NAMED = 50;
-/** Stopping replicas have at most two minutes (terminationGracePeriodSeconds of the chart), and the hook's Job four. */
+/** The hook's Job has four minutes. */
 const GONE_MS = 150_000;
+/** What replicas that are ending get, however long their terminationGracePeriodSeconds: no API server calls them any more. */
+const GRACE_SECONDS = 10;
 const LOOK_MS = 1_000;
 
 const ADMISSION = "/apis/admissionregistration.k8s.io/v1";
@@ -69,7 +71,13 @@ export async function uninstall({ ask, namespace, clock, sleep, say }: Uninstall
   // A replica that still runs would make its Secrets anew.
   const replicas = `${own}/pods?labelSelector=${encodeURIComponent("app.kubernetes.io/name=wasmount,app.kubernetes.io/component=webhook")}`;
   const started = clock();
-  while ((await page(ask, replicas)).items.length > 0) {
+  for (;;) {
+    const { items } = await page(ask, replicas);
+    if (items.length === 0) break;
+    for (const { metadata } of items) {
+      if ((metadata.deletionGracePeriodSeconds ?? 0) <= GRACE_SECONDS) continue;
+      await remove(ask, `${own}/pods/${metadata.name}?gracePeriodSeconds=${GRACE_SECONDS}`);
+    }
     if (clock() - started > GONE_MS) {
       throw new HookError("StillRunning", `replicas of the webhook did not end within ${GONE_MS / 1000} s: try again`);
     }
@@ -116,7 +124,12 @@ async function isForced(ask: Ask, namespace: string): Promise<boolean> {
 }
 
 interface Named {
-  readonly metadata: { readonly namespace: string; readonly name: string };
+  readonly metadata: {
+    readonly namespace: string;
+    readonly name: string;
+    /** Of one that is ending. */
+    readonly deletionGracePeriodSeconds?: number;
+  };
 }
 
 async function page(ask: Ask, path: string): Promise<{ readonly items: readonly Named[]; readonly next: string }> {

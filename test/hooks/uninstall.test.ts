@@ -12,11 +12,13 @@ interface World {
   readonly forced?: string;
   /** Looks at the replicas that still find one. */
   readonly lingering?: number;
+  /** Seconds that it is given to end. */
+  readonly grace?: number | undefined;
   readonly answer?: (method: string, path: string) => Answer | undefined;
 }
 
 /** An API server as far as the hook asks it. @returns what it was asked, and what the hook said */
-async function run({ injected = [], forced, lingering = 0, answer }: World) {
+async function run({ injected = [], forced, lingering = 0, grace, answer }: World) {
   const calls: string[] = [];
   const said: string[] = [];
   let looks = 0;
@@ -29,14 +31,16 @@ async function run({ injected = [], forced, lingering = 0, answer }: World) {
     return ok({ items: items(injected.slice(from, next)), metadata: token });
   };
   const ask: Ask = async (method, path) => {
-    calls.push(`${method} ${decodeURIComponent(path.replace(/\?.*/, ""))}`);
+    const kept = method === "DELETE" && path.includes("/pods/") ? path : path.replace(/\?.*/, "");
+    calls.push(`${method} ${decodeURIComponent(kept)}`);
     const special = answer?.(method, path);
     if (special) return special;
     if (method === "DELETE") return ok({});
     if (path.startsWith("/api/v1/pods?")) return pageOf(path);
     if (path.includes("/pods?")) {
       looks += 1;
-      return ok({ items: looks <= lingering ? items(["replica"]) : [] });
+      const replica = { metadata: { namespace: "own", name: "replica", deletionGracePeriodSeconds: grace } };
+      return ok({ items: looks <= lingering ? [replica] : [] });
     }
     return ok({ metadata: { annotations: forced === undefined ? {} : { "wasmount.dev/force-uninstall": forced } } });
   };
@@ -90,6 +94,16 @@ describe("what comes before an uninstallation", () => {
       order,
       order.toSorted((left, right) => left - right),
     );
+  });
+
+  it("waits for no connection of replicas that nobody calls any more", async () => {
+    const ended = ({ deleted }: { readonly deleted: readonly string[] }) =>
+      deleted.filter(call => call.includes("pods/"));
+    assert.deepEqual(ended(await run({ lingering: 1, grace: 110 })), [
+      "DELETE /api/v1/namespaces/own/pods/replica?gracePeriodSeconds=10",
+    ]);
+    // One that is not ending yet would be replaced.
+    for (const grace of [undefined, 10]) assert.deepEqual(ended(await run({ lingering: 1, grace })), []);
   });
 
   it("gives up on replicas that stay, and leaves their Secrets", async () => {
