@@ -69,25 +69,36 @@ export async function uninstall({ ask, namespace, clock, sleep, say }: Uninstall
   say("API servers ask wasmount about no pod any more, and guard none.");
   await remove(ask, `/apis/apps/v1/namespaces/${namespace}/deployments/wasmount-webhook`);
   // A replica that still runs would make its Secrets anew.
-  const replicas = `${own}/pods?labelSelector=${encodeURIComponent("app.kubernetes.io/name=wasmount,app.kubernetes.io/component=webhook")}`;
-  const started = clock();
-  for (;;) {
-    const { items } = await page(ask, replicas);
-    if (items.length === 0) break;
-    for (const { metadata } of items) {
-      if ((metadata.deletionGracePeriodSeconds ?? 0) <= GRACE_SECONDS) continue;
-      await remove(ask, `${own}/pods/${metadata.name}?gracePeriodSeconds=${GRACE_SECONDS}`);
-    }
-    if (clock() - started > GONE_MS) {
-      throw new HookError("StillRunning", `replicas of the webhook did not end within ${GONE_MS / 1000} s: try again`);
-    }
-    await sleep(LOOK_MS);
-  }
+  await replicasEnded(ask, own, clock, sleep);
   for (const secret of ["wasmount-webhook-ca", "wasmount-plan-keys"]) await remove(ask, `${own}/secrets/${secret}`);
   await remove(ask, `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/wasmount-controller`);
   await remove(ask, `${own}/configmaps?labelSelector=${encodeURIComponent(`${PIN_LABELS.record}=true`)}`);
   say("What the webhook had made is removed. The definitions of policies stay, with every policy.");
   return true;
+}
+
+/** Waits for the replicas of a Deployment that is gone. @throws HookError StillRunning */
+async function replicasEnded(
+  ask: Ask,
+  own: string,
+  clock: UninstallDependencies["clock"],
+  sleep: UninstallDependencies["sleep"],
+): Promise<void> {
+  const replicas = `${own}/pods?labelSelector=${encodeURIComponent("app.kubernetes.io/name=wasmount,app.kubernetes.io/component=webhook")}`;
+  const started = clock();
+  for (;;) {
+    const { items } = await page(ask, replicas);
+    if (items.length === 0) return;
+    if (clock() - started > GONE_MS) {
+      throw new HookError("StillRunning", `replicas of the webhook did not end within ${GONE_MS / 1000} s: try again`);
+    }
+    // One that is not ending yet would be replaced.
+    const patient = items.filter(({ metadata }) => (metadata.deletionGracePeriodSeconds ?? 0) > GRACE_SECONDS);
+    for (const { metadata } of patient) {
+      await remove(ask, `${own}/pods/${metadata.name}?gracePeriodSeconds=${GRACE_SECONDS}`);
+    }
+    await sleep(LOOK_MS);
+  }
 }
 
 /** Pods that have ended, as those of Jobs, have no filters to lose. @throws HookError */

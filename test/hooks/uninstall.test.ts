@@ -31,8 +31,7 @@ async function run({ injected = [], forced, lingering = 0, grace, answer }: Worl
     return ok({ items: items(injected.slice(from, next)), metadata: token });
   };
   const ask: Ask = async (method, path) => {
-    const kept = method === "DELETE" && path.includes("/pods/") ? path : path.replace(/\?.*/, "");
-    calls.push(`${method} ${decodeURIComponent(kept)}`);
+    calls.push(`${method} ${decodeURIComponent(path.replace(/\?(?!grace).*/, ""))}`);
     const special = answer?.(method, path);
     if (special) return special;
     if (method === "DELETE") return ok({});

@@ -54,6 +54,7 @@ describe("an API server that is away for half a minute", function () {
       createLogger("silent"),
       metrics,
     );
+    webhook.stand(() => new Map());
   });
 
   after(async () => {
