@@ -7,30 +7,11 @@ import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/error.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import { watchCallers } from "./caller-watch.ts";
 import { reloadCertificate } from "./certificate-reload.ts";
 import type { CredentialSource, Credentials } from "./credentials.ts";
 import { healthApp } from "./health.ts";
-
-/** The HTTPS server's patience with its callers, in milliseconds. */
-export interface Patience {
-  readonly handshakeMs: number;
-  /** From a connection's first byte, or the end of the request before, to the end of the headers. */
-  readonly headersMs: number;
-  /** The same to the end of the body. An API server has given up by then. */
-  readonly requestMs: number;
-  /** How often the two are looked at. */
-  readonly checkMs: number;
-  /** Between two requests. API servers keep idle connections for about 90 s: closing first would race with a call. */
-  readonly keepAliveMs: number;
-}
-
-export const PATIENCE: Patience = {
-  handshakeMs: 5_000,
-  headersMs: 5_000,
-  requestMs: 10_000,
-  checkMs: 1_000,
-  keepAliveMs: 120_000,
-};
+import { PATIENCE, type Patience } from "./patience.ts";
 
 /** How long calls in flight may take after the server stopped accepting. */
 const IN_FLIGHT_MS = 10_000;
@@ -67,6 +48,7 @@ export async function startWebhook(
     // Anybody may knock, as often as they like: no more than a debugger wants to see.
     log.debug({ error: error.message }, "no TLS connection");
   });
+  watchCallers(admission, patience, () => performance.now());
   const connections = connectionsOf(admission);
   const unanswered = new Set<ServerResponse>();
   admission.prependListener("request", (_request, response: ServerResponse) => {
@@ -141,14 +123,9 @@ function messagesOf(app: Express): Pick<ServerOptions, "IncomingMessage" | "Serv
   return { IncomingMessage: Request, ServerResponse: Response as typeof ServerResponse };
 }
 
-function timeouts({ handshakeMs, headersMs, requestMs, checkMs, keepAliveMs }: Patience): ServerOptions {
-  return {
-    handshakeTimeout: handshakeMs,
-    headersTimeout: headersMs,
-    requestTimeout: requestMs,
-    connectionsCheckingInterval: checkMs,
-    keepAliveTimeout: keepAliveMs,
-  };
+function timeouts({ handshakeMs, keepAliveMs }: Patience): ServerOptions {
+  // The first two would end connections that no call has come by yet: watchCallers() looks after the rest.
+  return { headersTimeout: 0, requestTimeout: 0, handshakeTimeout: handshakeMs, keepAliveTimeout: keepAliveMs };
 }
 
 function listen(server: Server, address: string, port: number, setting: string): Promise<void> {

@@ -21,7 +21,7 @@ import { observer } from "../../src/observe/observer.ts";
 import { admissionApp } from "../../src/webhook/app.ts";
 import { reloadCertificate } from "../../src/webhook/certificate-reload.ts";
 import { credentialFiles, readCredentials } from "../../src/webhook/credentials.ts";
-import { PATIENCE } from "../../src/webhook/server.ts";
+import { PATIENCE } from "../../src/webhook/patience.ts";
 import { shippedNow } from "../environment/installation.ts";
 import { type Answer, cut, hold, list, ScriptedApi, status, until } from "../kube/scripted-api.ts";
 import { type AdmissionFixture, admissionFixtures, decideFixture, patchedBy } from "./fixtures.ts";

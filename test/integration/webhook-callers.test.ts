@@ -15,7 +15,8 @@ import { observer } from "../../src/observe/observer.ts";
 import { admissionApp } from "../../src/webhook/app.ts";
 import { credentialFiles } from "../../src/webhook/credentials.ts";
 import type { Decide } from "../../src/webhook/decide.ts";
-import { PATIENCE, type Patience, startWebhook, type WebhookServer } from "../../src/webhook/server.ts";
+import { PATIENCE, type Patience } from "../../src/webhook/patience.ts";
+import { startWebhook, type WebhookServer } from "../../src/webhook/server.ts";
 import { samplePod } from "../admission/pods.ts";
 import { issueClientCertificate } from "../environment/client-certificate.ts";
 
@@ -182,6 +183,26 @@ describe("a webhook's callers", function () {
       const socket = await raw();
       socket.write(`${HEAD}content-length: ${7 * MIB}\r\n\r\n`);
       assert.match(await drip(socket, " "), /^(HTTP\/1\.1 408 |$)/);
+    });
+
+    it("to call by a connection that they made are answered, however short the patience with calls", async () => {
+      await start({ patience: { headersMs: 50, requestMs: 50, checkMs: 10 } });
+      const socket = await raw();
+      await sleep(300);
+      const body = review();
+      for (const _ of ["its first call", "one more, after as long"]) {
+        socket.write(`${HEAD}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+        const [answer] = (await once(socket, "data")) as [Buffer];
+        assert.match(answer.toString(), /^HTTP\/1\.1 200 /);
+        await sleep(300);
+      }
+      socket.destroy();
+    });
+
+    it("to call at all are cut off in the end", async () => {
+      await start({ patience: { keepAliveMs: 100, checkMs: 10 } });
+      const socket = await raw();
+      await once(socket.resume(), "close");
     });
 
     it("with their handshake are cut off", async () => {
