@@ -82,6 +82,8 @@ export async function startIstiod(
   const manifests = (await istioManifests(progress, options)).filter(manifest => KINDS.includes(manifest?.kind));
   await mkdir(folder, { recursive: true });
   progress("installing Istio");
+  // An earlier one's may still be going.
+  await kubectl.run(["delete", "namespace", ISTIO_NAMESPACE, "--ignore-not-found", "--timeout=120s"]);
   const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: ISTIO_NAMESPACE } };
   const all = [namespace, ...manifests, ...servedFrom(host)];
   await kubectl.run(
