@@ -95,7 +95,7 @@ async function replicasEnded(
     // One that is not ending yet would be replaced.
     const patient = items.filter(({ metadata }) => (metadata.deletionGracePeriodSeconds ?? 0) > GRACE_SECONDS);
     for (const { metadata } of patient) {
-      await remove(ask, `${own}/pods/${metadata.name}?gracePeriodSeconds=${GRACE_SECONDS}`);
+      await remove(ask, `${own}/pods/${metadata.name}`, GRACE_SECONDS);
     }
     await sleep(LOOK_MS);
   }
@@ -154,8 +154,10 @@ async function page(ask: Ask, path: string): Promise<{ readonly items: readonly 
 }
 
 /** Removes an object, or those of a selector; what is not there need not be removed. */
-async function remove(ask: Ask, path: string): Promise<void> {
-  const answer = await ask("DELETE", path, { body: { propagationPolicy: "Background" } });
+/** @param grace seconds, for a pod. In the body, since an API server that gets one does not read the query. */
+async function remove(ask: Ask, path: string, grace?: number): Promise<void> {
+  const body = { propagationPolicy: "Background", ...(grace !== undefined && { gracePeriodSeconds: grace }) };
+  const answer = await ask("DELETE", path, { body });
   if (answer.status >= 300 && answer.status !== 404) throw refused("DELETE", path, answer);
 }
 

@@ -17,6 +17,11 @@ interface World {
   readonly answer?: (method: string, path: string) => Answer | undefined;
 }
 
+function graceText(body: object = {}): string {
+  const { gracePeriodSeconds } = body as { readonly gracePeriodSeconds?: number };
+  return gracePeriodSeconds === undefined ? "" : ` within ${gracePeriodSeconds} s`;
+}
+
 /** An API server as far as the hook asks it. @returns what it was asked, and what the hook said */
 async function run({ injected = [], forced, lingering = 0, grace, answer }: World) {
   const calls: string[] = [];
@@ -30,8 +35,8 @@ async function run({ injected = [], forced, lingering = 0, grace, answer }: Worl
     const token = next < injected.length ? { continue: String(next) } : {};
     return ok({ items: items(injected.slice(from, next)), metadata: token });
   };
-  const ask: Ask = async (method, path) => {
-    calls.push(`${method} ${decodeURIComponent(path.replace(/\?(?!grace).*/, ""))}`);
+  const ask: Ask = async (method, path, { body } = {}) => {
+    calls.push(`${method} ${decodeURIComponent(path.replace(/\?.*/, ""))}${graceText(body)}`);
     const special = answer?.(method, path);
     if (special) return special;
     if (method === "DELETE") return ok({});
@@ -99,7 +104,7 @@ describe("what comes before an uninstallation", () => {
     const ended = ({ deleted }: { readonly deleted: readonly string[] }) =>
       deleted.filter(call => call.includes("pods/"));
     assert.deepEqual(ended(await run({ lingering: 1, grace: 110 })), [
-      "DELETE /api/v1/namespaces/own/pods/replica?gracePeriodSeconds=10",
+      "DELETE /api/v1/namespaces/own/pods/replica within 10 s",
     ]);
     // One that is not ending yet would be replaced.
     for (const grace of [undefined, 10]) assert.deepEqual(ended(await run({ lingering: 1, grace })), []);
