@@ -1,24 +1,14 @@
 import assert from "node:assert/strict";
 import type { Attachment, ProxyContainer, ProxyWishes } from "../../src/dataplanes/data-plane.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
-import type { Reason } from "../../src/decision/reason.ts";
-import { isRefusal, type OrRefusal } from "../../src/decision/refusal.ts";
+import type { OrRefusal } from "../../src/decision/refusal.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
 import { samplePod } from "../admission/pods.ts";
+import { granted, refused } from "./outcome.ts";
 
 const none: ProxyWishes = { proxyContainer: null, proxyConfig: null, tcpAllowed: false };
 const root = "/wasmount";
 const config = { name: "config", mountPath: "/etc/envoy", readOnly: true };
-
-function granted<Value>(value: OrRefusal<Value>): Value {
-  return isRefusal(value) ? assert.fail(`${value.reason}: ${value.detail}`) : value;
-}
-
-function refused(value: unknown, reason: Reason, detail: RegExp): void {
-  assert.ok(isRefusal(value), `accepted as ${JSON.stringify(value)}`);
-  assert.equal(value.reason, reason, value.detail);
-  assert.match(value.detail, detail);
-}
 
 function find(pod: Pod, wishes = none): OrRefusal<ProxyContainer> {
   return envoyDataPlane.find(pod, wishes);

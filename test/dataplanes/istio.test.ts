@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import type { Attachment, Load, ProxyContainer, ProxyWishes } from "../../src/dataplanes/data-plane.ts";
 import { type IstioSettings, istioDataPlane } from "../../src/dataplanes/istio.ts";
 import { istioAdminPort } from "../../src/dataplanes/istio-container.ts";
-import type { Reason } from "../../src/decision/reason.ts";
-import { isRefusal, type OrRefusal } from "../../src/decision/refusal.ts";
+import type { OrRefusal } from "../../src/decision/refusal.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
 import { classicPod, istioProxy, meshPod } from "./istio-pods.ts";
+import { granted, refused } from "./outcome.ts";
 
 const wishes: ProxyWishes = { proxyContainer: null, proxyConfig: null, tcpAllowed: false };
 const settings: IstioSettings = {
@@ -16,16 +16,6 @@ const settings: IstioSettings = {
   slotState: () => "Installed",
 };
 const load: Load = { root: "/wasmount", slots: ["in-last-01"], locked: false };
-
-function granted<Value>(value: OrRefusal<Value>): Value {
-  return isRefusal(value) ? assert.fail(`${value.reason}: ${value.detail}`) : value;
-}
-
-function refused(value: unknown, reason: Reason, detail: RegExp): void {
-  assert.ok(isRefusal(value), `accepted as ${JSON.stringify(value)}`);
-  assert.equal(value.reason, reason, value.detail);
-  assert.match(value.detail, detail);
-}
 
 function find(pod: Pod, asked = wishes): OrRefusal<ProxyContainer> {
   return istioDataPlane(settings).find(pod, asked);
