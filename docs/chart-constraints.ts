@@ -179,6 +179,7 @@ export const chartConstraints: Readonly<Record<string, Schema>> = {
   "network.proxy.noProxy": setting("network.proxy.no"),
   "network.proxy.credentialsSecret": fileOf(optionalName),
   "failure.allowOpen": flag,
+  dataPlanes: setting("dataPlanes"),
   "proxy.injectedBy": {
     type: "array",
     maxItems: setting("proxy.injectedBy")["maxItems"],

@@ -79,6 +79,9 @@ export async function admit(
   return conclude(pod, namespace, config, prepared, images, terms);
 }
 
+/** What the operator decided, as far as it matters before any registry is asked. */
+export type PreparationConfig = Pick<Config, "limits" | "reference" | "proxy" | "failure">;
+
 /** A pod that wants filters, and all that can be known before any registry is asked. */
 export interface Prepared extends FoundProxy {
   readonly settings: Settings;
@@ -89,7 +92,7 @@ export function prepare(
   pod: Pod,
   namespace: Namespace,
   dataPlanes: readonly DataPlane[],
-  config: AdmissionConfig,
+  config: PreparationConfig,
 ): Prepared | Decision {
   const eligibility = readEligibility(pod, namespace);
   if (isRefusal(eligibility)) return denied(eligibility);
@@ -123,8 +126,7 @@ export function conclude(
   const { root } = terms;
   const filters = planFilters(references, images);
   if (isRefusal(filters)) return denied(filters);
-  const slots = filters.map(({ slot }) => slot);
-  const attachment = dataPlane.attach(pod, proxy, settings, { root, slots, locked: isLocked(namespace) });
+  const attachment = dataPlane.attach(pod, proxy, settings, { root, filters, locked: isLocked(namespace) });
   if (isRefusal(attachment)) return denied(attachment);
   const mounts = [{ name: VOLUME_NAME, mountPath: root, readOnly: true }, ...attachment.proxy.mounts];
   const forImage = terms.fetcher.imagePullSecrets ?? [];
@@ -185,6 +187,7 @@ export function conclude(
     warnings: [
       ...settings.removedInVain.map(name => `wasmount: ${inVain(name)}`),
       ...warningsOf(filters),
+      ...attachment.warnings.map(text => `wasmount: ${text}`),
       ...references.flatMap(({ filter: { name } }, index) => policyWarnings(name, images[index])),
     ],
     policies: references.flatMap(({ filter: { name } }, index) =>
@@ -198,7 +201,7 @@ export function conclude(
 function refuseFilters(
   filters: readonly FilterSettings[],
   { dataPlane, proxy }: FoundProxy,
-  config: AdmissionConfig,
+  config: PreparationConfig,
 ): Refusal | null {
   for (const { name, direction, onFailure } of filters) {
     if (!proxy.directions.includes(direction)) {

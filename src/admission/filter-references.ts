@@ -46,14 +46,14 @@ function readReference({ name, module }: FilterSettings, { requireDigest }: Conf
 }
 
 /**
- * The plan's filters, each in the next slot of its direction and phase.
+ * The plan's filters, each in its slot.
  * @param images that the references stand for, in their order
  */
 export function planFilters(
   references: readonly FilterReference[],
   images: readonly SettledImage[],
 ): OrRefusal<readonly PlanFilter[]> {
-  const filled = new Map<string, number>();
+  const slots = slotsOf(references.map(({ filter }) => filter));
   const filters: PlanFilter[] = [];
   for (const [index, { filter, reference }] of references.entries()) {
     const image = images[index];
@@ -64,12 +64,9 @@ export function planFilters(
     }
     const { digest, judgement } = image;
     if (judgement.denial !== null) return refuse("PolicyDenied", `${annotation}: ${judgement.denial}`);
-    const place = `${SLOT_DIRECTIONS[filter.direction]}-${filter.phase}`;
-    const number = (filled.get(place) ?? 0) + 1;
-    filled.set(place, number);
     filters.push({
       name: filter.name,
-      slot: `${place}-${String(number).padStart(2, "0")}`,
+      slot: slots[index] as string,
       phase: filter.phase,
       repository: `${reference.registry}/${reference.repository}`,
       digest,
@@ -83,6 +80,17 @@ export function planFilters(
     });
   }
   return filters;
+}
+
+/** The slots of filters, in their order: each gets the next one of its direction and phase. */
+export function slotsOf(filters: readonly Pick<FilterSettings, "direction" | "phase">[]): readonly string[] {
+  const filled = new Map<string, number>();
+  return filters.map(({ direction, phase }) => {
+    const place = `${SLOT_DIRECTIONS[direction]}-${phase}`;
+    const number = (filled.get(place) ?? 0) + 1;
+    filled.set(place, number);
+    return `${place}-${String(number).padStart(2, "0")}`;
+  });
 }
 
 function trustOf({ rules, deferred }: ImageJudgement): { readonly trust?: FilterTrust } {

@@ -1,8 +1,7 @@
 import { Command, Option } from "commander";
-import { DATA_PLANES } from "../dataplanes/data-planes.ts";
 import { CodedError } from "../error.ts";
 import type { Output } from "../inject/output.ts";
-import type { DataPlaneName } from "../plan/plan.ts";
+import { DATA_PLANE_NAMES, type DataPlaneName } from "../plan/plan.ts";
 import { printable } from "../printable.ts";
 import { version } from "./version.ts";
 
@@ -47,7 +46,7 @@ export function injectCommand(): Command {
       new Option(
         "--data-plane <name>",
         "the kind of proxy to look for (default: all that the configuration has)",
-      ).choices(DATA_PLANES),
+      ).choices(DATA_PLANE_NAMES),
     )
     .addOption(
       new Option("-o, --output <form>", "the form of the output (default: each file as it came)").choices([

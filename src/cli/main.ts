@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { messageOf } from "../error.ts";
+import { attachCommand } from "./attach.ts";
 import { bypassCommand } from "./bypass.ts";
 import { checkCommand } from "./check.ts";
 import { copyCommand } from "./copy.ts";
@@ -55,6 +56,7 @@ Examples:
   .addCommand(loginCommand())
   .addCommand(logoutCommand())
   .addCommand(injectCommand())
+  .addCommand(attachCommand())
   .addCommand(planCommand())
   .addCommand(statusCommand())
   .addCommand(doctorCommand())

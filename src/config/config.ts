@@ -1,4 +1,5 @@
 import type { ResourceRequirements } from "../kube/pod.ts";
+import type { NamedDataPlane } from "./named-data-plane.ts";
 
 /** The operator's configuration, with every default filled in. The file it is read from: load.ts. */
 export interface Config {
@@ -92,6 +93,8 @@ export interface Config {
     /** "key=value" of annotations about redirection that are the mesh's own. */
     readonly allowedAnnotations: readonly string[];
   };
+  /** What there is beyond plain Envoy and Istio: their proxies get filters too. */
+  readonly dataPlanes: readonly NamedDataPlane[];
   readonly proxy: {
     /** Labels, of a pod or its namespace, by which another webhook is told to add the proxy. */
     readonly injectedBy: readonly { readonly label: string; readonly value: string }[];

@@ -1,3 +1,5 @@
+import { NAMED_DATA_PLANES } from "./named-data-plane.ts";
+
 /** The least and most that a number may be, with its default. */
 function integer(minimum: number, maximum: number, fallback: number, description: string) {
   return { type: "integer", minimum, maximum, default: fallback, description } as const;
@@ -306,6 +308,15 @@ export const configSchema = {
         items: text("such as traffic.sidecar.istio.io/includeOutboundIPRanges=10.0.0.0/8"),
       },
     }),
+    dataPlanes: {
+      type: "array",
+      maxItems: 16,
+      uniqueItems: true,
+      default: [],
+      description:
+        "data planes beyond plain Envoy and Istio whose proxies get filters: objects of theirs have to be there before a pod is (docs/data-planes.md)",
+      items: { enum: NAMED_DATA_PLANES },
+    },
     proxy: section({
       injectedBy: {
         type: "array",

@@ -1,7 +1,8 @@
 import type { OrRefusal } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import type { Container, ContainerList, Pod, VolumeMount } from "../kube/pod.ts";
-import type { DataPlaneName, PlanBootstrap } from "../plan/plan.ts";
+import type { DataPlaneName, PlanBootstrap, PlanFilter } from "../plan/plan.ts";
+import type { AttachingObject } from "./attaching-object.ts";
 
 /** Whose traffic a filter sees. */
 export type Direction = "inbound" | "outbound" | "gateway";
@@ -33,11 +34,17 @@ export interface DataPlane {
 export interface Load {
   /** Absolute path of the shared volume. */
   readonly root: string;
-  /** The slots that are filled, such as "in-last-01". */
-  readonly slots: readonly string[];
+  /** The filters, each with the slot that it fills. */
+  readonly filters: readonly AttachedFilter[];
   /** Whether nothing of the pod may lead around the filters. */
   readonly locked: boolean;
 }
+
+/** What a data plane may have to say of a filter in an object of its own. */
+export type AttachedFilter = Pick<
+  PlanFilter,
+  "name" | "slot" | "phase" | "config" | "rootId" | "runtimeFailure" | "capabilities"
+>;
 
 /** What the pod's author said about the proxy where it can't be told. */
 export interface ProxyWishes {
@@ -69,6 +76,13 @@ export interface Attachment {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly proxy: ProxyChanges;
+  /**
+   * The objects of the platform by which its proxies load the filters, complete; none where the pod's own changes do it.
+   * Only who wants to see them calls this.
+   */
+  readonly objects: () => readonly AttachingObject[];
+  /** What the pod's author should know: what has to be there before the pod, for one. Without "wasmount:". */
+  readonly warnings: readonly string[];
 }
 
 /** What changes in the proxy's container. An absent member leaves it as it is. */

@@ -1,14 +1,19 @@
+import type { NamedDataPlane } from "../config/named-data-plane.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { envoyDataPlane } from "./envoy.ts";
 import { type IstioSettings, istioDataPlane } from "./istio.ts";
 
-/** The names that a command line takes. */
-export const DATA_PLANES = ["envoy", "istio"] as const;
+/** What an operator has. */
+export interface OperatorsDataPlanes {
+  /** null where there is no Istio. */
+  readonly istio: IstioSettings | null;
+  readonly named: readonly NamedDataPlane[];
+}
 
-/**
- * The data planes of an installation, in the order of {@link chooseProxy}: plain Envoy takes any name, and comes last.
- * @param istio null where the operator has no Istio
- */
-export function dataPlanesOf(istio: IstioSettings | null): readonly DataPlane[] {
-  return istio === null ? [envoyDataPlane] : [istioDataPlane(istio), envoyDataPlane];
+const ADAPTERS: Readonly<Partial<Record<NamedDataPlane, DataPlane>>> = {};
+
+/** The data planes of an installation, in the order of `chooseProxy`: plain Envoy takes any name, and comes last. */
+export function dataPlanesOf({ istio, named }: OperatorsDataPlanes): readonly DataPlane[] {
+  const meshes = istio === null ? [] : [istioDataPlane(istio)];
+  return [...meshes, ...named.flatMap(name => ADAPTERS[name] ?? []), envoyDataPlane];
 }

@@ -57,7 +57,14 @@ function attach(pod: Pod, proxy: ProxyContainer, wishes: ProxyWishes, { root }: 
     labels: {},
     annotations: {},
     proxy: change,
+    objects: none,
+    warnings: [],
   };
+}
+
+/** Admission changes the pod itself. */
+function none(): [] {
+  return [];
 }
 
 interface ConfigLocation {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { discoveredFilter } from "../envoy/discovered-filter.ts";
+import type { AttachingObject } from "./attaching-object.ts";
 import { HTTP_ONLY, slotLabel } from "./data-plane.ts";
 
 /** The API of EnvoyFilters, which every Istio since 1.8 serves. */
@@ -14,7 +15,7 @@ export const HTTP_ONLY_SLOT = "http-only";
 const MANAGER = "envoy.filters.network.http_connection_manager";
 
 /** An EnvoyFilter (networking.istio.io/v1alpha3), as far as wasmount writes it. */
-export interface EnvoyFilter {
+export interface EnvoyFilter extends AttachingObject {
   readonly apiVersion: typeof ENVOY_FILTER_API;
   readonly kind: "EnvoyFilter";
   readonly metadata: {
@@ -22,7 +23,6 @@ export interface EnvoyFilter {
     readonly namespace: string;
     readonly labels: Readonly<Record<string, string>>;
   };
-  readonly spec: Readonly<Record<string, unknown>>;
 }
 
 /** An object of a cluster that is to be an {@link EnvoyFilter}. */

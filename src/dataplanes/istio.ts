@@ -12,7 +12,7 @@ import {
 } from "./data-plane.ts";
 import { findIstioProxy } from "./istio-container.ts";
 import { type LockedProxies, refuseDetours } from "./istio-detour.ts";
-import { HTTP_ONLY_SLOT } from "./istio-slots.ts";
+import { HTTP_ONLY_SLOT, slotFilter } from "./istio-slots.ts";
 import { refuseShadowing } from "./shadowing.ts";
 
 /** How a slot's EnvoyFilter stands in the cluster. */
@@ -20,6 +20,8 @@ export type SlotState = "Installed" | "Missing" | "Altered";
 
 /** What the operator has installed for Istio. */
 export interface IstioSettings extends LockedProxies {
+  /** Istio's root namespace, where the EnvoyFilters of slots stand. */
+  readonly rootNamespace: string;
   /** How many filters a pod may have in each phase of each direction. */
   readonly slots: number;
   /** Whether namespaces may let pass what is not HTTP. */
@@ -67,7 +69,7 @@ function attach(
   pod: Pod,
   proxy: ProxyContainer,
   { tcpAllowed }: ProxyWishes,
-  { root, slots, locked }: Load,
+  { root, filters, locked }: Load,
   settings: IstioSettings,
 ): OrRefusal<Attachment> {
   if (tcpAllowed && !settings.allowTcp) {
@@ -76,6 +78,7 @@ function attach(
       "annotation wasmount.dev/tcp=allow: what is not HTTP would pass unfiltered; the operator's setting is istio.allowTcp",
     );
   }
+  const slots = filters.map(({ slot }) => slot);
   const httpOnly = !tcpAllowed && slots.some(slot => slot.startsWith("in-"));
   const refused =
     refuseShadowing(proxy.container, root) ??
@@ -91,6 +94,9 @@ function attach(
     },
     annotations: { [STATS]: withStats(pod.metadata.annotations?.[STATS]) },
     proxy: { mounts: [] },
+    objects: () =>
+      [...slots, ...(httpOnly ? [HTTP_ONLY_SLOT] : [])].map(slot => slotFilter(slot, settings.rootNamespace, root)),
+    warnings: [],
   };
 }
 

@@ -34,11 +34,11 @@ export async function readSlots(cluster: ClusterView, { istio, volume }: Config)
  * @throws DiagnosisError
  */
 export async function dataPlanesIn(cluster: ClusterView, config: Config): Promise<readonly DataPlane[]> {
-  if (!config.istio.enabled) return dataPlanesOf(null);
+  if (!config.istio.enabled) return dataPlanesOf({ istio: null, named: config.dataPlanes });
   const states = await readSlots(cluster, config).catch(error => {
     if (error instanceof DiagnosisError && error.code === "RightMissing") return null;
     throw error;
   });
   const slotState = (slot: string) => (states === null ? "Installed" : (states.get(slot) ?? "Missing"));
-  return dataPlanesOf({ ...config.istio, slotState });
+  return dataPlanesOf({ istio: { ...config.istio, slotState }, named: config.dataPlanes });
 }

@@ -93,6 +93,14 @@ export function modulePath(root: string, sha256: string): string {
   return `${root}/modules/${sha256}.wasm`;
 }
 
+/**
+ * Where the module of a slot lies too, for data planes whose own object names a module's path and no filter file: that object
+ * is one for the pods of many generations.
+ */
+export function slotModulePath(root: string, slot: string): string {
+  return `${root}/slots/${slot}.wasm`;
+}
+
 /** The functions outside of the list stay linked, and fail when they are called. */
 function capabilityRestriction({ allowedCapabilities: allowed }: FilterFile): Readonly<Record<string, object>> {
   if (allowed === null) return {};

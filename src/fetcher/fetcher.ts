@@ -1,12 +1,15 @@
-import { type FilterFile, filterFile, filterVersion } from "../envoy/filter-file.ts";
+import { type FilterFile, filterFile, filterVersion, modulePath, slotModulePath } from "../envoy/filter-file.ts";
 import { messageOf } from "../error.ts";
-import type { Plan, PlanFilter } from "../plan/plan.ts";
+import type { DataPlaneName, Plan, PlanFilter } from "../plan/plan.ts";
 import { printable } from "../printable.ts";
 import { allowedCapabilities } from "../wasm/capabilities.ts";
 import { FetchError } from "./error.ts";
 import { fetchVerifiedModule, type ImageSource, type VerifiedModule, writeNoopModule } from "./module.ts";
 import { type ModuleSummary, seconds } from "./summary.ts";
 import { Volume } from "./volume.ts";
+
+/** The data planes whose objects name the path of a module. */
+const BY_PATH: ReadonlySet<DataPlaneName> = new Set<DataPlaneName>(["consul", "gloo"]);
 
 export interface Executed {
   readonly modules: readonly ModuleSummary[];
@@ -55,6 +58,9 @@ async function executeOn(
     if (module === undefined) throw new Error(`no module was fetched for ${filter.name}`);
     const file = filterFile(fileOf(plan, filter, module));
     volume.later(volume.write(volume.path("filters", `${filter.slot}.yaml`), file));
+    if (BY_PATH.has(plan.dataPlane)) {
+      volume.link(slotModulePath(plan.root, filter.slot), modulePath(plan.root, module.sha256), module.sha256);
+    }
     log(`filter ${filter.name} fills slot ${filter.slot}`);
   }
   let adminPort: number | null = null;

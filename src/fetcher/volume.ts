@@ -1,6 +1,17 @@
 import { createHash, randomBytes } from "node:crypto";
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { FetchError } from "./error.ts";
 import { type FileState, isSameState, stateOfNamed } from "./file-state.ts";
 import { folderSynced } from "./sync.ts";
@@ -11,8 +22,8 @@ import { guard, volumeError } from "./volume-error.ts";
 const UNFINISHED = ".unfinished-";
 const CHUNK_BYTES = 256 * 1024;
 const FOLDERS = ["modules", "filters", "bootstrap", "blobs"] as const;
-/** Made when it is written to: most plans have no rules. */
-const LATE_FOLDERS = ["evidence"] as const;
+/** Made when they are written to: most plans have no rules, and few data planes want modules by slot. */
+const LATE_FOLDERS = ["evidence", "slots"] as const;
 export type Folder = (typeof FOLDERS)[number] | (typeof LATE_FOLDERS)[number];
 
 /** What a file has to be at the end. */
@@ -81,6 +92,20 @@ export class Volume {
       await file.discard();
       throw error;
     }
+  }
+
+  /**
+   * Gives a file of the volume a second name. The link replaces another one at once, and is read through at the end.
+   * @param sha256 of the file, 64 hex digits
+   */
+  link(final: string, file: string, sha256: string): void {
+    const temporary = join(dirname(final), `${UNFINISHED}${randomBytes(8).toString("hex")}`);
+    guard(`link ${final}`, () => {
+      makeFolder(dirname(final), this.root);
+      symlinkSync(relative(dirname(final), file), temporary);
+      renameSync(temporary, final);
+    });
+    this.adopt(final, sha256);
   }
 
   /** Counts a file of an earlier run as ours, to be looked at again with the rest. */

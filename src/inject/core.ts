@@ -1,7 +1,6 @@
 import { type AdmissionConfig, admit } from "../admission/admission.ts";
 import type { Config } from "../config/config.ts";
 import { registryOptions } from "../config/registry-options.ts";
-import { dataPlanesOf } from "../dataplanes/data-planes.ts";
 import { RegistryClient } from "../oci/client.ts";
 import { TagResolver } from "../oci/tag-resolver.ts";
 import { planPacking, planSigning } from "../plan/packing.ts";
@@ -12,6 +11,7 @@ import { PolicySet } from "../policies/policy-set.ts";
 import { NO_MATERIALS } from "../trust/rules.ts";
 import { VERDICT_SETTINGS, Verdicts } from "../trust/verdicts.ts";
 import { readPlanKeyFiles } from "../webhook/plan-keys.ts";
+import { offlineDataPlanes } from "./data-planes.ts";
 import type { Decide } from "./injection.ts";
 
 /** Admission without a webhook around it. */
@@ -43,11 +43,7 @@ export async function admissionCore(
     settings: { ...VERDICT_SETTINGS, budgetMs: deadlineMs },
     now: () => performance.now(),
   });
-  // Nobody is asked what is installed: an operator's configuration says so much.
-  const istio = config.istio.enabled || dataPlane === "istio";
-  const dataPlanes = dataPlanesOf(istio ? { ...config.istio, slotState: () => "Installed" } : null).filter(
-    ({ name }) => dataPlane === null || name === dataPlane,
-  );
+  const dataPlanes = offlineDataPlanes(config, dataPlane);
   const sign = planSigning();
   const pack = planPacking();
   const forPods: AdmissionConfig = { ...config, pack, sign: signer && (plan => sign(plan, signer)), keys };

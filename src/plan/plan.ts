@@ -1,3 +1,4 @@
+import { NAMED_DATA_PLANES } from "../config/named-data-plane.ts";
 import type { Phase } from "../envoy/discovered-filter.ts";
 import type { RuntimeFailure } from "../envoy/filter-file.ts";
 import type { ResourceRequirements } from "../kube/pod.ts";
@@ -37,7 +38,9 @@ export interface Plan {
 
 export const PLAN_SCHEMA = 1;
 
-export type DataPlaneName = "envoy" | "istio";
+/** The kinds of proxies that there are adapters for. */
+export const DATA_PLANE_NAMES = ["envoy", "istio", ...NAMED_DATA_PLANES] as const;
+export type DataPlaneName = (typeof DATA_PLANE_NAMES)[number];
 
 export type OnFailure = "block" | "open";
 

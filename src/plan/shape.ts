@@ -15,6 +15,7 @@ import {
   text,
 } from "./members.ts";
 import {
+  DATA_PLANE_NAMES,
   type FilterTrust,
   PLAN_SCHEMA,
   type Plan,
@@ -28,6 +29,8 @@ import {
   type PlanRegistry,
 } from "./plan.ts";
 import { MAX_RULES, readRules } from "./rule-shape.ts";
+
+const DATA_PLANE = new RegExp(`^(${DATA_PLANE_NAMES.join("|")})$`);
 
 /**
  * Checks that a parsed document is a plan this fetcher can execute. What becomes part of a path or a URL is held to
@@ -49,7 +52,7 @@ export function readPlan(document: unknown): Plan {
   return {
     schema: PLAN_SCHEMA,
     namespace: text(plan["namespace"], "namespace"),
-    dataPlane: pattern(plan["dataPlane"], /^(envoy|istio)$/, "dataPlane") as Plan["dataPlane"],
+    dataPlane: pattern(plan["dataPlane"], DATA_PLANE, "dataPlane") as Plan["dataPlane"],
     envoyVersion: pattern(plan["envoyVersion"], /^1\.\d{1,3}$/, "envoyVersion"),
     root,
     filters,

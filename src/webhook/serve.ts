@@ -98,7 +98,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       return { ...unsigned, keys: keys.size > 0 ? keys : null };
     };
     const { slotState } = cluster;
-    const dataPlanes = dataPlanesOf(config.istio.enabled ? { ...config.istio, slotState } : null);
+    const dataPlanes = dataPlanesOf({
+      istio: config.istio.enabled ? { ...config.istio, slotState } : null,
+      named: config.dataPlanes,
+    });
     const app = admissionApp(
       {
         mutate: mutation(admission, dataPlanes, cluster),

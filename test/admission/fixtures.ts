@@ -28,7 +28,7 @@ export interface AdmissionFixture {
   readonly dataPlanes: readonly DataPlane[];
 }
 
-const PLAIN = dataPlanesOf(null);
+const PLAIN = dataPlanesOf({ istio: null, named: [] });
 
 /** All fixtures, in test/fixtures/admission. */
 export function admissionFixtures(): AdmissionFixture[] {
@@ -63,7 +63,7 @@ export function istioFixtures(): AdmissionFixture[] {
     },
     operator,
     config: configOf(operator),
-    dataPlanes: dataPlanesOf({ ...istio, slotState: () => "Installed" }),
+    dataPlanes: dataPlanesOf({ istio: { ...istio, slotState: () => "Installed" }, named: [] }),
   }));
 }
 

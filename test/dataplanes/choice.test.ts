@@ -7,6 +7,7 @@ import type { Pod } from "../../src/kube/pod.ts";
 import { istioProxy, meshPod } from "./istio-pods.ts";
 
 const istio = {
+  rootNamespace: "istio-system",
   slots: 2,
   allowTcp: false,
   proxyImages: [],
@@ -14,7 +15,7 @@ const istio = {
   slotState: () => "Installed" as const,
 };
 
-function choice(pod: Pod, wishes: Partial<ProxyWishes> = {}, planes = dataPlanesOf(istio)): string {
+function choice(pod: Pod, wishes: Partial<ProxyWishes> = {}, planes = dataPlanesOf({ istio, named: [] })): string {
   const chosen = chooseProxy(pod, { proxyContainer: null, proxyConfig: null, tcpAllowed: false, ...wishes }, planes);
   return isRefusal(chosen)
     ? `${chosen.reason}: ${chosen.detail}`
@@ -38,8 +39,8 @@ describe("the data plane of a pod", () => {
   });
 
   it("is plain Envoy where the operator has no Istio", () => {
-    assert.equal(choice(both, {}, dataPlanesOf(null)), "envoy: envoy");
-    assert.match(choice(meshPod(), {}, dataPlanesOf(null)), /^ProxyNotFound: .*istio\.enabled/);
+    assert.equal(choice(both, {}, dataPlanesOf({ istio: null, named: [] })), "envoy: envoy");
+    assert.match(choice(meshPod(), {}, dataPlanesOf({ istio: null, named: [] })), /^ProxyNotFound: .*istio\.enabled/);
   });
 
   it("is named in the refusal by whoever recognised it", () => {

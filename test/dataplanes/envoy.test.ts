@@ -4,6 +4,7 @@ import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import type { OrRefusal } from "../../src/decision/refusal.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
 import { samplePod } from "../admission/pods.ts";
+import { filterIn } from "./filters.ts";
 import { granted, refused } from "./outcome.ts";
 
 const none: ProxyWishes = { proxyContainer: null, proxyConfig: null, tcpAllowed: false };
@@ -17,7 +18,7 @@ function find(pod: Pod, wishes = none): OrRefusal<ProxyContainer> {
 function attach(pod: Pod, wishes = none): OrRefusal<Attachment> {
   return envoyDataPlane.attach(pod, granted(find(pod, { ...wishes, proxyContainer: "envoy" })), wishes, {
     root,
-    slots: ["in-last-01"],
+    filters: ["in-last-01"].map(slot => filterIn(slot)),
     locked: false,
   });
 }

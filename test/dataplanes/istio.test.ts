@@ -4,18 +4,20 @@ import { type IstioSettings, istioDataPlane } from "../../src/dataplanes/istio.t
 import { istioAdminPort } from "../../src/dataplanes/istio-container.ts";
 import type { OrRefusal } from "../../src/decision/refusal.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
+import { filterIn } from "./filters.ts";
 import { classicPod, istioProxy, meshPod } from "./istio-pods.ts";
 import { granted, refused } from "./outcome.ts";
 
 const wishes: ProxyWishes = { proxyContainer: null, proxyConfig: null, tcpAllowed: false };
 const settings: IstioSettings = {
+  rootNamespace: "istio-system",
   slots: 2,
   allowTcp: false,
   proxyImages: [],
   allowedAnnotations: [],
   slotState: () => "Installed",
 };
-const load: Load = { root: "/wasmount", slots: ["in-last-01"], locked: false };
+const load: Load = { root: "/wasmount", filters: ["in-last-01"].map(slot => filterIn(slot)), locked: false };
 
 function find(pod: Pod, asked = wishes): OrRefusal<ProxyContainer> {
   return istioDataPlane(settings).find(pod, asked);
@@ -136,7 +138,7 @@ describe("what Istio is expected to inject", () => {
 describe("filters for Istio's proxy", () => {
   it("are attached by labels, without a bootstrap", () => {
     const { bootstrap, fetcherMounts, labels, proxy } = granted(
-      attach(meshPod(), { slots: ["in-first-01", "out-last-02"] }),
+      attach(meshPod(), { filters: ["in-first-01", "out-last-02"].map(slot => filterIn(slot)) }),
     );
     assert.deepEqual([bootstrap, fetcherMounts, proxy], [null, [], { mounts: [] }]);
     assert.deepEqual(labels, {
@@ -147,7 +149,7 @@ describe("filters for Istio's proxy", () => {
   });
 
   it("keep all but HTTP away only where an inbound one would be passed by", () => {
-    assert.deepEqual(granted(attach(meshPod(), { slots: ["out-last-01"] })).labels, {
+    assert.deepEqual(granted(attach(meshPod(), { filters: ["out-last-01"].map(slot => filterIn(slot)) })).labels, {
       "wasmount.dev/slot-out-last-01": "true",
     });
   });
@@ -191,13 +193,23 @@ describe("filters for Istio's proxy", () => {
       /http-only is missing/,
     );
     granted(attach(meshPod(), {}, { slotState: slotState("in-last-02", "Missing") }));
-    granted(attach(meshPod(), { slots: ["out-last-01"] }, { slotState: slotState("http-only", "Missing") }));
+    granted(
+      attach(
+        meshPod(),
+        { filters: ["out-last-01"].map(slot => filterIn(slot)) },
+        { slotState: slotState("http-only", "Missing") },
+      ),
+    );
   });
 
   it("are refused beyond the slots that there are, with the number it takes", () => {
     const slots = ["in-last-01", "in-last-02", "in-last-03"];
-    refused(attach(meshPod(), { slots }), "SlotsExhausted", /in-last-03 .* 2 are installed .* must be 3/);
-    granted(attach(meshPod(), { slots: slots.slice(0, 2) }));
+    refused(
+      attach(meshPod(), { filters: slots.map(slot => filterIn(slot)) }),
+      "SlotsExhausted",
+      /in-last-03 .* 2 are installed .* must be 3/,
+    );
+    granted(attach(meshPod(), { filters: slots.slice(0, 2).map(slot => filterIn(slot)) }));
   });
 
   it("are refused where a mount would hide them", () => {
@@ -254,7 +266,7 @@ describe("a locked namespace's traffic", () => {
     granted(
       attach(meshPod({ proxy: { args: ["proxy", "router"] }, labels: { "sidecar.istio.io/inject": "false" } }), {
         locked: true,
-        slots: ["gw-last-01"],
+        filters: ["gw-last-01"].map(slot => filterIn(slot)),
       }),
     );
   });

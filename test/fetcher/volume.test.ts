@@ -241,6 +241,31 @@ describe("shared volume", () => {
     assert.equal((await stat(volume.path("filters"))).mode & 0o777, 0o755, "it is not sealed");
   });
 
+  const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
+  it("gives a file a second name, which a later run moves to another file at once", async () => {
+    const name = join(root, "slots/in-last-01.wasm");
+    for (const text of ["one", "two"]) {
+      const volume = new Volume(root);
+      volume.open();
+      const file = join(root, `modules/${text}.wasm`);
+      await volume.write(file, text);
+      volume.link(name, file, sha256(text));
+      await volume.seal();
+      assert.equal(await readFile(name, "utf8"), text);
+      assert.deepEqual(await readdir(join(root, "slots")), ["in-last-01.wasm"]);
+    }
+  });
+
+  it("does not seal a second name that leads elsewhere", async () => {
+    const volume = new Volume(root);
+    volume.open();
+    const file = join(root, "modules/one.wasm");
+    await volume.write(file, "one");
+    volume.link(join(root, "slots/in-last-01.wasm"), file, sha256("another"));
+    await assert.rejects(volume.seal(), /slots\/in-last-01\.wasm has sha256/);
+  });
+
   it("looks at adopted files too", async () => {
     const path = volume.path("modules", "old.wasm");
     await writeFile(path, "old");

@@ -299,6 +299,7 @@ export const shownBySet: Readonly<Record<string, readonly Shown[]>> = {
       "/etc/wasmount-proxy/credentials",
     ],
     ["failure.allowOpen", "configuration failure.allowOpen", true],
+    ["dataPlanes", "configuration dataPlanes", ["kuma"]],
     ["proxy.injectedBy", "configuration proxy.injectedBy", [{ label: "sidecar.istio.io/inject", value: "true" }]],
     ["volume.mountPath", "configuration volume.mountPath", "/opt/wasmount"],
     ["volume.sizeLimit", "configuration volume.sizeLimit", "512Mi"],

@@ -101,6 +101,7 @@ pins:
 failure:
   allowOpen: {{ .Values.failure.allowOpen }}
 istio: {{- .Values.istio | toYaml | nindent 2 }}
+dataPlanes: {{ .Values.dataPlanes | toJson }}
 proxy:
   injectedBy: {{ .Values.proxy.injectedBy | toJson }}
 events:
