@@ -1,7 +1,10 @@
 import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
 import type { Pod } from "../kube/pod.ts";
+import type { DataPlaneName } from "../plan/plan.ts";
+import { CONSUL_DATAPLANE, hasConsulProxy } from "./consul-container.ts";
 import type { DataPlane, ProxyContainer, ProxyWishes } from "./data-plane.ts";
 import { hasIstioProxy, ISTIO_PROXY } from "./istio-container.ts";
+import { hasKumaProxy, KUMA_SIDECAR } from "./kuma-container.ts";
 
 /** A pod's proxy, and the adapter that knows it. */
 export interface FoundProxy {
@@ -31,9 +34,28 @@ export function chooseProxy(pod: Pod, wishes: ProxyWishes, dataPlanes: readonly 
   // One that recognised something knows better than those that found nothing.
   const telling = refusals.find(({ reason }) => reason !== "ProxyNotFound");
   if (telling !== undefined) return telling;
-  const unknown = hasIstioProxy(pod) && !dataPlanes.some(({ name }) => name === "istio");
-  const istio = unknown
-    ? [`container ${ISTIO_PROXY} is Istio's, whose proxies get filters by the operator's setting istio.enabled`]
-    : [];
-  return refuse("ProxyNotFound", [...refusals.map(({ detail }) => detail), ...istio].join("; "));
+  const unknown = MESHES.filter(({ name, has }) => has(pod) && !dataPlanes.some(dataPlane => dataPlane.name === name));
+  return refuse(
+    "ProxyNotFound",
+    [
+      ...refusals.map(({ detail }) => detail),
+      ...unknown.map(
+        ({ container, owner, setting }) =>
+          `container ${container} is ${owner}'s, whose proxies get filters by the operator's setting ${setting}`,
+      ),
+    ].join("; "),
+  );
 }
+
+/** Proxies that are told by their container, also where the operator has not named their data plane. */
+const MESHES: readonly {
+  readonly name: DataPlaneName;
+  readonly has: (pod: Pod) => boolean;
+  readonly container: string;
+  readonly owner: string;
+  readonly setting: string;
+}[] = [
+  { name: "istio", has: hasIstioProxy, container: ISTIO_PROXY, owner: "Istio", setting: "istio.enabled" },
+  { name: "kuma", has: hasKumaProxy, container: KUMA_SIDECAR, owner: "Kuma", setting: "dataPlanes (kuma)" },
+  { name: "consul", has: hasConsulProxy, container: CONSUL_DATAPLANE, owner: "Consul", setting: "dataPlanes (consul)" },
+];

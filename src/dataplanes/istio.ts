@@ -10,8 +10,9 @@ import {
   type ProxyWishes,
   slotLabel,
 } from "./data-plane.ts";
+import type { LockedProxies } from "./detour.ts";
 import { findIstioProxy } from "./istio-container.ts";
-import { type LockedProxies, refuseDetours } from "./istio-detour.ts";
+import { refuseDetours } from "./istio-detour.ts";
 import { HTTP_ONLY_SLOT, slotFilter } from "./istio-slots.ts";
 import { refuseShadowing } from "./shadowing.ts";
 

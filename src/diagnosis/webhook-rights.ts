@@ -65,4 +65,12 @@ export const webhookRights: readonly WebhookRight[] = [
     inside: ({ istio }) => istio.rootNamespace,
     needed: ({ istio }) => istio.enabled,
   },
+  {
+    group: "kuma.io",
+    resource: "meshproxypatches",
+    verbs: ["list", "watch"],
+    own: false,
+    inside: ({ kuma }) => kuma.systemNamespace,
+    needed: ({ dataPlanes }) => dataPlanes.includes("kuma"),
+  },
 ];
