@@ -112,6 +112,8 @@ export interface Config {
   };
   /** What there is to know of Consul, where it is among {@link dataPlanes}. */
   readonly consul: {
+    /** Whether pods are denied whose service's ServiceDefaults does not attach their filters. */
+    readonly watchServiceDefaults: boolean;
     /** What the image of consul-dataplane has to begin with in locked namespaces; any, where none is named. */
     readonly proxyImages: readonly string[];
     /** "key=value" of annotations about redirection that are the mesh's own. */

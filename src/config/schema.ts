@@ -353,13 +353,19 @@ export const configSchema = {
       },
       ...lockedProxies("Kuma's containers", "docker.io/kumahq/", "traffic.kuma.io/exclude-inbound-ports=9100"),
     }),
-    consul: section(
-      lockedProxies(
+    consul: section({
+      watchServiceDefaults: {
+        type: "boolean",
+        default: true,
+        description:
+          "whether pods are denied whose service's ServiceDefaults does not attach their filters; without it they are warned of, and locked namespaces are refused",
+      },
+      ...lockedProxies(
         "consul-dataplane",
         "docker.io/hashicorp/consul-dataplane:",
         "consul.hashicorp.com/transparent-proxy-exclude-inbound-ports=9100",
       ),
-    ),
+    }),
     proxy: section({
       injectedBy: {
         type: "array",

@@ -79,3 +79,9 @@ export function serviceOf({ metadata: { annotations }, spec }: Pod, { container 
   const told = annotations?.[SERVICE]?.trim() || annotations?.[KUBERNETES_SERVICE]?.trim();
   return told || null;
 }
+
+/** The namespace in Consul, where it has any (Enterprise): then services of several namespaces may have one name. */
+export function consulNamespaceOf({ container }: ProxyContainer): string | null {
+  const flag = "-service-namespace=";
+  return container.args?.find(argument => argument.startsWith(flag))?.slice(flag.length) ?? null;
+}

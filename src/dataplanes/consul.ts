@@ -1,14 +1,23 @@
 import { type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
-import { slotModulePath } from "../envoy/filter-file.ts";
 import { DNS_LABEL } from "../kube/dns-label.ts";
 import type { Pod } from "../kube/pod.ts";
-import { allowedCapabilities } from "../wasm/capabilities.ts";
 import type { AttachingObject } from "./attaching-object.ts";
-import { findConsulProxy, SERVICE_ANNOTATIONS, serviceOf } from "./consul-container.ts";
+import { consulNamespaceOf, findConsulProxy, SERVICE_ANNOTATIONS, serviceOf } from "./consul-container.ts";
 import { refuseConsulDetours } from "./consul-detour.ts";
+import { type ServiceState, serviceDefaults } from "./consul-service.ts";
 import type { AttachedFilter, Attachment, DataPlane, Load, ProxyContainer, ProxyWishes } from "./data-plane.ts";
 import type { LockedProxies } from "./detour.ts";
 import { refuseShadowing } from "./shadowing.ts";
+
+/** What there is of Consul. */
+export interface ConsulSettings extends LockedProxies {
+  /**
+   * How the ServiceDefaults of a service stands to the one that is wanted; null where nobody looks.
+   * @param namespace of Kubernetes, where services of several namespaces may have one name; else null
+   * @throws KubeError Unreachable, where that can't be told
+   */
+  readonly serviceState: ((wanted: AttachingObject, namespace: string | null) => ServiceState) | null;
+}
 
 const INJECT = "consul.hashicorp.com/connect-inject";
 /** What Go takes for true (strconv.ParseBool). */
@@ -18,7 +27,7 @@ const TRUE = ["1", "t", "T", "true", "TRUE", "True"];
  * Consul's Envoy: its listeners come from Consul's servers, which add a filter only by an extension of theirs, builtin/wasm.
  * It takes no filter file, but a module's path, and stands in the ServiceDefaults of a service, which serves all its pods.
  */
-export function consulDataPlane(settings: LockedProxies): DataPlane {
+export function consulDataPlane(settings: ConsulSettings): DataPlane {
   return {
     name: "consul",
     find: findConsulProxy,
@@ -34,7 +43,7 @@ function attach(
   proxy: ProxyContainer,
   _wishes: ProxyWishes,
   { root, filters, locked }: Load,
-  settings: LockedProxies,
+  settings: ConsulSettings,
 ): OrRefusal<Attachment> {
   const service = serviceOf(pod, proxy);
   if (service === null || !DNS_LABEL.test(service)) {
@@ -49,15 +58,22 @@ function attach(
     (locked ? refuseConsulDetours(pod, proxy, settings) : null) ??
     filters.reduce<Refusal | null>((first, filter) => first ?? refuseFilter(filter), null);
   if (refused) return refused;
+  const wanted = serviceDefaults(service, pod.metadata.namespace, filters, root);
+  const unattached = refuseUnattached(wanted, pod, proxy, locked, settings);
+  if (unattached) return unattached;
   return {
     bootstrap: null,
     fetcherMounts: [],
     labels: {},
     annotations: {},
     proxy: { mounts: [] },
-    objects: () => [serviceDefaults(service, pod.metadata.namespace, filters, root)],
+    objects: () => [wanted],
     warnings: [
-      `the filters are attached by ServiceDefaults ${service}, which has to be in the cluster before the pod: without it the pod runs unfiltered (wasmount attach prints it)`,
+      ...(settings.serviceState === null
+        ? [
+            `the filters are attached by ServiceDefaults ${service}, which has to be in the cluster before the pod: without it the pod runs unfiltered (wasmount attach prints it)`,
+          ]
+        : []),
       ...filters.flatMap(({ name, rootId }) =>
         rootId === null
           ? [
@@ -68,6 +84,34 @@ function attach(
     ],
   };
 }
+
+function refuseUnattached(
+  wanted: AttachingObject,
+  pod: Pod,
+  proxy: ProxyContainer,
+  locked: boolean,
+  { serviceState }: ConsulSettings,
+): Refusal | null {
+  if (serviceState === null) {
+    if (!locked) return null;
+    return refuse(
+      "ProxyUnsupported",
+      "the namespace is locked, and nobody looks whether Consul's ServiceDefaults attaches the filters: the operator's setting is consul.watchServiceDefaults",
+    );
+  }
+  const state = serviceState(wanted, consulNamespaceOf(proxy) === null ? null : (pod.metadata.namespace ?? null));
+  if (state === "Attached") return null;
+  return refuse(
+    "SlotNotInstalled",
+    `ServiceDefaults ${wanted.metadata.name} ${STATES[state]}: wasmount attach prints it`,
+  );
+}
+
+const STATES = {
+  Missing: "is missing, and the pod would run unfiltered",
+  Differs: "does not attach the pod's filters as they are",
+  NotSynced: "has not reached Consul yet (status condition Synced)",
+} as const satisfies Record<Exclude<ServiceState, "Attached">, string>;
 
 /** What builtin/wasm can't be told (agent/envoyextensions/builtin/wasm). */
 function refuseFilter({ name, phase, runtimeFailure }: AttachedFilter): Refusal | null {
@@ -84,55 +128,4 @@ function refuseFilter({ name, phase, runtimeFailure }: AttachedFilter): Refusal 
     );
   }
   return null;
-}
-
-/**
- * The ServiceDefaults by which the proxies of a service load the filters, in their order. The protocol is part of it, since
- * Consul leaves builtin/wasm out where a service has another one; so is strict TLS, without which plain connections pass
- * every HTTP filter.
- */
-function serviceDefaults(
-  service: string,
-  namespace: string | undefined,
-  filters: readonly AttachedFilter[],
-  root: string,
-): AttachingObject {
-  return {
-    apiVersion: "consul.hashicorp.com/v1alpha1",
-    kind: "ServiceDefaults",
-    metadata: { name: service, ...(namespace === undefined ? {} : { namespace }) },
-    spec: {
-      protocol: "http",
-      mutualTLSMode: "strict",
-      envoyExtensions: filters.map(filter => extension(filter, root)),
-    },
-  };
-}
-
-function extension({ name, slot, rootId, config, capabilities }: AttachedFilter, root: string): object {
-  const allowed = capabilities && allowedCapabilities(capabilities);
-  return {
-    name: "builtin/wasm",
-    // A proxy that can't have the extension gets no listeners, and a trap refuses the request.
-    required: true,
-    arguments: {
-      Protocol: "http",
-      ListenerType: "inbound",
-      ProxyType: "connect-proxy",
-      PluginConfig: {
-        Name: name,
-        RootID: rootId ?? "",
-        // Filters of one module would share a VM, and a trap in one would take the other down.
-        VmConfig: { VmID: slot, Runtime: "v8", Code: { Local: { Filename: slotModulePath(root, slot) } } },
-        ...(config === null ? {} : { Configuration: config }),
-        ...(allowed
-          ? {
-              CapabilityRestrictionConfiguration: {
-                AllowedCapabilities: Object.fromEntries(allowed.map(capability => [capability, {}])),
-              },
-            }
-          : {}),
-      },
-    },
-  };
 }

@@ -1,7 +1,6 @@
 import type { NamedDataPlane } from "../config/named-data-plane.ts";
-import { consulDataPlane } from "./consul.ts";
+import { type ConsulSettings, consulDataPlane } from "./consul.ts";
 import type { DataPlane } from "./data-plane.ts";
-import type { LockedProxies } from "./detour.ts";
 import { envoyDataPlane } from "./envoy.ts";
 import { type IstioSettings, istioDataPlane } from "./istio.ts";
 import { type KumaSettings, kumaDataPlane } from "./kuma.ts";
@@ -13,7 +12,7 @@ export interface OperatorsDataPlanes {
   readonly named: readonly NamedDataPlane[];
   /** What is said of those that are named; left out where they are not. */
   readonly kuma?: KumaSettings;
-  readonly consul?: LockedProxies;
+  readonly consul?: ConsulSettings;
 }
 
 const ADAPTERS: Readonly<Partial<Record<NamedDataPlane, (operator: OperatorsDataPlanes) => DataPlane | undefined>>> = {

@@ -1,4 +1,11 @@
 import type { Config } from "../config/config.ts";
+import type { ConsulSettings } from "../dataplanes/consul.ts";
+import {
+  readServiceDefaults,
+  SERVICE_DEFAULTS_PATH,
+  type StoredServiceDefaults,
+  stateAmong,
+} from "../dataplanes/consul-service.ts";
 import type { DataPlane } from "../dataplanes/data-plane.ts";
 import { dataPlanesOf } from "../dataplanes/data-planes.ts";
 import type { SlotState } from "../dataplanes/istio.ts";
@@ -43,7 +50,23 @@ export async function dataPlanesIn(cluster: ClusterView, config: Config): Promis
   return dataPlanesOf({
     istio: config.istio.enabled ? { ...config.istio, slotState: slot => istio(`wasmount-${slot}`) } : null,
     kuma: { ...config.kuma, slotState: (slot, mesh) => kuma(patchName(slot, mesh)) },
-    consul: config.consul,
+    consul: { ...config.consul, serviceState: await serviceStateIn(cluster, config) },
     named: config.dataPlanes,
   });
+}
+
+async function serviceStateIn(
+  cluster: ClusterView,
+  { dataPlanes, consul }: Config,
+): Promise<ConsulSettings["serviceState"]> {
+  if (!dataPlanes.includes("consul") || !consul.watchServiceDefaults) return null;
+  const stored: StoredServiceDefaults[] = [];
+  try {
+    for await (const object of cluster.list<KubeObject>(SERVICE_DEFAULTS_PATH))
+      stored.push(readServiceDefaults(object));
+  } catch (error) {
+    if (error instanceof DiagnosisError && error.code === "RightMissing") return () => "Attached";
+    throw error;
+  }
+  return (wanted, namespace) => stateAmong(stored, wanted, namespace);
 }

@@ -73,4 +73,11 @@ export const webhookRights: readonly WebhookRight[] = [
     inside: ({ kuma }) => kuma.systemNamespace,
     needed: ({ dataPlanes }) => dataPlanes.includes("kuma"),
   },
+  {
+    group: "consul.hashicorp.com",
+    resource: "servicedefaults",
+    verbs: ["list", "watch"],
+    own: false,
+    needed: ({ dataPlanes, consul }) => dataPlanes.includes("consul") && consul.watchServiceDefaults,
+  },
 ];

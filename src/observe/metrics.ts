@@ -11,6 +11,7 @@ export type CacheName =
   | "policies"
   | "envoyfilters"
   | "meshproxypatches"
+  | "servicedefaults"
   | "plan-keys"
   | "certificates";
 

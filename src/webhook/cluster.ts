@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { INJECTED, PREFIX } from "../admission/key.ts";
 import type { Config } from "../config/config.ts";
+import type { ConsulSettings } from "../dataplanes/consul.ts";
 import type { SlotState } from "../dataplanes/istio.ts";
 import { patchName } from "../dataplanes/kuma-slots.ts";
 import { istioSlotObjects, kumaSlotObjects, type SlotObjects } from "../dataplanes/slot-objects.ts";
@@ -30,6 +31,7 @@ import type { FoundPolicy } from "../policies/policy-set.ts";
 import { type Control, openControl } from "./control.ts";
 import type { Sources } from "./decide.ts";
 import type { NamespaceRegistries } from "./namespace-registries.ts";
+import { serviceDefaultsWatch } from "./service-defaults-watch.ts";
 import { type SlotWatch, slotWatch } from "./slot-watch.ts";
 
 /** What a webhook asks of the cluster that it serves. */
@@ -40,6 +42,8 @@ export interface Cluster extends Sources {
   readonly slotState: (slot: string) => SlotState;
   /** How the MeshProxyPatch of a slot stands in a mesh of Kuma. @throws KubeError Unreachable, where that can't be told */
   readonly kumaSlotState: (slot: string, mesh: string) => SlotState;
+  /** How a service of Consul stands to what attaches its filters; null where nobody looks. @throws KubeError Unreachable */
+  readonly serviceState: ConsulSettings["serviceState"];
   /**
    * Stands for what only one replica at a time does.
    * @param keys whose signatures of plans count now: empty where plans are not signed, null where that is not known yet
@@ -79,7 +83,7 @@ export function openCluster(
   kubeConfig: KubeConfig,
   config: Pick<
     Config,
-    "pins" | "events" | "limits" | "policy" | "controller" | "istio" | "kuma" | "dataPlanes" | "volume"
+    "pins" | "events" | "limits" | "policy" | "controller" | "istio" | "kuma" | "consul" | "dataPlanes" | "volume"
   >,
   { registries, files }: Given,
   log: Logger,
@@ -122,6 +126,11 @@ export function openCluster(
   };
   const slots = slotsOf(istioSlotObjects(config), "istio");
   const kumaSlots = slotsOf(kumaSlotObjects(config), "kuma");
+  const services =
+    config.dataPlanes.includes("consul") && config.consul.watchServiceDefaults
+      ? serviceDefaultsWatch(kubeConfig, { interrupted: reason => metrics.interrupted("servicedefaults", reason) })
+      : null;
+  if (services !== null) metrics.watch("servicedefaults", services);
   const collector = new PinCollector({
     server,
     namespace: config.pins.namespace,
@@ -155,10 +164,12 @@ export function openCluster(
         policies.notReady() ??
         slots?.notReady() ??
         kumaSlots?.notReady() ??
+        services?.notReady() ??
         null,
     },
     slotState: slot => slots?.state(`wasmount-${slot}`) ?? "Missing",
     kumaSlotState: (slot, mesh) => kumaSlots?.state(patchName(slot, mesh)) ?? "Missing",
+    serviceState: services === null ? null : (wanted, namespace) => services.state(wanted, namespace),
     limitsOf: limits.limitsOf,
     resolve: (reference, request) => pins.resolve(reference, request),
     policies: policies.current,
@@ -191,6 +202,7 @@ export function openCluster(
         policies.close(),
         slots?.close(),
         kumaSlots?.close(),
+        services?.close(),
         pods.close(),
         collecting,
       ]);
