@@ -3,7 +3,8 @@ import { type ConsulSettings, consulDataPlane } from "../../src/dataplanes/consu
 import type { Attachment, Load, ProxyContainer, ProxyWishes } from "../../src/dataplanes/data-plane.ts";
 import type { OrRefusal } from "../../src/decision/refusal.ts";
 import type { Pod } from "../../src/kube/pod.ts";
-import { changed, consulPods } from "./consul-pods.ts";
+import { changed } from "./changed-pod.ts";
+import { consulPods } from "./consul-pods.ts";
 import { filterIn } from "./filters.ts";
 import { granted, refused } from "./outcome.ts";
 
