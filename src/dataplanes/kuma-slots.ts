@@ -132,7 +132,7 @@ const PASSTHROUGH = [4, 6].flatMap(version => [
 
 /** A part of Envoy's configuration as the text that Kuma wants it as: JSON is YAML. */
 function envoyText(part: object): string {
-  return JSON.stringify(part, null, 2);
+  return JSON.stringify(part);
 }
 
 /** A policy's spec with the values in it read. */

@@ -110,11 +110,11 @@ describe("a MeshProxyPatch of the cluster", () => {
   it("counts where it says the same, however its YAML is written and whatever Kuma adds to its labels", () => {
     assert.ok(isSlotPatch(stored(), place));
     assert.ok(isSlotPatch(stored({}, { "kuma.io/policy-role": "system", "kuma.io/zone": "one" }), place));
-    assert.ok(isSlotPatch(stored(written(JSON.stringify(JSON.parse(modification.httpFilter.value)))), place));
+    assert.ok(isSlotPatch(stored(written(JSON.stringify(JSON.parse(modification.httpFilter.value), null, 2))), place));
   });
 
   const others: readonly (readonly [string, Document])[] = [
-    ["allows until its file is good", stored(written(modification.httpFilter.value.replace('"rules": {}', '"x": {}')))],
+    ["allows until its file is good", stored(written(modification.httpFilter.value.replace('"rules":{}', '"x":{}')))],
     ["reads another file", stored(written(modification.httpFilter.value.replaceAll("/wasmount/filters", "/tmp")))],
     ["is for other traffic", stored(written(modification.httpFilter.value, { name: "x", origin: "inbound" }))],
     ["says what is no YAML", stored(written("{"))],
