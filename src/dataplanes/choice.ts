@@ -10,16 +10,17 @@ export interface FoundProxy {
 }
 
 /**
- * Asks every data plane for its proxy in a pod. Two that find one are not chosen between: the other proxy would run
- * unfiltered. The author's word decides (`wasmount.dev/proxy-container`); where a name could be of several data planes, the
- * first one in the list takes it.
+ * Asks every data plane for its proxy in a pod. Two that find different ones are not chosen between: the other proxy
+ * would run unfiltered. The author's word decides (`wasmount.dev/proxy-container`); where one container could be of several data
+ * planes, the first one in the list takes it.
  * @param dataPlanes those with a fixed name for their container before those that take any
  */
 export function chooseProxy(pod: Pod, wishes: ProxyWishes, dataPlanes: readonly DataPlane[]): OrRefusal<FoundProxy> {
   const answers = dataPlanes.map(dataPlane => ({ dataPlane, proxy: dataPlane.find(pod, wishes) }));
   const found = answers.flatMap(({ dataPlane, proxy }) => (isRefusal(proxy) ? [] : [{ dataPlane, proxy }]));
   const [first, ...others] = found;
-  if (first !== undefined && (others.length === 0 || wishes.proxyContainer !== null)) return first;
+  const isOne = others.every(({ proxy }) => proxy.container === first?.proxy.container);
+  if (first !== undefined && (isOne || wishes.proxyContainer !== null)) return first;
   if (first !== undefined) {
     const which = found.map(({ dataPlane, proxy }) => `${proxy.container.name} (${dataPlane.name})`).join(", ");
     return refuse(

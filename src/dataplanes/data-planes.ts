@@ -1,6 +1,9 @@
 import type { NamedDataPlane } from "../config/named-data-plane.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { envoyDataPlane } from "./envoy.ts";
+import { envoyGatewayDataPlane } from "./envoy-gateway.ts";
+import { glooDataPlane } from "./gloo.ts";
+import { higressDataPlane } from "./higress.ts";
 import { type IstioSettings, istioDataPlane } from "./istio.ts";
 
 /** What an operator has. */
@@ -10,7 +13,11 @@ export interface OperatorsDataPlanes {
   readonly named: readonly NamedDataPlane[];
 }
 
-const ADAPTERS: Readonly<Partial<Record<NamedDataPlane, DataPlane>>> = {};
+const ADAPTERS: Readonly<Partial<Record<NamedDataPlane, DataPlane>>> = {
+  "envoy-gateway": envoyGatewayDataPlane,
+  gloo: glooDataPlane,
+  higress: higressDataPlane,
+};
 
 /** The data planes of an installation, in the order of `chooseProxy`: plain Envoy takes any name, and comes last. */
 export function dataPlanesOf({ istio, named }: OperatorsDataPlanes): readonly DataPlane[] {
