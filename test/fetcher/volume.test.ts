@@ -241,8 +241,6 @@ describe("shared volume", () => {
     assert.equal((await stat(volume.path("filters"))).mode & 0o777, 0o755, "it is not sealed");
   });
 
-  const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
-
   it("gives a file a second name, which a later run moves to another file at once", async () => {
     const name = join(root, "slots/in-last-01.wasm");
     for (const text of ["one", "two"]) {
