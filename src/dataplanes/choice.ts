@@ -1,6 +1,8 @@
 import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
 import type { Pod } from "../kube/pod.ts";
+import type { DataPlaneName } from "../plan/plan.ts";
 import type { DataPlane, ProxyContainer, ProxyWishes } from "./data-plane.ts";
+import { namedDataPlanes } from "./data-planes.ts";
 import { hasIstioProxy, ISTIO_PROXY } from "./istio-container.ts";
 
 /** A pod's proxy, and the adapter that knows it. */
@@ -19,6 +21,15 @@ export function chooseProxy(pod: Pod, wishes: ProxyWishes, dataPlanes: readonly 
   const answers = dataPlanes.map(dataPlane => ({ dataPlane, proxy: dataPlane.find(pod, wishes) }));
   const found = answers.flatMap(({ dataPlane, proxy }) => (isRefusal(proxy) ? [] : [{ dataPlane, proxy }]));
   const [first, ...others] = found;
+  const unnamed = namedDataPlanes
+    .filter(({ name }) => !dataPlanes.some(present => present.name === name))
+    .flatMap(({ name, find }) => {
+      const proxy = find(pod, wishes);
+      return isRefusal(proxy) ? [] : [{ container: proxy.container, hint: unnamedHint(proxy.container.name, name) }];
+    });
+  const taken = unnamed.find(({ container }) => container === first?.proxy.container);
+  // What its platform configures is no plain Envoy.
+  if (taken !== undefined) return refuse("ProxyUnsupported", taken.hint);
   const isOne = others.every(({ proxy }) => proxy.container === first?.proxy.container);
   if (first !== undefined && (isOne || wishes.proxyContainer !== null)) return first;
   if (first !== undefined) {
@@ -36,5 +47,10 @@ export function chooseProxy(pod: Pod, wishes: ProxyWishes, dataPlanes: readonly 
   const istio = unknown
     ? [`container ${ISTIO_PROXY} is Istio's, whose proxies get filters by the operator's setting istio.enabled`]
     : [];
-  return refuse("ProxyNotFound", [...refusals.map(({ detail }) => detail), ...istio].join("; "));
+  const hints = [...istio, ...unnamed.map(({ hint }) => hint)];
+  return refuse("ProxyNotFound", [...refusals.map(({ detail }) => detail), ...hints].join("; "));
+}
+
+function unnamedHint(container: string, dataPlane: DataPlaneName): string {
+  return `container ${container} is of data plane ${dataPlane}, whose proxies get filters where the operator's setting dataPlanes names it`;
 }

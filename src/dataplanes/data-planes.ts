@@ -19,6 +19,9 @@ const ADAPTERS: Readonly<Partial<Record<NamedDataPlane, DataPlane>>> = {
   higress: higressDataPlane,
 };
 
+/** All that an operator can name. */
+export const namedDataPlanes: readonly DataPlane[] = Object.values(ADAPTERS);
+
 /** The data planes of an installation, in the order of `chooseProxy`: plain Envoy takes any name, and comes last. */
 export function dataPlanesOf({ istio, named }: OperatorsDataPlanes): readonly DataPlane[] {
   const meshes = istio === null ? [] : [istioDataPlane(istio)];

@@ -79,7 +79,7 @@ function attach(
     proxy: { mounts: [] },
     objects: () => [policy],
     warnings: [
-      `EnvoyPatchPolicy ${policy.metadata.name} has to be there and be Programmed (wasmount attach prints it): without it, and in listeners other than ${names.join(", ")}, requests pass unfiltered`,
+      `requests pass unfiltered until EnvoyPatchPolicy ${policy.metadata.name} is Programmed (wasmount attach prints it), and in other listeners than ${names.join(", ")}`,
     ],
   };
 }

@@ -79,18 +79,23 @@ function attach(
     proxy: { mounts: [] },
     objects: () => gateways.map(name => gateway(name, pod.metadata.namespace, filters, root)),
     warnings: [
-      `Gateways ${gateways.join(", ")} have to name the filters (kubectl apply --server-side of what wasmount attach prints): without it, and in other Gateways, requests pass unfiltered`,
+      `requests pass unfiltered until Gateways ${gateways.join(", ")} name the filters (kubectl apply --server-side of what wasmount attach prints), and in other Gateways`,
     ],
   };
 }
 
 /** What Gloo's options can't say, or say in no order. */
 function refuseFilters(filters: readonly AttachedFilter[]): Refusal | null {
-  for (const { name, phase, runtimeFailure, capabilities } of filters) {
+  for (const { name, phase, rootId, runtimeFailure, capabilities } of filters) {
     const others = filters.filter(other => other.phase === phase && other.name !== name);
     if (others[0] !== undefined) {
       return unsupported(
         `filters ${name} and ${others[0].name} are both of phase ${phase}, inside of which Gloo keeps no order of Wasm filters: one filter a phase`,
+      );
+    }
+    if (rootId === null) {
+      return unsupported(
+        `annotate wasmount.dev/root-id.${name}: Gloo's options have to name it, and what the image says of it is read too late`,
       );
     }
     if (runtimeFailure === "reload") {

@@ -74,7 +74,7 @@ function attach(
     proxy: { mounts: [] },
     objects: () => slots.map(slot => slotFilter(slot, namespace, root)),
     warnings: [
-      `EnvoyFilters ${slots.map(slot => `wasmount-${slot}`).join(", ")} have to be there (wasmount attach prints them): without them requests pass unfiltered`,
+      `requests pass unfiltered where EnvoyFilters ${slots.map(slot => `wasmount-${slot}`).join(", ")} are not there yet (wasmount attach prints them)`,
     ],
   };
 }
