@@ -224,6 +224,7 @@ export const chartConstraints: Readonly<Record<string, Schema>> = {
   "test.namespace": dnsLabel,
   "test.module": { type: "string", minLength: 1 },
   "test.acceptDenial": flag,
+  "upgrade.hook": flag,
   "uninstall.hook": flag,
   extraObjects: { type: "array", items: { type: ["object", "string"] } },
 };

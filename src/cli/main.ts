@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { messageOf } from "../error.ts";
 import { attachCommand } from "./attach.ts";
+import { beforeUpgradeCommand } from "./before-upgrade.ts";
 import { bypassCommand } from "./bypass.ts";
 import { checkCommand } from "./check.ts";
 import { copyCommand } from "./copy.ts";
@@ -62,6 +63,7 @@ Examples:
   .addCommand(doctorCommand())
   .addCommand(bypassCommand())
   .addCommand(selfTestCommand())
+  .addCommand(beforeUpgradeCommand())
   .addCommand(uninstallCommand());
 
 for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import { buildahUnavailable } from "../environment/buildah.ts";
 import { binaryOf } from "../environment/cluster/binaries.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
+import { stateFolder } from "../environment/cluster/settings.ts";
 import { clusterStatus } from "../environment/cluster/status.ts";
+import { reviveComponent } from "../environment/cluster/up.ts";
 import { podProcess } from "../environment/pod-process.ts";
 import { type LoadSetting, loadText, type Meanwhile, meanwhile } from "../environment/release-load.ts";
 import { RELEASE_NAMESPACE, type ReleaseStage, replicas, setReleaseStage } from "../environment/release-stage.ts";
@@ -129,15 +132,12 @@ describe("a release of two replicas, under 200 admissions a second where the mac
   });
 
   it("tells of pods that are created after that what became of them", async () => {
-    const { kubectl } = stage;
     const known = new Set((await shopPods()).map(({ metadata }) => metadata.name));
-    await kubectl.apply(deployment(FULL_SIZE + 1));
-    await kubectl.run(["rollout", "status", "deployment/shop", "-n", SHOP, "--timeout=180s"]);
+    await scaledTo(FULL_SIZE + 1);
     const fresh = (await shopPods()).find(({ metadata }) => !known.has(metadata.name)) ?? assert.fail();
     await until("an Event", async () => {
       const selector = `reason=FilterMounted,involvedObject.name=${fresh.metadata.name}`;
-      const { items } = await kubectl.get<Manifest>("events", "-n", SHOP, "--field-selector", selector);
-      return items.length > 0;
+      return (await events(selector)).length > 0;
     });
   });
 
@@ -153,16 +153,41 @@ describe("a release of two replicas, under 200 admissions a second where the mac
     if (pid === null) assert.fail("the API server does not run");
     process.kill(pid, "SIGSTOP");
     await sleep(OUTAGE_MS).finally(() => process.kill(pid, "SIGCONT"));
-    const { created } = await under(async () => {
-      await kubectl.apply(deployment(FULL_SIZE + 2));
-      await kubectl.run(["rollout", "status", "deployment/shop", "-n", SHOP, "--timeout=180s"]);
-    });
+    const { created } = await under(() => scaledTo(FULL_SIZE + 2));
     // Replicas that the cluster's state is unknown to are no endpoints until they have it again.
     for (const { message } of created.failures) assert.match(message, /failed calling webhook/);
     assert.deepEqual((await shopPods()).map(isInjected), Array(FULL_SIZE + 2).fill(true));
     assert.deepEqual(await restarts(), before);
     assertLossless(await under(async () => {}));
   });
+
+  it("goes on as it was where the store of Events is lost, and tells again once there is one", async () => {
+    const name = "etcd-events";
+    const { pid } = (await clusterStatus()).components.find(one => one.name === name) ?? assert.fail();
+    if (pid === null) assert.fail("the store of Events does not run");
+    assert.notDeepEqual(await events(), [], "there is something to lose");
+    const result = await under(async () => {
+      process.kill(pid, "SIGKILL");
+      await rm(stateFolder(name), { recursive: true });
+      await scaledTo(FULL_SIZE + 3);
+      await assert.rejects(events(), /etcd|timed? ?out|unavailable|refused|deadline/i);
+      await reviveComponent(name, progress);
+    });
+    assertLossless(result);
+    assert.deepEqual((await shopPods()).map(isInjected), Array(FULL_SIZE + 3).fill(true));
+    await scaledTo(FULL_SIZE + 4);
+    await until("an Event", async () => (await events("reason=FilterMounted")).length > 0);
+  });
+
+  /** Brings a Deployment to a size, with all its pods ready. */
+  async function scaledTo(size: number): Promise<void> {
+    await stage.kubectl.apply(deployment(size));
+    await stage.kubectl.run(["rollout", "status", "deployment/shop", "-n", SHOP, "--timeout=180s"]);
+  }
+
+  async function events(selector = ""): Promise<readonly Manifest[]> {
+    return (await stage.kubectl.get<Manifest>("events", "-n", SHOP, "--field-selector", selector)).items;
+  }
 
   function deployment(size: number): Manifest {
     const { metadata, spec } = stage.example.pod;

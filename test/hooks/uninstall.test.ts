@@ -14,7 +14,7 @@ interface World {
   readonly lingering?: number;
   /** Seconds that it is given to end. */
   readonly grace?: number | undefined;
-  readonly answer?: (method: string, path: string) => Answer | undefined;
+  readonly answer?: (method: string, path: string, body?: object) => Answer | undefined;
 }
 
 function graceText(body: object = {}): string {
@@ -37,7 +37,7 @@ async function run({ injected = [], forced, lingering = 0, grace, answer }: Worl
   };
   const ask: Ask = async (method, path, { body } = {}) => {
     calls.push(`${method} ${decodeURIComponent(path.replace(/\?.*/, ""))}${graceText(body)}`);
-    const special = answer?.(method, path);
+    const special = answer?.(method, path, body);
     if (special) return special;
     if (method === "DELETE") return ok({});
     if (path.startsWith("/api/v1/pods?")) return pageOf(path);
@@ -89,6 +89,8 @@ describe("what comes before an uninstallation", () => {
       at("validatingadmissionpolicybindings"),
       at("webhookconfigurations"),
       at("deployments/wasmount-webhook"),
+      at("replicasets"),
+      calls.findIndex(call => call.includes("DELETE /api/v1/namespaces/own/pods/")),
       at("own/pods"),
       calls.findIndex(call => call.includes("secrets")),
       at("configmaps"),
@@ -100,14 +102,30 @@ describe("what comes before an uninstallation", () => {
     );
   });
 
+  it("leaves to nobody else how long replicas take to end", async () => {
+    const policies = new Map<string, unknown>();
+    await run({
+      answer: (method, path, body) => {
+        if (method === "DELETE") policies.set(path.split("?")[0] ?? "", body);
+        return undefined;
+      },
+    });
+    const orphaned = [...policies].filter(([path]) => path.startsWith("/apis/apps/v1/"));
+    assert.deepEqual(orphaned, [
+      ["/apis/apps/v1/namespaces/own/deployments/wasmount-webhook", { propagationPolicy: "Orphan" }],
+      ["/apis/apps/v1/namespaces/own/replicasets", { propagationPolicy: "Orphan" }],
+    ]);
+  });
+
   it("waits for no connection of replicas that nobody calls any more", async () => {
     const ended = ({ deleted }: { readonly deleted: readonly string[] }) =>
       deleted.filter(call => call.includes("pods/"));
-    assert.deepEqual(ended(await run({ lingering: 1, grace: 110 })), [
-      "DELETE /api/v1/namespaces/own/pods/replica within 10 s",
-    ]);
-    // One that is not ending yet would be replaced.
-    for (const grace of [undefined, 10]) assert.deepEqual(ended(await run({ lingering: 1, grace })), []);
+    for (const grace of [undefined, 110]) {
+      assert.deepEqual(ended(await run({ lingering: 1, grace })), [
+        "DELETE /api/v1/namespaces/own/pods/replica within 10 s",
+      ]);
+    }
+    assert.deepEqual(ended(await run({ lingering: 1, grace: 10 })), []);
   });
 
   it("gives up on replicas that stay, and leaves their Secrets", async () => {

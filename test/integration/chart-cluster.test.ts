@@ -130,7 +130,8 @@ describe("the chart on a real API server", function () {
     const create = (manifest: Manifest) => kubectl.run(["create", "-f", "-"], JSON.stringify(manifest));
 
     before(async () => {
-      await apply([pod("injected-before", { [INJECTED]: "true" }), pod("ended", { [INJECTED]: "true" })]);
+      const slotted = { [INJECTED]: "true", "wasmount.dev/slot-in-last-03": "true" };
+      await apply([pod("injected-before", slotted), pod("ended", slotted)]);
       await kubectl.run([
         "patch",
         "pod",
@@ -226,8 +227,8 @@ describe("the chart on a real API server", function () {
         attempt(process.execPath, [main, ...args], { env: { PATH: process.env["PATH"], KUBECONFIG: kubeconfig } });
 
       /** As Helm does before it runs a hook's pod. */
-      async function asHook(name: string): Promise<void> {
-        const manifests = await helm.template();
+      async function asHook(name: string, ...values: readonly string[]): Promise<void> {
+        const manifests = await helm.template(...values);
         const ours = manifests.filter(({ kind, metadata }) => metadata.name === name && !/^(Job|Pod)$/.test(kind));
         await apply(ours);
         kubeconfig = join(folder ?? "", `${name}.kubeconfig`);
@@ -240,6 +241,30 @@ describe("the chart on a real API server", function () {
         assert.match(stdout, /the API server can't call the webhook\. .*failed calling webhook "pod\.wasmount\.dev"/);
         assert.equal(status, 1);
         await kubectl.run(["delete", "role,rolebinding", "wasmount-self-test", "-n", "default"]);
+      });
+
+      it("refuses an upgrade that takes slots from running pods, and changes nothing", async () => {
+        const mesh = (slots: number) => `istio.enabled=true,istio.rootNamespace=${MESH_ROOT},istio.slots=${slots}`;
+        await upgrade("--set", mesh(3), "--no-hooks");
+        // Also where nothing but what is installed says that there are slots.
+        const planned = await helm.run("upgrade", "wasmount", chartFolder, "-n", OWN, "--dry-run=server");
+        assert.match(planned, /name: wasmount-before-upgrade/);
+        await asHook("wasmount-before-upgrade", "--set", mesh(3));
+        const asked = (slots: number) =>
+          run("before-upgrade", "-n", OWN, `--slots=${slots}`, `--root-namespace=${MESH_ROOT}`);
+        const refusal = await asked(2);
+        assert.match(
+          refusal.stdout,
+          /istio\.slots goes from 3 to 2, and 1 running pod .* chart-shop\/injected-before \(slot-in-last-03\)/,
+        );
+        assert.equal(refusal.status, 1);
+        assert.equal((await asked(4)).status, 0);
+        await kubectl.run(["annotate", "namespace", OWN, "wasmount.dev/force-upgrade=true"]);
+        assert.equal((await asked(2)).status, 0);
+        await kubectl.run(["annotate", "namespace", OWN, "wasmount.dev/force-upgrade-"]);
+        await kubectl.run(["delete", "clusterrole,clusterrolebinding", "wasmount-before-upgrade"]);
+        await kubectl.run(["delete", "role,rolebinding,serviceaccount", "wasmount-before-upgrade", "-n", OWN]);
+        await upgrade("--set", "istio.enabled=false", "--no-hooks");
       });
 
       it("refuses to uninstall while injected pods run, and removes nothing", async () => {

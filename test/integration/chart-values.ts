@@ -60,6 +60,7 @@ export const shownBySet: Readonly<Record<string, readonly Shown[]>> = {
     ["rbac.create", "ClusterRole/wasmount-webhook", true],
     ["serviceAccount.create", "ServiceAccount/wasmount-webhook", true],
     ["uninstall.hook", "Job/wasmount-uninstall", true],
+    ["istio.enabled", "Job/wasmount-before-upgrade", false],
     ["metrics.serviceMonitor.enabled", "ServiceMonitor/wasmount-webhook", false],
     ["metrics.prometheusRule.enabled", "PrometheusRule/wasmount-webhook", false],
     ["metrics.grafanaDashboard.enabled", "ConfigMap/wasmount-dashboard", false],
@@ -334,6 +335,17 @@ export const shownBySet: Readonly<Record<string, readonly Shown[]>> = {
   ],
   istio: [
     ["istio.enabled", "configuration istio.enabled", true],
+    [
+      "upgrade.hook",
+      "Job/wasmount-before-upgrade spec.template.spec.containers.0.args",
+      [
+        "before-upgrade",
+        "--namespace=wasmount-system",
+        "--slots=2",
+        "--root-namespace=mesh-root",
+        "--mount-path=/wasmount",
+      ],
+    ],
     [
       "istio.enabled",
       "EnvoyFilter/wasmount-in-last-01 spec.workloadSelector.labels",

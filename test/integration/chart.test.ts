@@ -277,6 +277,14 @@ describe("the chart", () => {
     });
   });
 
+  it("asks nothing before an upgrade where that is turned off", async () => {
+    const manifests = await helm.template("--set", "istio.enabled=true,upgrade.hook=false");
+    assert.deepEqual(
+      manifests.filter(({ metadata }) => metadata.name === "wasmount-before-upgrade"),
+      [],
+    );
+  });
+
   it("says of each rule of its roles what it is for", async () => {
     const roles = join(chartFolder, "templates/rbac");
     for (const name of readdirSync(roles)) {

@@ -82,7 +82,7 @@ describe("the local cluster's control plane", function () {
     assert.equal(up, true);
     assert.equal(kubeconfig, cluster.kubeconfigPath);
     const names = components.map(({ name }) => name);
-    assert.deepEqual(names.slice(0, 2), ["etcd", "kube-apiserver"]);
+    assert.deepEqual(names.slice(0, 3), ["etcd", "etcd-events", "kube-apiserver"]);
     for (const { name, pid, problem } of components) {
       assert.equal(problem, null, name);
       assert.doesNotThrow(() => process.kill(pid ?? 0, 0), name);

@@ -22,7 +22,9 @@ export interface Component {
 /** The components in the order of their start. Those whose binary is absent are left out. */
 export function components(settings: Settings): readonly Component[] {
   const all = [
-    etcd(settings),
+    etcd("etcd", settings.ports.etcdClient, settings.ports.etcdPeer, settings),
+    // Events have a store of their own, as in large clusters, so that a test can lose it.
+    etcd("etcd-events", settings.ports.eventsClient, settings.ports.eventsPeer, settings),
     apiServer(settings),
     controllerManager(settings),
     scheduler(settings),
@@ -31,11 +33,11 @@ export function components(settings: Settings): readonly Component[] {
   return all.filter(component => component.command !== "");
 }
 
-function etcd({ ports, binaries }: Settings): Component {
-  const client = `https://127.0.0.1:${ports.etcdClient}`;
-  const peer = `http://127.0.0.1:${ports.etcdPeer}`;
-  return component("etcd", binaries, [ports.etcdClient, ports.etcdPeer], `${client}/health`, [
-    `--data-dir=${stateFolder("etcd")}`,
+function etcd(name: string, clientPort: number, peerPort: number, { binaries }: Settings): Component {
+  const client = `https://127.0.0.1:${clientPort}`;
+  const peer = `http://127.0.0.1:${peerPort}`;
+  return component(name, { [name]: binaries["etcd"] ?? "" }, [clientPort, peerPort], `${client}/health`, [
+    `--data-dir=${stateFolder(name)}`,
     "--unsafe-no-fsync",
     "--log-level=warn",
     `--listen-client-urls=${client}`,
@@ -62,6 +64,7 @@ function apiServer({ ports, node, binaries }: Settings): Component {
     ...admission,
     `--secure-port=${ports.api}`,
     `--etcd-servers=https://127.0.0.1:${ports.etcdClient}`,
+    `--etcd-servers-overrides=/events#https://127.0.0.1:${ports.eventsClient}`,
     `--etcd-cafile=${pki.ca()}`,
     `--etcd-certfile=${pki.client()}`,
     `--etcd-keyfile=${pki.clientKey()}`,

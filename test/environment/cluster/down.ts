@@ -14,7 +14,15 @@ import { endLeftovers } from "./strays.ts";
 import { lockFile, pidFile } from "./up.ts";
 
 /** Each before those it speaks to, and containerd last of all. */
-const order = ["kubelet", "kube-proxy", "kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"];
+const order = [
+  "kubelet",
+  "kube-proxy",
+  "kube-scheduler",
+  "kube-controller-manager",
+  "kube-apiserver",
+  "etcd-events",
+  "etcd",
+];
 
 /** How long a component may take to end by itself, in milliseconds. */
 const grace = 4000;

@@ -21,6 +21,8 @@ export interface Ports {
   readonly api: number;
   readonly etcdClient: number;
   readonly etcdPeer: number;
+  readonly eventsClient: number;
+  readonly eventsPeer: number;
   readonly controllerManager: number;
   readonly scheduler: number;
   readonly kubelet: number;
@@ -44,25 +46,33 @@ export function kubeconfigPath(): string {
   return stateFolder("kubeconfig");
 }
 
+/** Ports that are free now. */
+export async function choosePorts(): Promise<Ports> {
+  const [api = 0, etcdClient = 0, etcdPeer = 0, eventsClient = 0, eventsPeer = 0, ...others] = await freePorts(11);
+  const [controllerManager = 0, scheduler = 0, ...ofNode] = others;
+  const [kubelet = 0, kubeletHealth = 0, proxyHealth = 0, proxyMetrics = 0] = ofNode;
+  return {
+    api,
+    etcdClient,
+    etcdPeer,
+    eventsClient,
+    eventsPeer,
+    controllerManager,
+    scheduler,
+    kubelet,
+    kubeletHealth,
+    proxyHealth,
+    proxyMetrics,
+  };
+}
+
 /** Free ports and new tokens. */
 export async function chooseSettings(node: boolean, binaries: Binaries): Promise<Settings> {
-  const [api = 0, etcdClient = 0, etcdPeer = 0, controllerManager = 0, scheduler = 0, ...rest] = await freePorts(9);
-  const [kubelet = 0, kubeletHealth = 0, proxyHealth = 0, proxyMetrics = 0] = rest;
   const token = () => randomBytes(24).toString("hex");
   return {
     node,
     binaries,
-    ports: {
-      api,
-      etcdClient,
-      etcdPeer,
-      controllerManager,
-      scheduler,
-      kubelet,
-      kubeletHealth,
-      proxyHealth,
-      proxyMetrics,
-    },
+    ports: await choosePorts(),
     tokens: { admin: token(), controllerManager: token(), scheduler: token(), kubelet: token(), proxy: token() },
   };
 }

@@ -17,7 +17,15 @@ import { checkFree } from "./ports.ts";
 import { isRunning, type ProcessRecord, readRecord, startDetached, stopRecorded } from "./process.ts";
 import type { Progress } from "./progress.ts";
 import { clusterProblem } from "./readiness.ts";
-import { chooseSettings, kubeconfigPath, readSettings, type Settings, stateFolder, writeSettings } from "./settings.ts";
+import {
+  choosePorts,
+  chooseSettings,
+  kubeconfigPath,
+  readSettings,
+  type Settings,
+  stateFolder,
+  writeSettings,
+} from "./settings.ts";
 import { endStrays } from "./strays.ts";
 
 /** A cluster that is up. */
@@ -51,7 +59,8 @@ export function raiseCluster(node: boolean, progress: Progress): Promise<RaisedC
     const known = await readSettings();
     const binaries = await clusterBinaries(node || known?.node === true, progress);
     const settings: Settings = known
-      ? { ...known, binaries, node: node || known.node }
+      ? // One of an earlier checkout may lack some.
+        { ...known, ports: { ...(await choosePorts()), ...known.ports }, binaries, node: node || known.node }
       : await chooseSettings(node, binaries);
     if (known && (await isUp(settings))) {
       // Another checkout may have raised it, with other definitions.
@@ -67,6 +76,16 @@ export function raiseCluster(node: boolean, progress: Progress): Promise<RaisedC
     await waitFor(limits.cluster, "the cluster", () => clusterProblem(settings), logsToShow(settings));
     await installPolicyDefinitions(kubeconfigPath());
     return { settings, wasUp: false };
+  });
+}
+
+/** Starts a component again that does not run, and waits until it answers. @throws ClusterError */
+export function reviveComponent(name: string, progress: Progress): Promise<void> {
+  return locked(lockFile(), limits.lock, async () => {
+    const settings = await readSettings();
+    const component = settings && components(settings).find(one => one.name === name);
+    if (!component) throw new ClusterError("NotReady", `there is no component ${name} to start`);
+    await ensureRunning(component, progress);
   });
 }
 
