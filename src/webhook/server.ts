@@ -1,13 +1,13 @@
 import { createServer as createHttpServer, IncomingMessage, type Server, ServerResponse } from "node:http";
 import { createServer as createHttpsServer, type ServerOptions } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Express } from "express";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/error.ts";
 import type { Logger } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
-import { watchCallers } from "./caller-watch.ts";
+import { watchCallers } from "./callers.ts";
 import { reloadCertificate } from "./certificate-reload.ts";
 import type { CredentialSource, Credentials } from "./credentials.ts";
 import { healthApp } from "./health.ts";
@@ -48,14 +48,7 @@ export async function startWebhook(
     // Anybody may knock, as often as they like: no more than a debugger wants to see.
     log.debug({ error: error.message }, "no TLS connection");
   });
-  watchCallers(admission, patience, () => performance.now());
-  const connections = connectionsOf(admission);
-  const unanswered = new Set<ServerResponse>();
-  admission.prependListener("request", (_request, response: ServerResponse) => {
-    if (draining) response.setHeader("connection", "close");
-    unanswered.add(response);
-    response.once("close", () => unanswered.delete(response));
-  });
+  const callers = watchCallers(admission, patience, () => performance.now());
   const plain = createHttpServer(healthApp(() => (draining ? "draining" : (source.notReady() ?? notReady())), metrics));
   try {
     await listen(admission, config.listen.address, config.listen.port, "listen.port");
@@ -88,12 +81,12 @@ export async function startWebhook(
 
   async function drainBoth(): Promise<void> {
     draining = true;
-    for (const response of unanswered) if (!response.headersSent) response.setHeader("connection", "close");
+    callers.lastCalls();
     log.info({ seconds: config.listen.drainSeconds }, "draining");
     await sleep(config.listen.drainSeconds * 1000);
     // API servers may call by an idle connection at any time, and a call that crosses its end is lost: Go's client does not
     // repeat a POST. They close those that they don't need, and a busy one ends with its next answer.
-    await connections.gone(config.listen.lingerSeconds * 1000);
+    await callers.gone(config.listen.lingerSeconds * 1000);
     await closeServer(admission);
     await certificate.stop();
     await closeServer(plain);
@@ -138,29 +131,6 @@ function listen(server: Server, address: string, port: number, setting: string):
       resolve();
     });
   });
-}
-
-function connectionsOf(server: Server): { gone(patienceMs: number): Promise<void> } {
-  const open = new Set<Socket>();
-  let last = () => {};
-  server.on("connection", (socket: Socket) => {
-    open.add(socket);
-    socket.once("close", () => {
-      open.delete(socket);
-      if (open.size === 0) last();
-    });
-  });
-  return {
-    async gone(patienceMs) {
-      if (open.size === 0) return;
-      const stop = new AbortController();
-      const gone = new Promise<void>(resolve => {
-        last = resolve;
-      });
-      await Promise.race([gone, sleep(patienceMs, undefined, { signal: stop.signal }).catch(() => {})]);
-      stop.abort();
-    },
-  };
 }
 
 async function closeServer(server: Server): Promise<void> {

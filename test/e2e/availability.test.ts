@@ -165,6 +165,7 @@ describe("a release of two replicas, under 200 admissions a second where the mac
     const name = "etcd-events";
     const { pid } = (await clusterStatus()).components.find(one => one.name === name) ?? assert.fail();
     if (pid === null) assert.fail("the store of Events does not run");
+    await scaledTo(FULL_SIZE + 2);
     assert.notDeepEqual(await events(), [], "there is something to lose");
     const result = await under(async () => {
       process.kill(pid, "SIGKILL");
