@@ -49,10 +49,6 @@ export function findConsulProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRe
   };
 }
 
-export function hasConsulProxy(pod: Pod): boolean {
-  return proxiesOf(pod).length > 0;
-}
-
 function proxiesOf({ spec }: Pod): Candidate[] {
   const lists: readonly ContainerList[] = ["containers", "initContainers"];
   return lists.flatMap(list =>

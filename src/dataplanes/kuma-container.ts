@@ -46,10 +46,6 @@ export function meshOf(pod: Pod, { container }: ProxyContainer): string {
   return told || pod.metadata.labels?.["kuma.io/mesh"] || "default";
 }
 
-export function hasKumaProxy(pod: Pod): boolean {
-  return proxyOf(pod) !== null;
-}
-
 function proxyOf({ spec }: Pod): Pick<ProxyContainer, "list" | "index" | "container"> | null {
   const lists: readonly ContainerList[] = ["containers", "initContainers"];
   for (const list of lists) {

@@ -4,6 +4,7 @@ import { applyPatch } from "rfc6902";
 import type { Container, Pod, Volume } from "../../src/kube/pod.ts";
 import { validatePod } from "../../src/validation/validate.ts";
 import { type AdmissionFixture, admissionFixtures, decideFixture, istioFixtures, patchedBy } from "./fixtures.ts";
+import { gatewayFixtures } from "./gateway-fixtures.ts";
 import { meshFixtures } from "./mesh-fixtures.ts";
 import { digest, sampleNamespace } from "./pods.ts";
 
@@ -108,8 +109,8 @@ const subjects: Readonly<Record<string, Subject>> = {
     ]),
   ),
   ...Object.fromEntries(
-    meshFixtures().map(fixture => [
-      `a pod as its mesh makes it (${fixture.name})`,
+    [...gatewayFixtures(), ...meshFixtures()].map(fixture => [
+      `a platform's pod (${fixture.name})`,
       { fixture, pods: madePods(fixture.pod), proxy: fixture.proxy },
     ]),
   ),
