@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import { run } from "./cluster/command.ts";
 import { findGo, goEnvironment } from "./cluster/go.ts";
 import type { Manifest } from "./stage.ts";
@@ -18,17 +18,21 @@ const sources = [
   { folder: "istio", module: "istio.io/api", path: "kubernetes" },
 ] as const;
 
+/** Kuma's module is not to be had by Go. */
+const kumas = new URL("../fixtures/kuma/meshproxypatches.yaml", import.meta.url);
+
 const wanted = [
   "certificates.cert-manager.io",
   "envoyfilters.networking.istio.io",
   "issuers.cert-manager.io",
+  "meshproxypatches.kuma.io",
   "prometheusrules.monitoring.coreos.com",
   "servicemonitors.monitoring.coreos.com",
 ];
 
 /**
  * The definitions of other projects' kinds that the chart has objects of, as these projects publish them: from their Go
- * modules, kept in Go's own cache.
+ * modules, kept in Go's own cache; Kuma's from test/fixtures.
  * @throws ClusterError GoMissing, GoTooOld, CommandFailed
  */
 export async function foreignDefinitions(): Promise<readonly Manifest[]> {
@@ -45,6 +49,7 @@ export async function foreignDefinitions(): Promise<readonly Manifest[]> {
       found.push(...documents.map(document => document.toJS() as Manifest));
     }
   }
+  found.push(parse(await readFile(kumas, "utf8")));
   const definitions = found.filter(definition => wanted.includes(definition?.metadata?.name));
   if (definitions.length !== wanted.length)
     throw new Error(`${wanted.length - definitions.length} definitions are missing`);

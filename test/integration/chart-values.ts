@@ -368,9 +368,9 @@ export const shownBySet: Readonly<Record<string, readonly Shown[]>> = {
   ],
   meshes: [
     ["dataPlanes", "configuration dataPlanes", ["kuma", "consul"]],
-    ["kuma.systemNamespace", "MeshProxyPatch/wasmount-98-in-last-02-payments metadata.namespace", "kong-mesh-system"],
-    ["kuma.systemNamespace", "Role/wasmount-kuma-slots metadata.namespace", "kong-mesh-system"],
-    ["kuma.systemNamespace", "configuration kuma.systemNamespace", "kong-mesh-system"],
+    ["kuma.systemNamespace", "MeshProxyPatch/wasmount-98-in-last-02-payments metadata.namespace", "mesh-root"],
+    ["kuma.systemNamespace", "Role/wasmount-kuma-slots metadata.namespace", "mesh-root"],
+    ["kuma.systemNamespace", "configuration kuma.systemNamespace", "mesh-root"],
     ["kuma.meshes", "MeshProxyPatch/wasmount-00-http-only-payments", true],
     ["kuma.meshes", "configuration kuma.meshes", ["default", "payments"]],
     ["kuma.slots", "MeshProxyPatch/wasmount-02-out-first-02-default", true],
