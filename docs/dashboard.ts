@@ -157,10 +157,14 @@ const panels: readonly Panel[] = [
     ],
   },
   {
-    title: "Istio's slots",
-    description: "EnvoyFilters by how they stand. Missing or altered ones let running pods serve unfiltered.",
+    title: "Slots of meshes",
+    description:
+      "Istio's EnvoyFilters and Kuma's MeshProxyPatches by how they stand. Missing or altered ones let running pods serve unfiltered.",
     unit: "short",
-    queries: [[`max(wasmount_istio_slots{${INSTANCES}}) by (state)`, "{{state}}"]],
+    queries: [
+      [`max(wasmount_istio_slots{${INSTANCES}}) by (state)`, "Istio {{state}}"],
+      [`max(wasmount_kuma_slots{${INSTANCES}}) by (state)`, "Kuma {{state}}"],
+    ],
   },
   {
     title: "CPU",

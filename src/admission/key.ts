@@ -27,7 +27,14 @@ export const filterKeys = [
 export type FilterKey = (typeof filterKeys)[number];
 
 /** Annotations of the whole pod: `wasmount.dev/<key>`. */
-export const podKeys = ["proxy-container", "proxy-config", "pull-secret", "resources", "tcp"] as const;
+export const podKeys = [
+  "proxy-container",
+  "proxy-config",
+  "proxy-listeners",
+  "pull-secret",
+  "resources",
+  "tcp",
+] as const;
 export type PodKey = (typeof podKeys)[number];
 
 /** What an annotation key under our prefix means. */

@@ -18,6 +18,8 @@ export interface Settings {
   readonly filters: readonly FilterSettings[];
   readonly proxyContainer: string | null;
   readonly proxyConfig: string | null;
+  /** The listeners that are to have the filters, where the pod doesn't tell them; none where nothing was said. */
+  readonly listeners: readonly string[];
   /** Whether the namespace lets pass what is not HTTP, and so no filter sees. */
   readonly tcpAllowed: boolean;
   /** Name of a Secret in the pod's namespace that takes the place of the pod's imagePullSecrets. */
@@ -58,6 +60,7 @@ export function readSettings(pod: Pod, namespace: Namespace, limits: SettingsLim
     filters: wanted,
     proxyContainer: whole["proxy-container"]?.value ?? null,
     proxyConfig: whole["proxy-config"]?.value ?? null,
+    listeners: listOf(whole["proxy-listeners"]?.value ?? ""),
     tcpAllowed: whole.tcp?.value === "allow",
     pullSecret: whole["pull-secret"]?.value ?? null,
     resources,
@@ -124,12 +127,33 @@ function collect(
   return null;
 }
 
+const MAX_LISTENERS = 64;
+
+function isListeners(value: string): boolean {
+  const names = listOf(value);
+  return (
+    names.length > 0 && names.length <= MAX_LISTENERS && names.every(name => /^[A-Za-z0-9./_-]{1,512}$/.test(name))
+  );
+}
+
+function listOf(value: string): readonly string[] {
+  return value
+    .split(",")
+    .map(name => name.trim())
+    .filter(name => name !== "");
+}
+
 function checkPodKey(annotation: string, key: PodKey, { value, where }: Written): Refusal | null {
   const bad = (allowed: string) =>
     refuse("BadValue", `annotation ${annotation}=${quote(value)} on ${where}: ${allowed}`);
   if (key === "proxy-container" && !DNS_LABEL.test(value)) return bad("the name of a container is allowed");
   if (key === "proxy-config" && !/^\/[^\0]{1,1023}$/.test(value)) {
     return bad("an absolute path inside the proxy container is allowed");
+  }
+  if (key === "proxy-listeners" && !isListeners(value)) {
+    return bad(
+      `names of listeners are allowed, separated by commas: up to ${MAX_LISTENERS}, of letters, digits and ./_-`,
+    );
   }
   if (key === "tcp" && where === THE_POD) return bad("it is for namespaces, leave it out here");
   if (key === "tcp" && value !== "allow" && value !== "deny")

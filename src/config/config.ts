@@ -95,6 +95,30 @@ export interface Config {
   };
   /** What there is beyond plain Envoy and Istio: their proxies get filters too. */
   readonly dataPlanes: readonly NamedDataPlane[];
+  /** What there is to know of Kuma, where it is among {@link dataPlanes}. */
+  readonly kuma: {
+    /** Where Kuma's control plane runs, and the MeshProxyPatches of slots stand. */
+    readonly systemNamespace: string;
+    /** The meshes that have slots. */
+    readonly meshes: readonly string[];
+    /** Filters that a pod may have in each phase of each direction: as many as are installed. */
+    readonly slots: number;
+    /** Whether namespaces may let pass what is not HTTP. */
+    readonly allowTcp: boolean;
+    /** What the images of Kuma's containers have to begin with in locked namespaces; any, where none is named. */
+    readonly proxyImages: readonly string[];
+    /** "key=value" of annotations about redirection that are the mesh's own. */
+    readonly allowedAnnotations: readonly string[];
+  };
+  /** What there is to know of Consul, where it is among {@link dataPlanes}. */
+  readonly consul: {
+    /** Whether pods are denied whose service's ServiceDefaults does not attach their filters. */
+    readonly watchServiceDefaults: boolean;
+    /** What the image of consul-dataplane has to begin with in locked namespaces; any, where none is named. */
+    readonly proxyImages: readonly string[];
+    /** "key=value" of annotations about redirection that are the mesh's own. */
+    readonly allowedAnnotations: readonly string[];
+  };
   readonly proxy: {
     /** Labels, of a pod or its namespace, by which another webhook is told to add the proxy. */
     readonly injectedBy: readonly { readonly label: string; readonly value: string }[];

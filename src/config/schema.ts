@@ -15,6 +15,27 @@ const quantities = section({ cpu: quantity, memory: quantity, "ephemeral-storage
 
 const text = (description: string) => ({ type: "string", minLength: 1, description }) as const;
 
+/** What an operator says of a mesh's proxies in locked namespaces. */
+function lockedProxies(containers: string, image: string, annotation: string) {
+  return {
+    proxyImages: {
+      type: "array",
+      maxItems: 16,
+      default: [],
+      description: `what the image of ${containers} has to begin with in locked namespaces; any, where none is named`,
+      items: text(`registry/repository, such as ${image}`),
+    },
+    allowedAnnotations: {
+      type: "array",
+      maxItems: 32,
+      default: [],
+      description:
+        "annotations (key=value) about redirection that the mesh itself gives pods, and that are no detour in locked namespaces",
+      items: text(`such as ${annotation}`),
+    },
+  } as const;
+}
+
 const objectName = { type: "string", pattern: "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$" } as const;
 
 const namespacePattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
@@ -292,21 +313,11 @@ export const configSchema = {
         description:
           "whether namespaces may let pass what is not HTTP, unfiltered, by annotation wasmount.dev/tcp: allow",
       },
-      proxyImages: {
-        type: "array",
-        maxItems: 16,
-        default: [],
-        description: "what the image of istio-proxy has to begin with in locked namespaces; any, where none is named",
-        items: text("registry/repository, such as docker.io/istio/proxyv2:"),
-      },
-      allowedAnnotations: {
-        type: "array",
-        maxItems: 32,
-        default: [],
-        description:
-          "annotations (key=value) about redirection that the mesh itself gives pods, and that are no detour in locked namespaces",
-        items: text("such as traffic.sidecar.istio.io/includeOutboundIPRanges=10.0.0.0/8"),
-      },
+      ...lockedProxies(
+        "istio-proxy",
+        "docker.io/istio/proxyv2:",
+        "traffic.sidecar.istio.io/includeOutboundIPRanges=10.0.0.0/8",
+      ),
     }),
     dataPlanes: {
       type: "array",
@@ -317,6 +328,44 @@ export const configSchema = {
         "data planes beyond plain Envoy and Istio whose proxies get filters: objects of theirs have to be there before a pod is (docs/data-planes.md)",
       items: { enum: NAMED_DATA_PLANES },
     },
+    kuma: section({
+      systemNamespace: {
+        type: "string",
+        pattern: namespacePattern,
+        default: "kuma-system",
+        description: "the namespace of Kuma's control plane, where the MeshProxyPatches of slots stand",
+      },
+      meshes: {
+        type: "array",
+        minItems: 1,
+        maxItems: 16,
+        uniqueItems: true,
+        default: ["default"],
+        description: "the meshes that have slots: as many as are installed",
+        items: { type: "string", pattern: namespacePattern },
+      },
+      slots: integer(1, 99, 4, "filters that a pod may have in each phase of each direction: as many as are installed"),
+      allowTcp: {
+        type: "boolean",
+        default: false,
+        description:
+          "whether namespaces may let pass what is not HTTP, unfiltered, by annotation wasmount.dev/tcp: allow",
+      },
+      ...lockedProxies("Kuma's containers", "docker.io/kumahq/", "traffic.kuma.io/exclude-inbound-ports=9100"),
+    }),
+    consul: section({
+      watchServiceDefaults: {
+        type: "boolean",
+        default: true,
+        description:
+          "whether pods are denied whose service's ServiceDefaults does not attach their filters; without it they are warned of, and locked namespaces are refused",
+      },
+      ...lockedProxies(
+        "consul-dataplane",
+        "docker.io/hashicorp/consul-dataplane:",
+        "consul.hashicorp.com/transparent-proxy-exclude-inbound-ports=9100",
+      ),
+    }),
     proxy: section({
       injectedBy: {
         type: "array",

@@ -50,6 +50,8 @@ export type AttachedFilter = Pick<
 export interface ProxyWishes {
   readonly proxyContainer: string | null;
   readonly proxyConfig: string | null;
+  /** The listeners or gateways that are to have the filters, as their platform names them; left out where nothing was said. */
+  readonly listeners?: readonly string[];
   /** Whether the namespace's owner wants connections that are not HTTP to pass, unfiltered. */
   readonly tcpAllowed: boolean;
 }

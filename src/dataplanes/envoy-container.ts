@@ -91,7 +91,7 @@ function describe(pod: Pod, { list, index, container }: Candidate): OrRefusal<Pr
 }
 
 /** "1.33" of the tag "v1.33.2" or "distroless-v1.33-latest" of an official image; null where it tells no release. */
-function releaseOf(image: string): string | null {
+export function releaseOf(image: string): string | null {
   const { tag } = nameAndTag(image);
   if (!isOfficialImage(image)) return null;
   const release = /^(?:[a-z]+-){0,3}v?1\.(\d{1,3})(?:\.\d{1,3})?(?:-[a-z0-9.-]*)?$/.exec(tag);

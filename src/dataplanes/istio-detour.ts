@@ -1,6 +1,7 @@
-import { type Refusal, refuse } from "../decision/refusal.ts";
+import type { Refusal } from "../decision/refusal.ts";
 import type { Pod } from "../kube/pod.ts";
 import type { ProxyContainer } from "./data-plane.ts";
+import { type LockedProxies, locked, refuseAnnotations, refuseImage, refuseSharedUser } from "./detour.ts";
 import { ISTIO_PROXY } from "./istio-container.ts";
 
 /** Annotations by which a pod's author changes what reaches the proxy, or what the proxy is (istio.io/latest/docs/reference/config/annotations). */
@@ -21,14 +22,6 @@ const INJECTED = [
   "traffic.sidecar.istio.io/includeOutboundIPRanges=*",
 ];
 
-/** What an operator says of the proxies of locked namespaces. */
-export interface LockedProxies {
-  /** What the proxy's image has to begin with; none where nothing was said. */
-  readonly proxyImages: readonly string[];
-  /** "key=value" of annotations that are the mesh's own, not an author's. */
-  readonly allowedAnnotations: readonly string[];
-}
-
 const INJECT = "sidecar.istio.io/inject";
 
 /**
@@ -41,11 +34,8 @@ export function refuseDetours(
   { proxyImages, allowedAnnotations }: LockedProxies,
 ): Refusal | null {
   const { annotations, labels } = pod.metadata;
-  for (const [key, value] of Object.entries(annotations ?? {})) {
-    if (!ANNOTATIONS.some(pattern => pattern.test(key))) continue;
-    if ([...INJECTED, ...allowedAnnotations].includes(`${key}=${value}`)) continue;
-    return locked(`annotation ${key} changes which traffic reaches the proxy, or what the proxy is: leave it out`);
-  }
+  const annotated = refuseAnnotations(pod, ANNOTATIONS, [...INJECTED, ...allowedAnnotations]);
+  if (annotated) return annotated;
   const isSidecar = proxy.directions.includes("inbound");
   const switches: readonly (readonly [string, string | undefined])[] = [
     ["label", labels?.[INJECT]],
@@ -55,8 +45,8 @@ export function refuseDetours(
   if (isSidecar && off) return locked(`${off[0]} ${INJECT}=${off[1]}: the proxy is not the one that Istio injects`);
   return (
     refuseOverrides(annotations?.["proxy.istio.io/overrides"]) ??
-    refuseImage(proxy, proxyImages) ??
-    (isSidecar ? refuseSharedUser(pod, proxy) : null)
+    refuseImage(proxy.container, proxyImages) ??
+    (isSidecar ? refuseSharedUser(pod, proxy, ISTIO_INIT) : null)
   );
 }
 
@@ -84,27 +74,5 @@ function isEmpty(value: unknown): boolean {
   return value === null || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
 }
 
-function refuseImage({ container: { image = "" } }: ProxyContainer, images: readonly string[]): Refusal | null {
-  if (images.length === 0 || images.some(start => image.startsWith(start))) return null;
-  return locked(`container ${ISTIO_PROXY} runs ${image}, and the operator allows ${images.join(", ")}`);
-}
-
-/** What runs as the proxy's user is not redirected to the proxy. */
-function refuseSharedUser({ spec }: Pod, { uid }: ProxyContainer): Refusal | null {
-  const other = [...spec.containers, ...(spec.initContainers ?? [])].find(
-    ({ name, securityContext }) =>
-      name !== ISTIO_PROXY &&
-      !ISTIO_INIT.includes(name) &&
-      name !== "wasmount-fetch" &&
-      (securityContext?.runAsUser ?? spec.securityContext?.runAsUser) === uid,
-  );
-  if (other === undefined) return null;
-  return locked(`container ${other.name} runs as user ${uid}, the proxy's, whose traffic is not redirected`);
-}
-
 /** Istio's own init containers, which may have the proxy's user. */
 const ISTIO_INIT = ["istio-init", "istio-validation", "enable-core-dump"];
-
-function locked(what: string): Refusal {
-  return refuse("Locked", what);
-}

@@ -10,9 +10,11 @@ import {
   type ProxyWishes,
   slotLabel,
 } from "./data-plane.ts";
+import type { LockedProxies } from "./detour.ts";
 import { findIstioProxy } from "./istio-container.ts";
-import { type LockedProxies, refuseDetours } from "./istio-detour.ts";
+import { refuseDetours } from "./istio-detour.ts";
 import { HTTP_ONLY_SLOT, slotFilter } from "./istio-slots.ts";
+import { statisticsAnnotation } from "./istio-statistics.ts";
 import { refuseShadowing } from "./shadowing.ts";
 
 /** How a slot's EnvoyFilter stands in the cluster. */
@@ -33,9 +35,6 @@ export interface IstioSettings extends LockedProxies {
   readonly slotState: (slot: string) => SlotState;
 }
 
-const STATS = "sidecar.istio.io/statsInclusionPrefixes";
-/** What tells which version of a filter serves (extension_config_discovery.http_filter.<name>.version_text). */
-const STATS_PREFIX = "extension_config_discovery";
 const INJECT = "sidecar.istio.io/inject";
 const REVISION = "istio.io/rev";
 
@@ -92,7 +91,7 @@ function attach(
       ...Object.fromEntries(slots.map(slot => [slotLabel(slot), "true"])),
       ...(httpOnly ? { [HTTP_ONLY]: "true" } : {}),
     },
-    annotations: { [STATS]: withStats(pod.metadata.annotations?.[STATS]) },
+    annotations: statisticsAnnotation(pod),
     proxy: { mounts: [] },
     objects: () =>
       [...slots, ...(httpOnly ? [HTTP_ONLY_SLOT] : [])].map(slot => slotFilter(slot, settings.rootNamespace, root)),
@@ -116,10 +115,4 @@ function refuseSlots(slots: readonly string[], httpOnly: boolean, settings: Isti
     return refuse("SlotNotInstalled", `EnvoyFilter wasmount-${slot} ${found}: the pod would run unfiltered`);
   }
   return null;
-}
-
-/** The author's prefixes stay. */
-function withStats(present: string | undefined): string {
-  const prefixes = (present ?? "").split(",").filter(prefix => prefix !== "");
-  return [...prefixes.filter(prefix => prefix.trim() !== STATS_PREFIX), STATS_PREFIX].join(",");
 }

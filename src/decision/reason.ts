@@ -174,18 +174,19 @@ export const reasons = {
   },
   SlotNotInstalled: {
     outcomes: ["Denied"],
-    sentence: "An EnvoyFilter that attaches a filter to Istio's proxies is missing, or was changed.",
-    remedy: "Install it anew: helm upgrade with istio.enabled, or kubectl apply of manifests/istio.yaml.",
+    sentence: "An object that attaches a filter to the mesh's proxies is missing, or was changed.",
+    remedy:
+      "Install it anew: helm upgrade with istio.enabled or with kuma among dataPlanes, or kubectl apply of manifests/istio.yaml or of what wasmount attach prints.",
   },
   SlotsExhausted: {
     outcomes: ["Denied"],
     sentence: "The pod asks for more filters of one phase and direction than there are slots installed.",
-    remedy: "Raise istio.slots of the chart.",
+    remedy: "Raise istio.slots or kuma.slots of the chart.",
   },
   TcpForbidden: {
     outcomes: ["Denied"],
     sentence: "The namespace lets pass what is not HTTP, which the operator does not allow.",
-    remedy: "Remove wasmount.dev/tcp, or have the operator set istio.allowTcp.",
+    remedy: "Remove wasmount.dev/tcp, or have the operator set istio.allowTcp or kuma.allowTcp.",
   },
   ProxyConfigUnknown: {
     outcomes: ["Denied"],

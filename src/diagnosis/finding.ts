@@ -202,14 +202,14 @@ export const findings = {
   SlotMissing: {
     severity: "failure",
     sentence:
-      "An EnvoyFilter of a slot is missing: pods that need it are denied, and those that run with its label may serve unfiltered.",
+      "An object of a slot (an EnvoyFilter of Istio, a MeshProxyPatch of Kuma) is missing: pods that need it are denied, and those that run with its label may serve unfiltered.",
     remedy:
-      "helm upgrade with istio.enabled, or kubectl apply of manifests/istio.yaml; then look at `wasmount status -A`.",
+      "helm upgrade with istio.enabled or dataPlanes, or kubectl apply of manifests/istio.yaml; then look at `wasmount status -A`.",
   },
   SlotAltered: {
     severity: "failure",
     sentence:
-      "An EnvoyFilter of a slot is not as it ships: pods that need it are denied, and those that run with its label may serve unfiltered.",
+      "An object of a slot (an EnvoyFilter of Istio, a MeshProxyPatch of Kuma) is not as it ships: pods that need it are denied, and those that run with its label may serve unfiltered.",
     remedy:
       "Apply it again, and look who changed it: metadata.managedFields tells. volume.mountPath is part of slots: after changing it they are to be installed anew.",
   },

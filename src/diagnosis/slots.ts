@@ -1,29 +1,32 @@
 import type { Config } from "../config/config.ts";
+import type { ConsulSettings } from "../dataplanes/consul.ts";
+import {
+  readServiceDefaults,
+  SERVICE_DEFAULTS_PATH,
+  type StoredServiceDefaults,
+  stateAmong,
+} from "../dataplanes/consul-service.ts";
 import type { DataPlane } from "../dataplanes/data-plane.ts";
 import { dataPlanesOf } from "../dataplanes/data-planes.ts";
 import type { SlotState } from "../dataplanes/istio.ts";
-import { ENVOY_FILTER_API, isSlotFilter, SLOT_OBJECT_LABEL, slotFilters } from "../dataplanes/istio-slots.ts";
+import { SLOT_OBJECT_LABEL } from "../dataplanes/istio-slots.ts";
+import { patchName } from "../dataplanes/kuma-slots.ts";
+import { istioSlotObjects, kumaSlotObjects, type SlotObjects } from "../dataplanes/slot-objects.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { DiagnosisError } from "./error.ts";
 import type { KubeObject } from "./kube-object.ts";
 
-/** The EnvoyFilters of slots as they stand in the cluster, by slot. */
+/** The objects of slots as they stand in the cluster, by name. */
 export type SlotStates = ReadonlyMap<string, SlotState>;
 
 /** Reads all that the configuration asks for. @throws DiagnosisError RightMissing, Unreachable */
-export async function readSlots(cluster: ClusterView, { istio, volume }: Config): Promise<SlotStates> {
-  const { rootNamespace, slots } = istio;
-  const path = `/apis/${ENVOY_FILTER_API}/namespaces/${rootNamespace}/envoyfilters`;
-  const found = new Map<string, SlotState>();
-  for (const { metadata } of slotFilters(rootNamespace, slots, volume.mountPath)) {
-    found.set(String(metadata.labels[SLOT_OBJECT_LABEL]), "Missing");
-  }
+export async function readSlots(cluster: ClusterView, { path, names, isOurs }: SlotObjects): Promise<SlotStates> {
+  const found = new Map<string, SlotState>(names.map(name => [name, "Missing"]));
   for await (const object of cluster.list<KubeObject & { readonly spec?: unknown }>(path, {
     labelSelector: SLOT_OBJECT_LABEL,
   })) {
-    const slot = object.metadata.labels?.[SLOT_OBJECT_LABEL] ?? "";
-    if (!found.has(slot) || object.metadata.name !== `wasmount-${slot}`) continue;
-    found.set(slot, isSlotFilter(object, rootNamespace, volume.mountPath) ? "Installed" : "Altered");
+    const { name } = object.metadata;
+    if (found.has(name)) found.set(name, isOurs(object) ? "Installed" : "Altered");
   }
   return found;
 }
@@ -34,11 +37,36 @@ export async function readSlots(cluster: ClusterView, { istio, volume }: Config)
  * @throws DiagnosisError
  */
 export async function dataPlanesIn(cluster: ClusterView, config: Config): Promise<readonly DataPlane[]> {
-  if (!config.istio.enabled) return dataPlanesOf({ istio: null, named: config.dataPlanes });
-  const states = await readSlots(cluster, config).catch(error => {
-    if (error instanceof DiagnosisError && error.code === "RightMissing") return null;
-    throw error;
+  const stateIn = async (objects: SlotObjects | null) => {
+    if (objects === null) return (): SlotState => "Missing";
+    const states = await readSlots(cluster, objects).catch(error => {
+      if (error instanceof DiagnosisError && error.code === "RightMissing") return null;
+      throw error;
+    });
+    return (name: string): SlotState => (states === null ? "Installed" : (states.get(name) ?? "Missing"));
+  };
+  const istio = await stateIn(istioSlotObjects(config));
+  const kuma = await stateIn(kumaSlotObjects(config));
+  return dataPlanesOf({
+    istio: config.istio.enabled ? { ...config.istio, slotState: slot => istio(`wasmount-${slot}`) } : null,
+    kuma: { ...config.kuma, slotState: (slot, mesh) => kuma(patchName(slot, mesh)) },
+    consul: { ...config.consul, serviceState: await serviceStateIn(cluster, config) },
+    named: config.dataPlanes,
   });
-  const slotState = (slot: string) => (states === null ? "Installed" : (states.get(slot) ?? "Missing"));
-  return dataPlanesOf({ istio: { ...config.istio, slotState }, named: config.dataPlanes });
+}
+
+async function serviceStateIn(
+  cluster: ClusterView,
+  { dataPlanes, consul }: Config,
+): Promise<ConsulSettings["serviceState"]> {
+  if (!dataPlanes.includes("consul") || !consul.watchServiceDefaults) return null;
+  const stored: StoredServiceDefaults[] = [];
+  try {
+    for await (const object of cluster.list<KubeObject>(SERVICE_DEFAULTS_PATH))
+      stored.push(readServiceDefaults(object));
+  } catch (error) {
+    if (error instanceof DiagnosisError && error.code === "RightMissing") return () => "Attached";
+    throw error;
+  }
+  return (wanted, namespace) => stateAmong(stored, wanted, namespace);
 }

@@ -65,4 +65,19 @@ export const webhookRights: readonly WebhookRight[] = [
     inside: ({ istio }) => istio.rootNamespace,
     needed: ({ istio }) => istio.enabled,
   },
+  {
+    group: "kuma.io",
+    resource: "meshproxypatches",
+    verbs: ["list", "watch"],
+    own: false,
+    inside: ({ kuma }) => kuma.systemNamespace,
+    needed: ({ dataPlanes }) => dataPlanes.includes("kuma"),
+  },
+  {
+    group: "consul.hashicorp.com",
+    resource: "servicedefaults",
+    verbs: ["list", "watch"],
+    own: false,
+    needed: ({ dataPlanes, consul }) => dataPlanes.includes("consul") && consul.watchServiceDefaults,
+  },
 ];

@@ -13,6 +13,8 @@ export function offlineDataPlanes(config: Config, only: DataPlaneName | null): r
   const istio = config.istio.enabled || only === "istio";
   return dataPlanesOf({
     istio: istio ? { ...config.istio, slotState: () => "Installed" } : null,
+    kuma: { ...config.kuma, slotState: () => "Installed" },
+    consul: { ...config.consul, serviceState: () => "Attached" },
     named: NAMED_DATA_PLANES.filter(name => name === only || config.dataPlanes.includes(name)),
   }).filter(({ name }) => only === null || name === only);
 }

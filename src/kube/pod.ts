@@ -40,6 +40,7 @@ export interface PodSpec {
   readonly volumes?: readonly Volume[] | null;
   readonly securityContext?: SecurityContext | null;
   readonly imagePullSecrets?: readonly { readonly name?: string }[] | null;
+  readonly serviceAccountName?: string;
   readonly hostNetwork?: boolean;
   readonly hostPID?: boolean;
   readonly shareProcessNamespace?: boolean;

@@ -10,6 +10,8 @@ export type CacheName =
   | "pods"
   | "policies"
   | "envoyfilters"
+  | "meshproxypatches"
+  | "servicedefaults"
   | "plan-keys"
   | "certificates";
 
@@ -32,6 +34,8 @@ export interface CacheState {
   readonly contactSeconds: () => number | null;
 }
 
+type SlotCount = () => Readonly<Record<string, number>> | null;
+
 /** What the webhook counts. Labels are closed sets: outcomes, reasons and states, never names. */
 export interface Metrics {
   decided(side: Side, decision: Decision, seconds: number): void;
@@ -41,9 +45,9 @@ export interface Metrics {
   rejected(status: number): void;
   /** Shows a cache's state from now on. */
   watch(cache: CacheName, state: CacheState): void;
+  /** @param count how many of a mesh's slots stand how; null while that is not known */
+  watchSlots(dataPlane: "istio" | "kuma", count: SlotCount): void;
   /** A list or watch ended, for whatever reason, and is made anew. */
-  /** @param count how many of Istio's slots stand how; null while that is not known */
-  watchSlots(count: () => Readonly<Record<string, number>> | null): void;
   interrupted(cache: WatchName, reason: Interruption): void;
   /** Shows from now on until when certificates are good; null where there is none. */
   watchCertificates(expiry: () => Readonly<Record<CertificateKind, Date | null>>): void;
@@ -125,17 +129,20 @@ export function createMetrics(): Metrics {
       }
     },
   });
-  let slotCount: Parameters<Metrics["watchSlots"]>[0] | null = null;
-  new Gauge({
-    name: "wasmount_istio_slots",
-    help: "EnvoyFilters that attach filters to Istio's proxies, by how they stand: Installed, Missing, Altered. Absent while that is not known, and without Istio.",
-    labelNames: ["state"] as const,
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [state, count] of Object.entries(slotCount?.() ?? {})) this.set({ state }, count);
-    },
-  });
+  const slotCounts = new Map<string, SlotCount>();
+  const slotGauge = (dataPlane: "istio" | "kuma", objects: string, owner: string) =>
+    new Gauge({
+      name: `wasmount_${dataPlane}_slots`,
+      help: `${objects} that attach filters to ${owner}'s proxies, by how they stand: Installed, Missing, Altered. Absent while that is not known, and without ${owner}.`,
+      labelNames: ["state"] as const,
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [state, count] of Object.entries(slotCounts.get(dataPlane)?.() ?? {})) this.set({ state }, count);
+      },
+    });
+  slotGauge("istio", "EnvoyFilters", "Istio");
+  slotGauge("kuma", "MeshProxyPatches", "Kuma");
   const interruptions = new Counter({
     name: "wasmount_cache_interruptions_total",
     help: "Lists and watches that ended and were made anew, by reason; Ended is the orderly end of a watch.",
@@ -220,8 +227,8 @@ export function createMetrics(): Metrics {
     watch(cache, state) {
       caches.set(cache, state);
     },
-    watchSlots(count) {
-      slotCount = count;
+    watchSlots(dataPlane, count) {
+      slotCounts.set(dataPlane, count);
     },
     interrupted(cache, reason) {
       interruptions.inc({ cache, reason });

@@ -4,7 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { INJECTED, PREFIX } from "../admission/key.ts";
 import type { Config } from "../config/config.ts";
+import type { ConsulSettings } from "../dataplanes/consul.ts";
 import type { SlotState } from "../dataplanes/istio.ts";
+import { patchName } from "../dataplanes/kuma-slots.ts";
+import { istioSlotObjects, kumaSlotObjects, type SlotObjects } from "../dataplanes/slot-objects.ts";
 import { messageOf } from "../error.ts";
 import { type ApiServer, apiServer } from "../kube/api-server.ts";
 import { KubeError } from "../kube/error.ts";
@@ -28,7 +31,8 @@ import type { FoundPolicy } from "../policies/policy-set.ts";
 import { type Control, openControl } from "./control.ts";
 import type { Sources } from "./decide.ts";
 import type { NamespaceRegistries } from "./namespace-registries.ts";
-import { slotWatch } from "./slot-watch.ts";
+import { serviceDefaultsWatch } from "./service-defaults-watch.ts";
+import { type SlotWatch, slotWatch } from "./slot-watch.ts";
 
 /** What a webhook asks of the cluster that it serves. */
 export interface Cluster extends Sources {
@@ -36,6 +40,10 @@ export interface Cluster extends Sources {
   readonly announce: Announce;
   /** How the EnvoyFilter of a slot stands. @throws KubeError Unreachable, where that can't be told */
   readonly slotState: (slot: string) => SlotState;
+  /** How the MeshProxyPatch of a slot stands in a mesh of Kuma. @throws KubeError Unreachable, where that can't be told */
+  readonly kumaSlotState: (slot: string, mesh: string) => SlotState;
+  /** How a service of Consul stands to what attaches its filters; null where nobody looks. @throws KubeError Unreachable */
+  readonly serviceState: ConsulSettings["serviceState"];
   /**
    * Stands for what only one replica at a time does.
    * @param keys whose signatures of plans count now: empty where plans are not signed, null where that is not known yet
@@ -73,7 +81,10 @@ export interface Given {
 /** Opens the caches, and begins to forget pins of owners that are gone. */
 export function openCluster(
   kubeConfig: KubeConfig,
-  config: Pick<Config, "pins" | "events" | "limits" | "policy" | "controller" | "istio" | "volume">,
+  config: Pick<
+    Config,
+    "pins" | "events" | "limits" | "policy" | "controller" | "istio" | "kuma" | "consul" | "dataPlanes" | "volume"
+  >,
   { registries, files }: Given,
   log: Logger,
   metrics: Metrics,
@@ -105,18 +116,21 @@ export function openCluster(
       })
     : fixedPolicies(files);
   metrics.watch("policies", policies);
-  const slots = config.istio.enabled
-    ? slotWatch(kubeConfig, {
-        rootNamespace: config.istio.rootNamespace,
-        root: config.volume.mountPath,
-        slots: config.istio.slots,
-        interrupted: reason => metrics.interrupted("envoyfilters", reason),
-      })
-    : null;
-  if (slots !== null) {
-    metrics.watch("envoyfilters", slots);
-    metrics.watchSlots(slots.count);
-  }
+  const slotsOf = (objects: SlotObjects | null, dataPlane: "istio" | "kuma"): SlotWatch | null => {
+    if (objects === null) return null;
+    const { resource } = objects;
+    const slots = slotWatch(kubeConfig, objects, { interrupted: reason => metrics.interrupted(resource, reason) });
+    metrics.watch(resource, slots);
+    metrics.watchSlots(dataPlane, slots.count);
+    return slots;
+  };
+  const slots = slotsOf(istioSlotObjects(config), "istio");
+  const kumaSlots = slotsOf(kumaSlotObjects(config), "kuma");
+  const services =
+    config.dataPlanes.includes("consul") && config.consul.watchServiceDefaults
+      ? serviceDefaultsWatch(kubeConfig, { interrupted: reason => metrics.interrupted("servicedefaults", reason) })
+      : null;
+  if (services !== null) metrics.watch("servicedefaults", services);
   const collector = new PinCollector({
     server,
     namespace: config.pins.namespace,
@@ -144,9 +158,18 @@ export function openCluster(
       get: namespaces.get,
       getNow: namespaces.getNow,
       // What decisions depend on. Pods are watched for clearing pins away, which may come later.
-      notReady: () => namespaces.notReady() ?? limits.notReady() ?? policies.notReady() ?? slots?.notReady() ?? null,
+      notReady: () =>
+        namespaces.notReady() ??
+        limits.notReady() ??
+        policies.notReady() ??
+        slots?.notReady() ??
+        kumaSlots?.notReady() ??
+        services?.notReady() ??
+        null,
     },
-    slotState: slot => slots?.state(slot) ?? "Missing",
+    slotState: slot => slots?.state(`wasmount-${slot}`) ?? "Missing",
+    kumaSlotState: (slot, mesh) => kumaSlots?.state(patchName(slot, mesh)) ?? "Missing",
+    serviceState: services === null ? null : (wanted, namespace) => services.state(wanted, namespace),
     limitsOf: limits.limitsOf,
     resolve: (reference, request) => pins.resolve(reference, request),
     policies: policies.current,
@@ -178,6 +201,8 @@ export function openCluster(
         limits.close(),
         policies.close(),
         slots?.close(),
+        kumaSlots?.close(),
+        services?.close(),
         pods.close(),
         collecting,
       ]);

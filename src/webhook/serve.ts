@@ -97,9 +97,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       const { keys } = keyring.current();
       return { ...unsigned, keys: keys.size > 0 ? keys : null };
     };
-    const { slotState } = cluster;
+    const { slotState, kumaSlotState, serviceState } = cluster;
     const dataPlanes = dataPlanesOf({
       istio: config.istio.enabled ? { ...config.istio, slotState } : null,
+      kuma: { ...config.kuma, slotState: kumaSlotState },
+      consul: { ...config.consul, serviceState },
       named: config.dataPlanes,
     });
     const app = admissionApp(
@@ -131,6 +133,8 @@ function withoutCluster(
   return {
     namespaces,
     slotState: () => "Installed",
+    kumaSlotState: () => "Installed",
+    serviceState: () => "Attached",
     limitsOf: async () => [],
     resolve: (tag, { namespace }) => registries.resolve(tag, namespace),
     policies: policies.current,

@@ -13,7 +13,7 @@ import { planFromEnvironment, planToEnvironment } from "../../src/plan/transport
 const folder = new URL("../fixtures/admission/", import.meta.url);
 
 /** What every operator has to say. */
-const NEEDED = {
+export const NEEDED = {
   tls: { certFile: "tls.crt", keyFile: "tls.key" },
   fetcher: { image: "registry.example/wasmount:1" },
 };

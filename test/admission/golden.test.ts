@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { stringify } from "yaml";
 import { sentence } from "../../src/admission/response.ts";
 import { admissionFixtures, decideFixture, istioFixtures, patchedBy, readable } from "./fixtures.ts";
+import { gatewayFixtures } from "./gateway-fixtures.ts";
+import { meshFixtures } from "./mesh-fixtures.ts";
 
 const folder = new URL("../fixtures/admission/golden/", import.meta.url);
 
@@ -10,7 +12,7 @@ const folder = new URL("../fixtures/admission/golden/", import.meta.url);
 const update = process.env["UPDATE_GOLDEN"] === "1";
 
 describe("admission makes the golden pod of", () => {
-  for (const fixture of [...admissionFixtures(), ...istioFixtures()]) {
+  for (const fixture of [...admissionFixtures(), ...istioFixtures(), ...gatewayFixtures(), ...meshFixtures()]) {
     it(fixture.name, async () => {
       const decision = await decideFixture(fixture);
       const found = stringify(

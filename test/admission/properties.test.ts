@@ -4,6 +4,8 @@ import { applyPatch } from "rfc6902";
 import type { Container, Pod, Volume } from "../../src/kube/pod.ts";
 import { validatePod } from "../../src/validation/validate.ts";
 import { type AdmissionFixture, admissionFixtures, decideFixture, istioFixtures, patchedBy } from "./fixtures.ts";
+import { gatewayFixtures } from "./gateway-fixtures.ts";
+import { meshFixtures } from "./mesh-fixtures.ts";
 import { digest, sampleNamespace } from "./pods.ts";
 
 const [plain] = admissionFixtures() as [AdmissionFixture];
@@ -73,8 +75,8 @@ const envoyPods: fc.Arbitrary<Pod> = fc
     return JSON.parse(JSON.stringify(pod));
   });
 
-/** Pods that Istio's injector made, with anything else around the proxy. */
-const istioPods = (made: Pod): fc.Arbitrary<Pod> =>
+/** Pods that a platform made, with anything else around the proxy. */
+const madePods = (made: Pod): fc.Arbitrary<Pod> =>
   fc.record({ labels, apps: strangers, setup: strangers, place: fc.nat({ max: 3 }) }).map(given => {
     const taken = new Set([...made.spec.containers, ...(made.spec.initContainers ?? [])].map(one => one?.name));
     const added = (list: readonly Container[]) => list.filter(one => !taken.has(one.name) && taken.add(one.name));
@@ -103,7 +105,13 @@ const subjects: Readonly<Record<string, Subject>> = {
   ...Object.fromEntries(
     istioFixtures().map(fixture => [
       `a pod as Istio makes it (${fixture.name})`,
-      { fixture, pods: istioPods(fixture.pod), proxy: "istio-proxy" },
+      { fixture, pods: madePods(fixture.pod), proxy: "istio-proxy" },
+    ]),
+  ),
+  ...Object.fromEntries(
+    [...gatewayFixtures(), ...meshFixtures()].map(fixture => [
+      `a platform's pod (${fixture.name})`,
+      { fixture, pods: madePods(fixture.pod), proxy: fixture.proxy },
     ]),
   ),
 };

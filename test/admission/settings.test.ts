@@ -423,6 +423,9 @@ describe("settings", () => {
     it("a proxy container that can't be a name, and a configuration path that is relative", () => {
       refused("BadValue", /proxy-container="A B"/, { ...module, "proxy-container": "A B" });
       refused("BadValue", /proxy-config="envoy.yaml"/, { ...module, "proxy-config": "envoy.yaml" });
+      for (const value of ["", ",", "a b", "http\nhttps", "x".repeat(513), "a,".repeat(65)]) {
+        refused("BadValue", /proxy-listeners=.*up to 64/, { ...module, "proxy-listeners": value });
+      }
     });
     it("a long value, shortened in the message", () => {
       refused("BadValue", /^.{0,200}$/, { ...module, "phase.auth": "x".repeat(10_000) });

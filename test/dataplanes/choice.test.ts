@@ -4,6 +4,7 @@ import type { ProxyWishes } from "../../src/dataplanes/data-plane.ts";
 import { dataPlanesOf } from "../../src/dataplanes/data-planes.ts";
 import { isRefusal } from "../../src/decision/refusal.ts";
 import type { Pod } from "../../src/kube/pod.ts";
+import { higressPod } from "./higress-pods.ts";
 import { istioProxy, meshPod } from "./istio-pods.ts";
 
 const istio = {
@@ -36,6 +37,24 @@ describe("the data plane of a pod", () => {
     assert.match(choice(both), /^ProxyAmbiguous: istio-proxy \(istio\), envoy \(envoy\) may be it/);
     assert.equal(choice(both, { proxyContainer: "envoy" }), "envoy: envoy");
     assert.equal(choice(both, { proxyContainer: "istio-proxy" }), "istio: istio-proxy");
+  });
+
+  it("is a gateway's where plain Envoy would take its container too, and only where the operator names it", () => {
+    const labels = {
+      "app.kubernetes.io/managed-by": "envoy-gateway",
+      "gateway.envoyproxy.io/owning-gateway-name": "web",
+      "gateway.envoyproxy.io/owning-gateway-namespace": "shop",
+    };
+    const managed: Pod = { metadata: { labels }, spec: { containers: [{ ...envoy, args: ["--config-yaml", "{}"] }] } };
+    assert.equal(choice(managed, {}, dataPlanesOf({ istio, named: ["envoy-gateway"] })), "envoy-gateway: envoy");
+    assert.match(
+      choice(managed),
+      /^ProxyUnsupported: container envoy is of data plane envoy-gateway.*setting dataPlanes/,
+    );
+    assert.match(choice(higressPod()), /^ProxyNotFound: .*container higress-gateway is of data plane higress/);
+    assert.equal(choice(higressPod(), {}, dataPlanesOf({ istio, named: ["higress"] })), "higress: higress-gateway");
+    const two: Pod = { ...managed, spec: { containers: [...managed.spec.containers, istioProxy] } };
+    assert.match(choice(two, {}, dataPlanesOf({ istio, named: ["envoy-gateway"] })), /^ProxyAmbiguous: istio-proxy/);
   });
 
   it("is plain Envoy where the operator has no Istio", () => {

@@ -102,6 +102,8 @@ failure:
   allowOpen: {{ .Values.failure.allowOpen }}
 istio: {{- .Values.istio | toYaml | nindent 2 }}
 dataPlanes: {{ .Values.dataPlanes | toJson }}
+kuma: {{- .Values.kuma | toYaml | nindent 2 }}
+consul: {{- .Values.consul | toYaml | nindent 2 }}
 proxy:
   injectedBy: {{ .Values.proxy.injectedBy | toJson }}
 events:

@@ -1,22 +1,25 @@
 import type { SlotState } from "../../dataplanes/istio.ts";
+import { istioSlotObjects, kumaSlotObjects } from "../../dataplanes/slot-objects.ts";
 import type { Check } from "../check.ts";
-import { finding } from "../finding.ts";
+import { type Finding, finding } from "../finding.ts";
 import { readSlots } from "../slots.ts";
 
-/** Do the EnvoyFilters stand that attach filters to Istio's proxies? */
+/** Do the objects stand that attach filters to a mesh's proxies? */
 export const slotsCheck: Check = {
-  name: "Istio's slots",
+  name: "slots of meshes",
   async run({ cluster, installation: { config } }) {
-    if (!config.istio.enabled) return [];
-    const states = [...(await readSlots(cluster, config))];
-    const where = `EnvoyFilters of namespace ${config.istio.rootNamespace}`;
-    const named = (wanted: SlotState) =>
-      states.flatMap(([slot, state]) => (state === wanted ? [`wasmount-${slot}`] : [])).join(", ");
-    const missing = named("Missing");
-    const altered = named("Altered");
-    return [
-      ...(missing === "" ? [] : [finding("SlotMissing", where, missing)]),
-      ...(altered === "" ? [] : [finding("SlotAltered", where, altered)]),
-    ];
+    const findings: Finding[] = [];
+    for (const objects of [istioSlotObjects(config), kumaSlotObjects(config)]) {
+      if (objects === null) continue;
+      const states = [...(await readSlots(cluster, objects))];
+      const where = `${objects.resource} of namespace ${objects.namespace}`;
+      const named = (wanted: SlotState) =>
+        states.flatMap(([name, state]) => (state === wanted ? [name] : [])).join(", ");
+      const missing = named("Missing");
+      const altered = named("Altered");
+      if (missing !== "") findings.push(finding("SlotMissing", where, missing));
+      if (altered !== "") findings.push(finding("SlotAltered", where, altered));
+    }
+    return findings;
   },
 };

@@ -1,0 +1,83 @@
+import { type OrRefusal, refuse } from "../decision/refusal.ts";
+import type { Container, ContainerList, Pod } from "../kube/pod.ts";
+import type { ProxyContainer, ProxyWishes } from "./data-plane.ts";
+
+/** The container of Envoy in every pod that Consul's injector changes; `consul-dataplane-<service>` where a pod has several. */
+export const CONSUL_DATAPLANE = "consul-dataplane";
+/** Consul's user, whose traffic is not redirected (control-plane/connect-inject/webhook/container_init.go). */
+const CONSUL_ID = 5995;
+const GATEWAY = "consul.hashicorp.com/gateway-kind";
+
+interface Candidate {
+  readonly list: ContainerList;
+  readonly index: number;
+  readonly container: Container;
+}
+
+/**
+ * Finds Consul's Envoy. A pod with one for each of several services is refused: a filter can be had for one of them only, and
+ * the others would pass the same application's traffic.
+ */
+export function findConsulProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContainer> {
+  const [found, ...others] = proxiesOf(pod);
+  if (found === undefined || (proxyContainer !== null && proxyContainer !== found.container.name)) {
+    return refuse("ProxyNotFound", `looked for a container named ${CONSUL_DATAPLANE}, which Consul adds`);
+  }
+  const gateway = pod.metadata.annotations?.[GATEWAY];
+  if (gateway !== undefined) {
+    return refuse(
+      "ProxyUnsupported",
+      `annotation ${GATEWAY}=${gateway}: Consul's extension builtin/wasm is for sidecars (connect-proxy) alone`,
+    );
+  }
+  if (others.length > 0) {
+    const names = [found, ...others].map(({ container }) => container.name).join(", ");
+    return refuse(
+      "ProxyUnsupported",
+      `the pod has one proxy for each of several services (${names}), and filters can be had for one: make it a pod for each, or one service with several ports`,
+    );
+  }
+  const own = found.container.securityContext;
+  const whole = pod.spec.securityContext;
+  return {
+    ...found,
+    uid: (own?.runAsUser ?? whole?.runAsUser) || CONSUL_ID,
+    gid: (own?.runAsGroup ?? whole?.runAsGroup) || CONSUL_ID,
+    // Tags of consul-dataplane tell nothing of the Envoy in it.
+    envoyVersion: null,
+    directions: ["inbound"],
+  };
+}
+
+function proxiesOf({ spec }: Pod): Candidate[] {
+  const lists: readonly ContainerList[] = ["containers", "initContainers"];
+  return lists.flatMap(list =>
+    (spec[list] ?? []).flatMap((container, index) => {
+      const { name, restartPolicy } = container;
+      const isOne = name === CONSUL_DATAPLANE || name.startsWith(`${CONSUL_DATAPLANE}-`);
+      return isOne && (list === "containers" || restartPolicy === "Always") ? [{ list, index, container }] : [];
+    }),
+  );
+}
+
+const SERVICE = "consul.hashicorp.com/connect-service";
+const KUBERNETES_SERVICE = "consul.hashicorp.com/kubernetes-service";
+export const SERVICE_ANNOTATIONS = `${SERVICE} or ${KUBERNETES_SERVICE}`;
+
+/**
+ * The service that Consul registers the pod as: what its author says, else the name of the Kubernetes Service that selects it,
+ * which only Kubernetes knows (endpoints_controller.go, serviceName). Where Consul has ACLs, a proxy may be no other service
+ * than the pod's service account. null where the pod does not tell.
+ */
+export function serviceOf({ metadata: { annotations }, spec }: Pod, { container }: ProxyContainer): string | null {
+  if (container.args?.some(argument => argument.startsWith("-login-auth-method=")))
+    return spec.serviceAccountName ?? null;
+  const told = annotations?.[SERVICE]?.trim() || annotations?.[KUBERNETES_SERVICE]?.trim();
+  return told || null;
+}
+
+/** The namespace in Consul, where it has any (Enterprise): then services of several namespaces may have one name. */
+export function consulNamespaceOf({ container }: ProxyContainer): string | null {
+  const flag = "-service-namespace=";
+  return container.args?.find(argument => argument.startsWith(flag))?.slice(flag.length) ?? null;
+}
