@@ -13,6 +13,7 @@ export interface Listed {
     readonly namespace: string;
     readonly name: string;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
     /** Of one that is ending. */
     readonly deletionGracePeriodSeconds?: number;
   };

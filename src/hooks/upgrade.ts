@@ -9,12 +9,20 @@ import { isAnnotated } from "./namespace-annotation.ts";
 /** The annotation of wasmount's namespace that has an upgrade go on while pods carry slots that it changes. */
 export const FORCE_UPGRADE = `${PREFIX}force-upgrade`;
 
-/** Where slots stand, how many there are, and where they look for filter files. */
-export interface InstalledSlots {
+/** The slots of a mesh, as a release installs them. */
+export interface MeshSlots {
   /** Of each phase of each direction; 0 for none. */
   readonly slots: number;
-  /** Istio's root namespace. */
-  readonly rootNamespace: string;
+  /** Where their objects stand. */
+  readonly namespace: string;
+  /** Kuma's, each of which has its own. */
+  readonly meshes: readonly string[];
+}
+
+/** All slots of a release, and where they look for filter files. */
+export interface InstalledSlots {
+  readonly istio: MeshSlots;
+  readonly kuma: MeshSlots;
   /** Where the shared volume is mounted in proxies. */
   readonly mountPath: string;
 }
@@ -37,22 +45,23 @@ export async function mayUpgrade(
   { ask, namespace, say }: UpgradeDependencies,
 ): Promise<boolean> {
   const installed = await installedSlots(ask, namespace);
-  if (installed === null || installed.slots === 0) {
-    say("No slots of Istio are installed: there are none to lose.");
+  if (installed === null || MESHES.every(mesh => installed[mesh].slots === 0)) {
+    say("No slots of a mesh are installed: there are none to lose.");
     return true;
   }
-  const moved = movement(installed, wanted);
-  const lost = (label: string) => moved !== null || numberOf(label) > wanted.slots;
+  const changes = new Map(MESHES.map(mesh => [mesh, changeOf(mesh, installed, wanted)]));
   const pods = new NamedPods();
   for await (const pod of injectedPods(ask)) {
-    const labels = Object.keys(pod.metadata.labels ?? {}).filter(label => isSelectedBy(label) && lost(label));
-    if (labels.length > 0) pods.add(pod, ` (${labels.map(label => label.slice(PREFIX.length)).join(", ")})`);
+    const { labels = {}, annotations = {} } = pod.metadata;
+    const change = changes.get(annotations[KUMA_SIGN] === "true" ? "kuma" : "istio");
+    const lost = Object.keys(labels).filter(label => isSelectedBy(label) && change?.takes(label));
+    if (lost.length > 0) pods.add(pod, ` (${lost.map(label => label.slice(PREFIX.length)).join(", ")})`);
   }
   if (pods.count === 0) {
     say("No running pod carries a slot that this upgrade changes.");
     return true;
   }
-  const what = moved ?? `istio.slots goes from ${installed.slots} to ${wanted.slots}`;
+  const what = [...changes.values()].flatMap(change => (change === null ? [] : [change.what])).join(", ");
   say(
     `${what}, and ${pods.count} running ${pods.count === 1 ? "pod carries" : "pods carry"} slots that this changes: ${pods}.`,
   );
@@ -63,14 +72,43 @@ export async function mayUpgrade(
   return false;
 }
 
+const MESHES = ["istio", "kuma"] as const;
+type MeshName = (typeof MESHES)[number];
+
+/** What Kuma writes on the pods that it injects. */
+const KUMA_SIGN = "kuma.io/sidecar-injected";
+
+const SETTINGS = {
+  istio: { switch: "istio.enabled becomes false", slots: "istio.slots", namespace: "istio.rootNamespace" },
+  kuma: { switch: "dataPlanes has kuma no more", slots: "kuma.slots", namespace: "kuma.systemNamespace" },
+} as const;
+
+interface Change {
+  readonly what: string;
+  /** Whether it takes the slot of a label from a pod, or changes it. */
+  readonly takes: (label: string) => boolean;
+}
+
+/** null where a mesh loses nothing. */
+function changeOf(mesh: MeshName, before: InstalledSlots, after: InstalledSlots): Change | null {
+  const [from, to, setting] = [before[mesh], after[mesh], SETTINGS[mesh]];
+  if (from.slots === 0) return null;
+  const moved = movement(from, to, setting) ?? moveOf("volume.mountPath", before.mountPath, after.mountPath);
+  if (moved !== null) return { what: moved, takes: () => true };
+  if (to.slots >= from.slots) return null;
+  return { what: moveOf(setting.slots, from.slots, to.slots) ?? "", takes: label => numberOf(label) > to.slots };
+}
+
 /** What changes for every slot; null where that is nothing. */
-function movement(from: InstalledSlots, to: InstalledSlots): string | null {
-  if (to.slots === 0) return "istio.enabled becomes false";
-  if (to.rootNamespace !== from.rootNamespace) {
-    return `istio.rootNamespace goes from ${from.rootNamespace} to ${to.rootNamespace}`;
-  }
-  if (to.mountPath !== from.mountPath) return `volume.mountPath goes from ${from.mountPath} to ${to.mountPath}`;
-  return null;
+function movement(from: MeshSlots, to: MeshSlots, setting: (typeof SETTINGS)[MeshName]): string | null {
+  if (to.slots === 0) return setting.switch;
+  const gone = from.meshes.filter(mesh => !to.meshes.includes(mesh));
+  if (gone.length > 0) return `kuma.meshes has ${gone.join(", ")} no more`;
+  return moveOf(setting.namespace, from.namespace, to.namespace);
+}
+
+function moveOf(setting: string, from: string | number, to: string | number): string | null {
+  return from === to ? null : `${setting} goes from ${from} to ${to}`;
 }
 
 /** Of "wasmount.dev/slot-in-last-03"; 0 of a label that is no slot's. */
@@ -88,13 +126,26 @@ async function installedSlots(ask: Ask, namespace: string): Promise<InstalledSlo
   if (answer.status === 404) return null;
   if (answer.status !== 200) throw refused("GET", path, answer);
   const { data } = answer.body as { readonly data?: Readonly<Record<string, string>> };
-  const { istio, volume } = (parseDocument(data?.["wasmount.yaml"] ?? "").toJS() ?? {}) as {
-    readonly istio?: { readonly enabled?: unknown; readonly slots?: unknown; readonly rootNamespace?: unknown };
-    readonly volume?: { readonly mountPath?: unknown };
-  };
+  const { istio, kuma, dataPlanes, volume } = (parseDocument(data?.["wasmount.yaml"] ?? "").toJS() ??
+    {}) as LooseConfig;
   return {
-    slots: istio?.enabled === true ? Number(istio.slots ?? 4) : 0,
-    rootNamespace: String(istio?.rootNamespace ?? "istio-system"),
+    istio: {
+      slots: istio?.enabled === true ? Number(istio.slots ?? 4) : 0,
+      namespace: String(istio?.rootNamespace ?? "istio-system"),
+      meshes: [],
+    },
+    kuma: {
+      slots: [dataPlanes].flat().includes("kuma") ? Number(kuma?.slots ?? 4) : 0,
+      namespace: String(kuma?.systemNamespace ?? "kuma-system"),
+      meshes: [kuma?.meshes ?? "default"].flat().map(String),
+    },
     mountPath: String(volume?.mountPath ?? "/wasmount"),
   };
+}
+
+interface LooseConfig {
+  readonly istio?: { readonly enabled?: unknown; readonly slots?: unknown; readonly rootNamespace?: unknown };
+  readonly kuma?: { readonly slots?: unknown; readonly systemNamespace?: unknown; readonly meshes?: unknown };
+  readonly dataPlanes?: unknown;
+  readonly volume?: { readonly mountPath?: unknown };
 }

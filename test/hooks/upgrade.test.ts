@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Answer, Ask } from "../../src/hooks/calls.ts";
 import type { HookError } from "../../src/hooks/error.ts";
-import { type InstalledSlots, mayUpgrade } from "../../src/hooks/upgrade.ts";
+import { type InstalledSlots, type MeshSlots, mayUpgrade } from "../../src/hooks/upgrade.ts";
 
 const ok = (body: unknown): Answer => ({ status: 200, body, message: "" });
 const CONFIG = `
@@ -11,19 +11,30 @@ istio:
   rootNamespace: istio-system
 volume: {mountPath: /wasmount}
 `;
-const SAME: InstalledSlots = { slots: 4, rootNamespace: "istio-system", mountPath: "/wasmount" };
+const KUMA = "dataPlanes: [kuma]\nkuma: {slots: 4, meshes: [default, other]}\n";
+const SAME: InstalledSlots = {
+  istio: { slots: 4, namespace: "istio-system", meshes: [] },
+  kuma: { slots: 4, namespace: "kuma-system", meshes: ["default", "other"] },
+  mountPath: "/wasmount",
+};
+
+/** As many slots of Istio, and all else as it is. */
+const istio = (slots: number) => ({ istio: { ...SAME.istio, slots } });
+const kuma = (changes: Partial<MeshSlots>) => ({ kuma: { ...SAME.kuma, ...changes } });
 
 interface World {
   readonly config?: string | null;
   /** Slots that injected pods carry, by their names. */
   readonly pods?: Readonly<Record<string, readonly string[]>>;
   readonly forced?: boolean;
+  /** Annotations of all pods. */
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly answer?: (path: string) => Answer | undefined;
 }
 
 async function run(
   wanted: Partial<InstalledSlots>,
-  { config = CONFIG, pods = {}, forced = false, answer }: World = {},
+  { config = CONFIG, pods = {}, forced = false, annotations = {}, answer }: World = {},
 ) {
   const said: string[] = [];
   const ask: Ask = async (method, path) => {
@@ -38,6 +49,7 @@ async function run(
         metadata: {
           namespace: "shop",
           name,
+          annotations,
           labels: {
             "wasmount.dev/injected": "true",
             ...Object.fromEntries(slots.map(slot => [`wasmount.dev/${slot}`, "true"])),
@@ -56,15 +68,15 @@ const PODS = { cart: ["slot-in-last-03", "slot-in-last-01", "http-only"], plain:
 
 describe("what comes before an upgrade", () => {
   it("is refused where a running pod carries a slot that would go, with its name and the slot", async () => {
-    const { may, said } = await run({ slots: 2 }, { pods: PODS });
+    const { may, said } = await run(istio(2), { pods: PODS });
     assert.equal(may, false);
     assert.match(said, /istio\.slots goes from 4 to 2, and 1 running pod carries .*: shop\/cart \(slot-in-last-03\)\./);
     assert.match(said, /kubectl annotate namespace own wasmount\.dev\/force-upgrade=true/);
   });
 
   for (const [what, wanted] of [
-    ["istio.enabled becomes false", { slots: 0 }],
-    ["istio.rootNamespace goes from istio-system to mesh", { rootNamespace: "mesh" }],
+    ["istio.enabled becomes false", istio(0)],
+    ["istio.rootNamespace goes from istio-system to mesh", { istio: { ...SAME.istio, namespace: "mesh" } }],
     ["volume.mountPath goes from /wasmount to /opt/filters", { mountPath: "/opt/filters" }],
   ] as const) {
     it(`is refused where ${what}, for every slot`, async () => {
@@ -75,13 +87,29 @@ describe("what comes before an upgrade", () => {
     });
   }
 
+  it("is refused where pods of Kuma would lose theirs, and not where pods of another mesh would not", async () => {
+    const world = { config: KUMA, pods: PODS, annotations: { "kuma.io/sidecar-injected": "true" } };
+    for (const [wanted, what] of [
+      [{ slots: 2 }, "kuma.slots goes from 4 to 2"],
+      [{ slots: 0 }, "dataPlanes has kuma no more"],
+      [{ namespace: "kong-mesh-system" }, "kuma.systemNamespace goes from kuma-system to kong-mesh-system"],
+      [{ meshes: ["default"] }, "kuma.meshes has other no more"],
+    ] as const) {
+      const { may, said } = await run(kuma(wanted), world);
+      assert.ok(!may && said.startsWith(`${what}, and 1 running pod`), said);
+    }
+    assert.equal((await run(kuma({ meshes: ["default", "other", "third"], slots: 5 }), world)).may, true);
+    assert.equal((await run(kuma({ slots: 2 }), { ...world, annotations: {} })).may, true);
+    assert.equal((await run(istio(0), { ...world, config: `${CONFIG}${KUMA}` })).may, true);
+  });
+
   it("goes on where the pods' slots stay, or more are added", async () => {
-    for (const slots of [3, 4, 9]) assert.equal((await run({ slots }, { pods: PODS })).may, true, String(slots));
+    for (const slots of [3, 4, 9]) assert.equal((await run(istio(slots), { pods: PODS })).may, true, String(slots));
   });
 
   it("goes on where no pod carries a slot, or the namespace says so", async () => {
-    assert.equal((await run({ slots: 0 }, { pods: { plain: [] } })).may, true);
-    assert.equal((await run({ slots: 0 }, { pods: PODS, forced: true })).may, true);
+    assert.equal((await run(istio(0), { pods: { plain: [] } })).may, true);
+    assert.equal((await run(istio(0), { pods: PODS, forced: true })).may, true);
   });
 
   it("goes on where nothing, or no Istio, is installed", async () => {
@@ -91,7 +119,7 @@ describe("what comes before an upgrade", () => {
   });
 
   it("takes the defaults for what the installed configuration leaves out", async () => {
-    const { said } = await run({ slots: 2 }, { config: "istio: {enabled: true}", pods: PODS });
+    const { said } = await run(istio(2), { config: "istio: {enabled: true}", pods: PODS });
     assert.match(said, /istio\.slots goes from 4 to 2/);
   });
 
@@ -102,7 +130,7 @@ describe("what comes before an upgrade", () => {
           ? { status: 403, body: {}, message: "forbidden: no" }
           : undefined;
       await assert.rejects(
-        run({ slots: 0 }, { pods: PODS, answer }),
+        run(istio(0), { pods: PODS, answer }),
         (error: HookError) => error.code === "Refused" && /HTTP 403: forbidden: no/.test(error.message),
       );
     });

@@ -251,7 +251,7 @@ describe("the chart on a real API server", function () {
         assert.match(planned, /name: wasmount-before-upgrade/);
         await asHook("wasmount-before-upgrade", "--set", mesh(3));
         const asked = (slots: number) =>
-          run("before-upgrade", "-n", OWN, `--slots=${slots}`, `--root-namespace=${MESH_ROOT}`);
+          run("before-upgrade", "-n", OWN, `--istio-slots=${slots}`, `--istio-namespace=${MESH_ROOT}`);
         const refusal = await asked(2);
         assert.match(
           refusal.stdout,

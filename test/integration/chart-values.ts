@@ -341,8 +341,11 @@ export const shownBySet: Readonly<Record<string, readonly Shown[]>> = {
       [
         "before-upgrade",
         "--namespace=wasmount-system",
-        "--slots=2",
-        "--root-namespace=mesh-root",
+        "--istio-slots=2",
+        "--istio-namespace=mesh-root",
+        "--kuma-slots=0",
+        "--kuma-namespace=kuma-system",
+        "--kuma-meshes=default",
         "--mount-path=/wasmount",
       ],
     ],
