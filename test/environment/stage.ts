@@ -48,6 +48,8 @@ export interface StageOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Members of its section about the fetcher, likewise. */
   readonly fetcher?: Readonly<Record<string, unknown>>;
+  /** The name of the webhook's registration: API servers call webhooks in the alphabet's order. */
+  readonly registration?: string;
   /** The image that is injected; default: the composed one. */
   readonly image?: () => Promise<{ readonly archivePath: string }>;
 }
@@ -98,7 +100,7 @@ export async function setStage(
   cluster: Cluster,
   folder: string,
   progress: Progress,
-  { front, config = {}, fetcher = {}, image }: StageOptions = {},
+  { front, config = {}, fetcher = {}, registration, image }: StageOptions = {},
 ): Promise<Stage> {
   const raised = await raiseExample(cluster, folder, progress, {
     ...(front === undefined ? {} : { front }),
@@ -124,7 +126,8 @@ export async function setStage(
       },
     });
     undo.push(() => webhook.stop());
-    undo.push(await registerWebhook(cluster.kubeConfig, webhook));
+    const name = registration === undefined ? {} : { name: registration };
+    undo.push(await registerWebhook(cluster.kubeConfig, { ...webhook, ...name }));
     return { kubectl, registry, webhook, module, strike, example };
   } catch (error) {
     await strike();

@@ -21,7 +21,7 @@ export interface PodChanges {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-export interface MeshOptions extends IstiodOptions, Pick<StageOptions, "fetcher"> {}
+export interface MeshOptions extends IstiodOptions, Pick<StageOptions, "fetcher" | "registration"> {}
 
 /** How many slots the tests install. */
 export const SLOTS = 3;
@@ -50,7 +50,7 @@ export async function setMeshStage(
   cluster: Cluster,
   folder: string,
   progress: Progress,
-  { fetcher = {}, ...options }: MeshOptions = {},
+  { fetcher = {}, registration, ...options }: MeshOptions = {},
 ): Promise<MeshStage> {
   await cluster.importImage((await istioProxyImage(progress)).archivePath);
   const istiod = await startIstiod(cluster, join(folder, "istio"), progress, options);
@@ -60,7 +60,11 @@ export async function setMeshStage(
     await istiod.stop();
   };
   try {
-    stage = await setStage(cluster, folder, progress, { config: { istio: { enabled: true, slots: SLOTS } }, fetcher });
+    stage = await setStage(cluster, folder, progress, {
+      config: { istio: { enabled: true, slots: SLOTS } },
+      fetcher,
+      ...(registration === undefined ? {} : { registration }),
+    });
     await installSlots(stage.kubectl);
     const { spec } = (await stage.example("unused")).pod;
     const image = spec.containers.find(({ name }: Manifest) => name === "app").image;
