@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { slotFilter, slotFilters } from "../../src/dataplanes/istio-slots.ts";
+import { isSlotFilter, type StoredFilter, slotFilter, slotFilters } from "../../src/dataplanes/istio-slots.ts";
 
 describe("the EnvoyFilters of slots", () => {
   const all = slotFilters("istio-system", 3, "/wasmount");
@@ -59,5 +59,33 @@ describe("the EnvoyFilters of slots", () => {
     assert.equal(patch["applyTo"], "NETWORK_FILTER");
     assert.equal(patch["match"]["listener"]["filterChain"]["filter"]["name"], "envoy.filters.network.tcp_proxy");
     assert.deepEqual(patch["patch"]["value"]["typed_config"]["rules"], {});
+  });
+});
+
+describe("an EnvoyFilter of the cluster", () => {
+  const installed = slotFilter("in-last-01", "istio-system", "/wasmount");
+  const isSlot = (stored: StoredFilter) => isSlotFilter(stored, "istio-system", "/wasmount");
+  const labelled = (labels: Readonly<Record<string, string>>): StoredFilter => ({
+    ...installed,
+    metadata: { ...installed.metadata, labels: { ...installed.metadata.labels, ...labels } },
+  });
+
+  it("is a slot as it was installed, whatever else labels it", () => {
+    assert.equal(isSlot(installed), true);
+    assert.equal(isSlot(labelled({ "app.kubernetes.io/managed-by": "Helm", "istio.io/tag": "x" })), true);
+    assert.equal(isSlot(slotFilter("http-only", "istio-system", "/wasmount")), true);
+  });
+
+  it("is none where it is for one revision of Istio, whichever", () => {
+    for (const revision of ["default", "canary", ""]) {
+      assert.equal(isSlot(labelled({ "istio.io/rev": revision })), false, revision);
+    }
+  });
+
+  it("is none under another name, without its label, or with another patch", () => {
+    assert.equal(isSlot({ ...installed, metadata: { ...installed.metadata, name: "wasmount-in-last-02" } }), false);
+    assert.equal(isSlot({ ...installed, metadata: { name: installed.metadata.name } }), false);
+    assert.equal(isSlot({ ...installed, spec: { ...installed.spec, priority: 7 } }), false);
+    assert.equal(isSlotFilter(installed, "istio-system", "/elsewhere"), false);
   });
 });

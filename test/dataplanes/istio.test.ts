@@ -133,6 +133,20 @@ describe("what Istio is expected to inject", () => {
     assert.match(expected(pod({ "istio.io/rev": "canary" }), {}) ?? "", /istio\.io\/rev on the pod/);
     assert.equal(expected(pod(), {}), null);
   });
+
+  it("is told by a revision's name or a tag of it alike, where nobody is told to leave the pod alone", () => {
+    for (const revision of ["canary", "1-31-0", "prod-tag", ""]) {
+      assert.match(expected(pod(), { "istio.io/rev": revision }) ?? "", /label istio\.io\/rev on namespace shop/);
+      assert.match(expected(pod({ "istio.io/rev": revision }), {}) ?? "", /label istio\.io\/rev on the pod/);
+    }
+    // As Istio's own registrations have it: a namespace with istio-injection is not a revision's.
+    const both = { "istio-injection": "enabled", "istio.io/rev": "canary" };
+    assert.match(expected(pod(), both) ?? "", /istio-injection=enabled on namespace shop/);
+    assert.match(expected(pod({ [inject]: "true", "istio.io/rev": "canary" }), {}) ?? "", /inject=true on the pod/);
+    const off = pod({ [inject]: "false", "istio.io/rev": "canary" });
+    assert.equal(expected(off, { "istio.io/rev": "canary" }), null);
+    assert.equal(expected(pod({}, { [inject]: "false" }), { "istio.io/rev": "canary" }), null);
+  });
 });
 
 describe("filters for Istio's proxy", () => {

@@ -46,6 +46,10 @@ export interface StageOptions {
   readonly front?: (registry: string) => Promise<string>;
   /** Members of the operator's configuration, beside those that the stage needs. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Members of its section about the fetcher, likewise. */
+  readonly fetcher?: Readonly<Record<string, unknown>>;
+  /** The name of the webhook's registration: API servers call webhooks in the alphabet's order. */
+  readonly registration?: string;
   /** The image that is injected; default: the composed one. */
   readonly image?: () => Promise<{ readonly archivePath: string }>;
 }
@@ -96,7 +100,7 @@ export async function setStage(
   cluster: Cluster,
   folder: string,
   progress: Progress,
-  { front, config = {}, image }: StageOptions = {},
+  { front, config = {}, fetcher = {}, registration, image }: StageOptions = {},
 ): Promise<Stage> {
   const raised = await raiseExample(cluster, folder, progress, {
     ...(front === undefined ? {} : { front }),
@@ -115,14 +119,15 @@ export async function setStage(
       folder: join(folder, "webhook"),
       namespaces: ["--kubeconfig", cluster.kubeconfigPath],
       config: {
-        fetcher: { image: images.wasmount, imagePullPolicy: "Never" },
+        fetcher: { image: images.wasmount, imagePullPolicy: "Never", ...fetcher },
         registries: [{ host: address, plainHttp: true }],
         pins: { namespace: OWN },
         ...config,
       },
     });
     undo.push(() => webhook.stop());
-    undo.push(await registerWebhook(cluster.kubeConfig, webhook));
+    const name = registration === undefined ? {} : { name: registration };
+    undo.push(await registerWebhook(cluster.kubeConfig, { ...webhook, ...name }));
     return { kubectl, registry, webhook, module, strike, example };
   } catch (error) {
     await strike();

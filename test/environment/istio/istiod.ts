@@ -32,6 +32,10 @@ export interface IstiodOptions {
   readonly reinvocation?: "Never" | "IfNeeded";
   /** Whether pods are redirected by a CNI plugin, and have no init container for it. */
   readonly cni?: boolean;
+  /** The name of a revision, to be installed beside the one without a name, which has to be there by then. */
+  readonly revision?: string;
+  /** Other names by which namespaces ask for the revision (`istioctl tag set`). */
+  readonly tags?: readonly string[];
 }
 
 const KINDS = [
@@ -44,6 +48,8 @@ const KINDS = [
   "RoleBinding",
   "ServiceAccount",
 ];
+/** Of these, what no namespace takes along when it goes; definitions stay. */
+const CLUSTER_KINDS = ["ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"];
 const START_MS = 60_000;
 /** So that istioctl looks for no cluster of somebody's. */
 export const NO_CLUSTER = { ...process.env, KUBECONFIG: "/nonexistent" };
@@ -62,6 +68,8 @@ export async function istioManifests(progress: Progress, options: IstiodOptions 
     "values.telemetry.enabled": "false",
     "components.cni.enabled": String(options.cni ?? false),
     "values.sidecarInjectorWebhook.reinvocationPolicy": options.reinvocation ?? "Never",
+    ...(options.revision === undefined ? {} : { revision: options.revision }),
+    ...Object.fromEntries((options.tags ?? []).map((tag, index) => [`values.revisionTags[${index}]`, tag])),
   };
   const flags = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
   const written = await spawnChecked(istioctl, ["manifest", "generate", ...flags], { env: NO_CLUSTER });
@@ -81,32 +89,40 @@ export async function startIstiod(
   const binary = await binaryOf("pilot-discovery", progress);
   const manifests = (await istioManifests(progress, options)).filter(manifest => KINDS.includes(manifest?.kind));
   await mkdir(folder, { recursive: true });
-  progress("installing Istio");
-  // An earlier one's may still be going.
-  await kubectl.run(["delete", "namespace", ISTIO_NAMESPACE, "--ignore-not-found", "--timeout=120s"]);
+  const { revision } = options;
+  const name = revision === undefined ? "istiod" : `istiod-${revision}`;
+  const ports = portsOf(revision);
+  progress(revision === undefined ? "installing Istio" : `installing Istio's revision ${revision}`);
   const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: ISTIO_NAMESPACE } };
-  const all = [namespace, ...manifests, ...servedFrom(host)];
+  const all = [namespace, ...manifests, ...servedFrom(host, name, ports)];
+  // An earlier one's may still be going.
+  if (revision === undefined) {
+    await kubectl.run(["delete", "namespace", ISTIO_NAMESPACE, "--ignore-not-found", "--timeout=120s"]);
+  }
   await kubectl.run(
     ["apply", "--server-side", "--force-conflicts", "-f", "-"],
     JSON.stringify({ apiVersion: "v1", kind: "List", items: all }),
   );
-  const injector = manifests.find(({ kind }) => kind === "MutatingWebhookConfiguration")?.metadata.name;
+  // Beside the injector's own there is one for each tag.
+  const registrations: readonly string[] = manifests
+    .filter(({ kind }) => kind === "MutatingWebhookConfiguration")
+    .map(manifest => manifest.metadata.name);
   const logPath = join(folder, "istiod.log");
   const child = spawn(
     binary,
-    ["discovery", "--kubeconfig", cluster.kubeconfigPath, "--monitoringAddr=:15014", "--domain", "cluster.local"],
+    ["discovery", "--kubeconfig", cluster.kubeconfigPath, "--domain", "cluster.local", ...listeningOn(ports)],
     {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         PATH: process.env["PATH"],
         HOME: folder,
         POD_NAMESPACE: ISTIO_NAMESPACE,
-        POD_NAME: "istiod-0",
-        REVISION: "default",
+        POD_NAME: `${name}-0`,
+        REVISION: revision ?? "default",
         CLUSTER_ID: "Kubernetes",
         PILOT_ENABLE_METADATA_EXCHANGE: "false",
         PILOT_ENABLE_ALPN_FILTER: "false",
-        INJECTION_WEBHOOK_CONFIG_NAME: injector,
+        INJECTION_WEBHOOK_CONFIG_NAME: registrations.find(one => one.startsWith("istio-sidecar-injector")),
       },
       cwd: folder,
     },
@@ -116,31 +132,57 @@ export async function startIstiod(
   child.stderr.pipe(log, { end: false });
   const stop = async () => {
     await ended(child);
-    const kinds = "mutatingwebhookconfiguration,validatingwebhookconfiguration,clusterrole,clusterrolebinding";
-    await kubectl.run(["delete", kinds, "-l", "app.kubernetes.io/part-of=istio", "--ignore-not-found"]);
-    await kubectl.run(["delete", "mutatingwebhookconfiguration", injector, "--ignore-not-found"]);
+    for (const { kind, metadata } of manifests.filter(one => CLUSTER_KINDS.includes(one.kind))) {
+      await kubectl.run(["delete", kind, metadata.name, "--ignore-not-found"]);
+    }
+    if (revision !== undefined) return;
     await kubectl.run(["delete", "namespace", ISTIO_NAMESPACE, "--ignore-not-found", "--wait=false"]);
   };
   try {
-    await injecting(kubectl, injector, child);
+    for (const registration of registrations) await injecting(kubectl, registration, child);
+    const service = await kubectl.get<Manifest>("service", name, "-n", ISTIO_NAMESPACE);
+    return {
+      hostAliases: [{ ip: service.spec.clusterIP, hostnames: [`${name}.${ISTIO_NAMESPACE}.svc`] }],
+      log: () => readFile(logPath, "utf8"),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw new Error(`istiod did not come up: ${(await readFile(logPath, "utf8")).slice(-3000)}`, { cause: error });
   }
+}
+
+/** Where an istiod listens on this machine. */
+interface Ports {
+  readonly webhook: number;
+  readonly discovery: number;
+  readonly others: Readonly<Record<"grpcAddr" | "httpAddr" | "monitoringAddr" | "ctrlz_port", number>>;
+}
+
+/** Istio's own ports, and other ones for a revision beside it. */
+function portsOf(revision: string | undefined): Ports {
+  const shift = revision === undefined ? 0 : 100;
   return {
-    hostAliases: [{ ip: host, hostnames: [`istiod.${ISTIO_NAMESPACE}.svc`] }],
-    log: () => readFile(logPath, "utf8"),
-    stop,
+    webhook: 15017 + shift,
+    discovery: 15012 + shift,
+    others: {
+      grpcAddr: 15010 + shift,
+      httpAddr: 8080 + shift,
+      monitoringAddr: 15014 + shift,
+      ctrlz_port: 9876 + shift,
+    },
   };
 }
 
+function listeningOn({ webhook, discovery, others }: Ports): string[] {
+  return Object.entries({ httpsAddr: webhook, secureGRPCAddr: discovery, ...others }).map(
+    ([flag, port]) => `--${flag}=${flag.endsWith("Addr") ? ":" : ""}${port}`,
+  );
+}
+
 /** The Service that its webhook's registration names, and pods by their host alias: this machine. */
-function servedFrom(host: string): readonly Manifest[] {
-  const ports = [
-    { name: "https-webhook", port: 15017 },
-    { name: "https-dns", port: 15012 },
-  ];
-  const metadata = { name: "istiod", namespace: ISTIO_NAMESPACE };
+function servedFrom(host: string, name: string, { webhook, discovery }: Ports): readonly Manifest[] {
+  const metadata = { name, namespace: ISTIO_NAMESPACE };
   return [
     {
       apiVersion: "v1",
@@ -148,17 +190,20 @@ function servedFrom(host: string): readonly Manifest[] {
       metadata,
       spec: {
         ports: [
-          { name: "https-webhook", port: 443, targetPort: 15017 },
-          { name: "https-dns", port: 15012, targetPort: 15012 },
+          { name: "https-webhook", port: 443, targetPort: webhook },
+          { name: "https-dns", port: 15012, targetPort: discovery },
         ],
       },
     },
     {
       apiVersion: "discovery.k8s.io/v1",
       kind: "EndpointSlice",
-      metadata: { ...metadata, name: "istiod-host", labels: { "kubernetes.io/service-name": "istiod" } },
+      metadata: { ...metadata, name: `${name}-host`, labels: { "kubernetes.io/service-name": name } },
       addressType: "IPv4",
-      ports,
+      ports: [
+        { name: "https-webhook", port: webhook },
+        { name: "https-dns", port: discovery },
+      ],
       endpoints: [{ addresses: [host] }],
     },
   ];

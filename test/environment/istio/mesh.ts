@@ -3,7 +3,7 @@ import { slotFilters } from "../../../src/dataplanes/istio-slots.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Progress } from "../cluster/progress.ts";
 import type { Kubectl } from "../kubectl.ts";
-import { type Manifest, type Stage, setStage } from "../stage.ts";
+import { type Manifest, type Stage, type StageOptions, setStage } from "../stage.ts";
 import { ISTIO_NAMESPACE, type Istiod, type IstiodOptions, startIstiod } from "./istiod.ts";
 import { istioProxyImage } from "./proxy-image.ts";
 
@@ -20,6 +20,8 @@ export interface PodChanges {
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
 }
+
+export interface MeshOptions extends IstiodOptions, Pick<StageOptions, "fetcher" | "registration"> {}
 
 /** How many slots the tests install. */
 export const SLOTS = 3;
@@ -48,7 +50,7 @@ export async function setMeshStage(
   cluster: Cluster,
   folder: string,
   progress: Progress,
-  options: IstiodOptions = {},
+  { fetcher = {}, registration, ...options }: MeshOptions = {},
 ): Promise<MeshStage> {
   await cluster.importImage((await istioProxyImage(progress)).archivePath);
   const istiod = await startIstiod(cluster, join(folder, "istio"), progress, options);
@@ -58,7 +60,11 @@ export async function setMeshStage(
     await istiod.stop();
   };
   try {
-    stage = await setStage(cluster, folder, progress, { config: { istio: { enabled: true, slots: SLOTS } } });
+    stage = await setStage(cluster, folder, progress, {
+      config: { istio: { enabled: true, slots: SLOTS } },
+      fetcher,
+      ...(registration === undefined ? {} : { registration }),
+    });
     await installSlots(stage.kubectl);
     const { spec } = (await stage.example("unused")).pod;
     const image = spec.containers.find(({ name }: Manifest) => name === "app").image;
