@@ -44,12 +44,14 @@ export function attachCommand(): Command {
       "after",
       `
 The standard error says of each pod which filters it has, in which slots, and what has to be known of the platform
-(docs/data-planes.md). Plain Envoy needs no object: admission changes its pods.
+(docs/data-planes.md). Plain Envoy needs no object: admission changes its pods. Those of Istio and Kuma are the chart's, and printed as the
+configuration says (--config). An object that has more to say than filters is printed in part: apply it server-side, and by a
+manager of its own, or what your own manager wrote into it goes.
 
 Exit codes: 0 all objects are printed, 1 those of a pod can't be told, 2 wrong usage or input that can't be read.
 
 Examples:
-  $ kubectl get pod cart-7d9 -n shop -o yaml | wasmount attach --data-plane kuma -f - | kubectl apply -f -
+  $ kubectl get pod cart-7d9 -n shop -o yaml | wasmount attach --data-plane consul -f - | kubectl apply --server-side --field-manager=wasmount -f -
   $ wasmount attach --data-plane envoy-gateway -f pod.yaml --namespace-file namespaces.yaml
   $ wasmount attach --config wasmount.yaml -f pods.yaml --json | jq -r '.items[] | .kind + "/" + .metadata.name'
 `,

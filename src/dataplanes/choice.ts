@@ -13,7 +13,7 @@ export interface FoundProxy {
 
 /**
  * Asks every data plane for its proxy in a pod. Two that find different ones are not chosen between: the other proxy
- * would run unfiltered. The author's word decides (`wasmount.dev/proxy-container`); where one container could be of several data
+ * would run unfiltered; nor is a proxy that can't be filtered passed over for another. The author's word decides (`wasmount.dev/proxy-container`); where one container could be of several data
  * planes, the first one in the list takes it.
  * @param dataPlanes those with a fixed name for their container before those that take any
  */
@@ -30,6 +30,10 @@ export function chooseProxy(pod: Pod, wishes: ProxyWishes, dataPlanes: readonly 
   const taken = unnamed.find(({ container }) => container === first?.proxy.container);
   // What its platform configures is no plain Envoy.
   if (taken !== undefined) return refuse("ProxyUnsupported", taken.hint);
+  const refusals = answers.flatMap(({ proxy }) => (isRefusal(proxy) ? [proxy] : []));
+  // One that recognised something knows better than those that found nothing, and what it may not filter runs beside the rest.
+  const telling = refusals.find(({ reason }) => reason !== "ProxyNotFound");
+  if (telling !== undefined && (first === undefined || wishes.proxyContainer === null)) return telling;
   const isOne = others.every(({ proxy }) => proxy.container === first?.proxy.container);
   if (first !== undefined && (isOne || wishes.proxyContainer !== null)) return first;
   if (first !== undefined) {
@@ -39,10 +43,6 @@ export function chooseProxy(pod: Pod, wishes: ProxyWishes, dataPlanes: readonly 
       `${which} may be it; annotate wasmount.dev/proxy-container with the container's name`,
     );
   }
-  const refusals = answers.flatMap(({ proxy }) => (isRefusal(proxy) ? [proxy] : []));
-  // One that recognised something knows better than those that found nothing.
-  const telling = refusals.find(({ reason }) => reason !== "ProxyNotFound");
-  if (telling !== undefined) return telling;
   const unknown = hasIstioProxy(pod) && !dataPlanes.some(({ name }) => name === "istio");
   const istio = unknown
     ? [`container ${ISTIO_PROXY} is Istio's, whose proxies get filters by the operator's setting istio.enabled`]

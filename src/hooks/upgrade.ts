@@ -3,7 +3,7 @@ import { PREFIX } from "../admission/key.ts";
 import { isSelectedBy } from "../dataplanes/data-plane.ts";
 import type { Ask } from "./calls.ts";
 import { refused } from "./error.ts";
-import { injectedPods, NamedPods } from "./injected-pods.ts";
+import { injectedPods, type Listed, NamedPods } from "./injected-pods.ts";
 import { isAnnotated } from "./namespace-annotation.ts";
 
 /** The annotation of wasmount's namespace that has an upgrade go on while pods carry slots that it changes. */
@@ -52,9 +52,9 @@ export async function mayUpgrade(
   const changes = new Map(MESHES.map(mesh => [mesh, changeOf(mesh, installed, wanted)]));
   const pods = new NamedPods();
   for await (const pod of injectedPods(ask)) {
-    const { labels = {}, annotations = {} } = pod.metadata;
-    const change = changes.get(annotations[KUMA_SIGN] === "true" ? "kuma" : "istio");
-    const lost = Object.keys(labels).filter(label => isSelectedBy(label) && change?.takes(label));
+    const { labels = {} } = pod.metadata;
+    const change = changes.get(meshOf(pod, installed));
+    const lost = Object.keys(labels).filter(label => isSelectedBy(label) && change?.takes(label, labels[KUMA_MESH]));
     if (lost.length > 0) pods.add(pod, ` (${lost.map(label => label.slice(PREFIX.length)).join(", ")})`);
   }
   if (pods.count === 0) {
@@ -75,8 +75,16 @@ export async function mayUpgrade(
 const MESHES = ["istio", "kuma"] as const;
 type MeshName = (typeof MESHES)[number];
 
-/** What Kuma writes on the pods that it injects. */
+/** What Kuma writes on the pods that it injects: a label, and an annotation. */
+const KUMA_MESH = "kuma.io/mesh";
 const KUMA_SIGN = "kuma.io/sidecar-injected";
+
+/** Whose slots a pod carries. The labels are the same, but few clusters have two meshes. */
+function meshOf({ metadata: { annotations, labels } }: Listed, installed: InstalledSlots): MeshName {
+  if (installed.kuma.slots === 0) return "istio";
+  if (installed.istio.slots === 0) return "kuma";
+  return annotations?.[KUMA_SIGN] === "true" || labels?.[KUMA_MESH] !== undefined ? "kuma" : "istio";
+}
 
 const SETTINGS = {
   istio: { switch: "istio.enabled becomes false", slots: "istio.slots", namespace: "istio.rootNamespace" },
@@ -85,8 +93,11 @@ const SETTINGS = {
 
 interface Change {
   readonly what: string;
-  /** Whether it takes the slot of a label from a pod, or changes it. */
-  readonly takes: (label: string) => boolean;
+  /**
+   * Whether it takes the slot of a label from a pod, or changes it.
+   * @param mesh of Kuma that the pod says it is in
+   */
+  readonly takes: (label: string, mesh: string | undefined) => boolean;
 }
 
 /** null where a mesh loses nothing. */
@@ -95,15 +106,19 @@ function changeOf(mesh: MeshName, before: InstalledSlots, after: InstalledSlots)
   if (from.slots === 0) return null;
   const moved = movement(from, to, setting) ?? moveOf("volume.mountPath", before.mountPath, after.mountPath);
   if (moved !== null) return { what: moved, takes: () => true };
-  if (to.slots >= from.slots) return null;
-  return { what: moveOf(setting.slots, from.slots, to.slots) ?? "", takes: label => numberOf(label) > to.slots };
+  const gone = from.meshes.filter(one => !to.meshes.includes(one));
+  const fewer = to.slots < from.slots ? moveOf(setting.slots, from.slots, to.slots) : null;
+  const what = [fewer, gone.length > 0 ? `kuma.meshes has ${gone.join(", ")} no more` : null].filter(
+    one => one !== null,
+  );
+  if (what.length === 0) return null;
+  const takes: Change["takes"] = (label, pods) => numberOf(label) > to.slots || gone.includes(pods ?? "default");
+  return { what: what.join(", "), takes };
 }
 
 /** What changes for every slot; null where that is nothing. */
 function movement(from: MeshSlots, to: MeshSlots, setting: (typeof SETTINGS)[MeshName]): string | null {
   if (to.slots === 0) return setting.switch;
-  const gone = from.meshes.filter(mesh => !to.meshes.includes(mesh));
-  if (gone.length > 0) return `kuma.meshes has ${gone.join(", ")} no more`;
   return moveOf(setting.namespace, from.namespace, to.namespace);
 }
 

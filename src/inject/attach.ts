@@ -79,6 +79,7 @@ export async function runAttach(options: AttachOptions): Promise<AttachResult> {
         config,
         dataPlanes,
         subject,
+        isConfigured: options.config !== null,
       }),
     );
   }
@@ -98,13 +99,18 @@ export async function runAttach(options: AttachOptions): Promise<AttachResult> {
   };
 }
 
+/** The data planes whose objects stand before any pod: with other settings they would be taken from under all that run. */
+const INSTALLED: ReadonlySet<DataPlaneName> = new Set<DataPlaneName>(["istio", "kuma"]);
+
 interface Context {
+  /** Whether the configuration is the operator's, and not the defaults. */
+  readonly isConfigured: boolean;
   readonly config: Config;
   readonly dataPlanes: readonly DataPlane[];
   readonly subject: string;
 }
 
-function attachedTo(pod: Pod, namespace: Namespace, { config, dataPlanes, subject }: Context): Attached {
+function attachedTo(pod: Pod, namespace: Namespace, { config, dataPlanes, subject, isConfigured }: Context): Attached {
   const prepared = prepare(pod, namespace, dataPlanes, config);
   if ("outcome" in prepared) {
     const advice =
@@ -134,11 +140,17 @@ function attachedTo(pod: Pod, namespace: Namespace, { config, dataPlanes, subjec
     };
   }
   const objects = attachment.objects();
+  if (objects.length > 0 && !isConfigured && INSTALLED.has(dataPlane.name)) {
+    throw new InjectError(
+      "BadUsage",
+      `objects of ${dataPlane.name} are as the operator's configuration says, which the chart installs them by: give it with --config (kubectl get configmap wasmount-config -n wasmount-system -o jsonpath='{.data.wasmount\\.yaml}')`,
+    );
+  }
   const names = filters.map(({ name, slot }) => `${name} (${slot})`).join(", ");
   const by =
     objects.length === 0
       ? "what admission changes in the pod attaches them, and nothing is to be applied"
-      : objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(", ");
+      : objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ""}/${metadata.name}`).join(", ");
   return {
     objects,
     messages: [

@@ -62,6 +62,12 @@ describe("the data plane of a pod", () => {
     assert.match(choice(meshPod(), {}, dataPlanesOf({ istio: null, named: [] })), /^ProxyNotFound: .*istio\.enabled/);
   });
 
+  it("is not another one than that of a proxy which can't be filtered, but by the author's word", () => {
+    const waypoint = meshPod({ containers: [{ name: "app" }, envoy], proxy: { args: ["proxy", "waypoint"] } });
+    assert.match(choice(waypoint), /^ProxyUnsupported: a waypoint/);
+    assert.equal(choice(waypoint, { proxyContainer: "envoy" }), "envoy: envoy");
+  });
+
   it("is named in the refusal by whoever recognised it", () => {
     assert.match(choice(meshPod({ proxy: { args: ["proxy", "ztunnel"] } })), /^ProxyUnsupported: ztunnel/);
     const none = choice({ metadata: {}, spec: { containers: [{ name: "app" }] } });

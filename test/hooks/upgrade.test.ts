@@ -93,14 +93,17 @@ describe("what comes before an upgrade", () => {
       [{ slots: 2 }, "kuma.slots goes from 4 to 2"],
       [{ slots: 0 }, "dataPlanes has kuma no more"],
       [{ namespace: "kong-mesh-system" }, "kuma.systemNamespace goes from kuma-system to kong-mesh-system"],
-      [{ meshes: ["default"] }, "kuma.meshes has other no more"],
+      [{ meshes: ["other"] }, "kuma.meshes has default no more"],
     ] as const) {
       const { may, said } = await run(kuma(wanted), world);
       assert.ok(!may && said.startsWith(`${what}, and 1 running pod`), said);
     }
     assert.equal((await run(kuma({ meshes: ["default", "other", "third"], slots: 5 }), world)).may, true);
-    assert.equal((await run(kuma({ slots: 2 }), { ...world, annotations: {} })).may, true);
-    assert.equal((await run(istio(0), { ...world, config: `${CONFIG}${KUMA}` })).may, true);
+    assert.equal((await run(kuma({ meshes: ["default"] }), world)).may, true, "the pod is in the mesh that stays");
+    assert.equal((await run(kuma({ slots: 2 }), { ...world, annotations: {} })).may, false, "there is no other mesh");
+    const meshes = { ...world, config: `${CONFIG}${KUMA}` };
+    assert.equal((await run(istio(0), meshes)).may, true);
+    assert.equal((await run(kuma({ slots: 2 }), { ...meshes, annotations: {} })).may, true);
   });
 
   it("goes on where the pods' slots stay, or more are added", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { runAttach } from "../../src/inject/attach.ts";
 import { meshFixtures } from "../admission/mesh-fixtures.ts";
 import { streamOf } from "./injecting.ts";
@@ -34,7 +35,7 @@ describe("wasmount attach prints the golden objects of", () => {
         ),
         namespace: "shop",
         namespaceFile: null,
-        config: null,
+        config: fileURLToPath(new URL("config.yaml", folder)),
         fetcherImage: "registry.example/wasmount:1",
         dataPlane: name.startsWith("kuma") ? "kuma" : "consul",
         json: false,

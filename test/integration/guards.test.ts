@@ -78,6 +78,10 @@ describe("guards of existing pods", function () {
         { annotations: { "wasmount.dev/status": null } },
         /annotation wasmount\.dev\/status is set/,
       ],
+      ...["traffic.sidecar.istio.io/excludeInboundPorts", "sidecar.istio.io/interceptionMode"].map(
+        key =>
+          [`annotation ${key}`, { annotations: { [key]: "8080" } }, /annotations of Istio about redirection/] as const,
+      ),
     ];
     for (const [what, metadata, message] of marks) {
       it(`keep ${what}`, () => refused(patch({ metadata }), message));
@@ -155,6 +159,12 @@ describe("guards of existing pods", function () {
         refused(
           bind(path, { annotations: { "wasmount.dev/status": "forged" } }),
           /a Binding can't set annotations under wasmount\.dev\//,
+        ));
+
+      it(`refuse annotations about redirection through ${path}`, () =>
+        refused(
+          bind(path, { annotations: { "traffic.sidecar.istio.io/excludeInboundPorts": "8080" } }),
+          /a Binding can't set annotations of Istio about redirection/,
         ));
 
       it(`refuse our labels through ${path}`, () =>
