@@ -39,7 +39,12 @@ describe("guards of what meshes read of running pods", function () {
     kubectl.run(["-n", PLACE, "patch", "pod", pod, "--type=merge", "-p", JSON.stringify({ metadata }), ...options]);
 
   const changes: readonly (readonly [what: string, metadata: object, message: RegExp])[] = [
-    ["a gateway made of it", { annotations: { "kuma.io/gateway": "enabled" } }, /annotations kuma\.io\/… and label/],
+    ["a gateway made of it", { annotations: { "kuma.io/gateway": "enabled" } }, /annotations kuma\.io\/… and traffic/],
+    [
+      "ports left out of redirection",
+      { annotations: { "traffic.kuma.io/exclude-inbound-ports": "8080" } },
+      /traffic\.kuma/,
+    ],
     ["an annotation taken off", { annotations: { "kuma.io/sidecar-injected": null } }, /annotations kuma\.io\/…/],
     ["another mesh", { labels: { "kuma.io/mesh": "payments" } }, /label kuma\.io\/mesh are as they were/],
     ["no mesh", { labels: { "kuma.io/mesh": null } }, /label kuma\.io\/mesh are as they were/],
@@ -55,6 +60,21 @@ describe("guards of what meshes read of running pods", function () {
     it(`refuse ${what}, by the status too`, () =>
       assert.rejects(patch(metadata, "injected", "--subresource=status"), { message }));
     it(`leave pods alone that are not injected: ${what}`, async () => void (await patch(metadata, "plain")));
+  }
+
+  for (const [what, metadata] of [
+    ["annotations of Kuma", { annotations: { "kuma.io/gateway": "enabled" } }],
+    ["a mesh", { labels: { "kuma.io/mesh": "payments" } }],
+    ["annotations of Consul", { annotations: { "consul.hashicorp.com/connect-service": "other" } }],
+  ] as const) {
+    it(`let no Binding set ${what}`, () => {
+      const target = { apiVersion: "v1", kind: "Node", name: "none" };
+      const binding = { apiVersion: "v1", kind: "Binding", metadata: { name: "injected", ...metadata }, target };
+      const path = `/api/v1/namespaces/${PLACE}/pods/injected/binding`;
+      return assert.rejects(kubectl.run(["create", "--raw", path, "-f", "-"], JSON.stringify(binding)), {
+        message: /a Binding can't set annotations or labels that Kuma or Consul reads/,
+      });
+    });
   }
 
   it("let other annotations and labels change", async () => {
