@@ -176,7 +176,7 @@ export const reasons = {
     outcomes: ["Denied"],
     sentence: "An object that attaches a filter to the mesh's proxies is missing, or was changed.",
     remedy:
-      "Install it anew: helm upgrade with istio.enabled or with kuma among dataPlanes, or kubectl apply of manifests/istio.yaml or of what wasmount attach prints.",
+      "Install it anew: helm upgrade with istio.enabled or with kuma among dataPlanes, or kubectl apply of manifests/istio.yaml or manifests/kuma.yaml, or of what wasmount attach prints.",
   },
   SlotsExhausted: {
     outcomes: ["Denied"],

@@ -204,7 +204,7 @@ export const findings = {
     sentence:
       "An object of a slot (an EnvoyFilter of Istio, a MeshProxyPatch of Kuma) is missing: pods that need it are denied, and those that run with its label may serve unfiltered.",
     remedy:
-      "helm upgrade with istio.enabled or dataPlanes, or kubectl apply of manifests/istio.yaml; then look at `wasmount status -A`.",
+      "helm upgrade with istio.enabled or dataPlanes, or kubectl apply of manifests/istio.yaml or manifests/kuma.yaml; then look at `wasmount status -A`.",
   },
   SlotAltered: {
     severity: "failure",

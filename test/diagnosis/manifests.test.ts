@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { parseConfig } from "../../src/config/load.ts";
 import { guards } from "../../src/diagnosis/guards.ts";
 import { webhookRights } from "../../src/diagnosis/webhook-rights.ts";
-import { shipped, shippedConfiguration, shippedForIstio } from "../environment/installation.ts";
+import { shipped, shippedConfiguration, shippedFor, shippedMeshes } from "../environment/installation.ts";
 import type { Manifest } from "../environment/stage.ts";
 
 describe("what the doctor knows of manifests", () => {
@@ -18,14 +18,16 @@ describe("what the doctor knows of manifests", () => {
   });
 
   it("is all rights of the webhook's, and no other", async () => {
-    const text = JSON.stringify({ ...(await shippedConfiguration()), istio: { enabled: true } });
-    const config = parseConfig(text, "the configuration that ships, with Istio");
+    const all = { istio: { enabled: true }, dataPlanes: ["kuma", "consul"] };
+    const text = JSON.stringify({ ...(await shippedConfiguration()), ...all });
+    const config = parseConfig(text, "the configuration that ships, with all meshes");
     const known = webhookRights.flatMap(({ group, resource, verbs, own, inside, name, needed }) => {
       assert.ok(needed?.(config) ?? true, "what ships makes use of all");
       const where = own ? "wasmount-system" : inside?.(config);
       return verbs.map(verb => `${where} ${verb} ${resource}.${group} ${name?.(config) ?? "*"}`);
     });
-    const roles = [...(await shipped("Role", "ClusterRole")), ...(await shippedForIstio("Role"))];
+    const roles = await shipped("Role", "ClusterRole");
+    for (const mesh of shippedMeshes) roles.push(...(await shippedFor(mesh, "Role", "ClusterRole")));
     const granted = roles.flatMap(({ metadata, rules }) =>
       rules.flatMap(({ apiGroups, resources, verbs, resourceNames = ["*"] }: Manifest) =>
         verbs.flatMap((verb: string) =>

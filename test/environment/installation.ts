@@ -18,23 +18,46 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 `;
 
-/** The EnvoyFilters of slots, with the chart's defaults. */
-export const istioFile = new URL("../../manifests/istio.yaml", import.meta.url);
+/** What a mesh needs beside the installation: its file in manifests, its templates, and how the chart is told of it. */
+const meshes = {
+  istio: {
+    what: "What attaches filters to Istio's proxies",
+    told: "istio.enabled in its\n# configuration: docs/istio.md.",
+    set: "istio.enabled=true",
+    templates: ["istio-slots", "rbac/istio"],
+  },
+  kuma: {
+    what: "What attaches filters to Kuma's proxies",
+    told: "dataPlanes: [kuma] in\n# its configuration: docs/data-planes.md.",
+    set: "dataPlanes={kuma}",
+    templates: ["kuma-slots", "rbac/kuma"],
+  },
+  consul: {
+    what: "What the webhook may do to know of Consul's services",
+    told: "dataPlanes:\n# [consul] in its configuration: docs/data-planes.md.",
+    set: "dataPlanes={consul}",
+    templates: ["rbac/consul"],
+  },
+} as const;
 
-const ISTIO_HEAD = `# What attaches filters to Istio's proxies, with the chart's defaults, for \`kubectl apply --server-side -f\`. Written by
-# \`npm run manifests\` from charts/wasmount: change that. The webhook wants to be told, by istio.enabled in its
-# configuration: docs/istio.md.
-`;
+export type ShippedMesh = keyof typeof meshes;
+export const shippedMeshes = Object.keys(meshes) as readonly ShippedMesh[];
 
-/** The text of manifests/istio.yaml. */
-export async function renderedIstio(helm: Helm): Promise<string> {
-  return ISTIO_HEAD + withoutHelm(await helm.run("template", "wasmount", chartFolder, ...ISTIO));
+/** A mesh's file in manifests. */
+export function meshFile(mesh: ShippedMesh): URL {
+  return new URL(`../../manifests/${mesh}.yaml`, import.meta.url);
 }
 
-const ISTIO = [
-  ...["--namespace", "wasmount-system", "--set", "istio.enabled=true"],
-  ...["--show-only", "templates/istio-slots.yaml", "--show-only", "templates/rbac/istio.yaml"],
-];
+/** Its text. */
+export async function renderedMesh(helm: Helm, mesh: ShippedMesh): Promise<string> {
+  const { what, told, set, templates } = meshes[mesh];
+  const shown = templates.flatMap(template => ["--show-only", `templates/${template}.yaml`]);
+  const flags = ["--namespace", "wasmount-system", "--set", set, ...shown];
+  const head = `# ${what}, with the chart's defaults, for \`kubectl apply --server-side -f\`. Written by
+# \`npm run manifests\` from charts/wasmount: change that. The webhook wants to be told, by ${told}
+`;
+  return head + withoutHelm(await helm.run("template", "wasmount", chartFolder, ...flags));
+}
 
 /** The text of manifests/install.yaml, rendered by the real Helm. */
 export async function renderedInstallation(helm: Helm): Promise<string> {
@@ -63,9 +86,9 @@ export async function shipped(...kinds: readonly string[]): Promise<Manifest[]> 
   return ofKinds(await readFile(installationFile, "utf8"), kinds);
 }
 
-/** What manifests/istio.yaml has of some kinds. */
-export async function shippedForIstio(...kinds: readonly string[]): Promise<Manifest[]> {
-  return ofKinds(await readFile(istioFile, "utf8"), kinds);
+/** What manifests have for a mesh, of some kinds. */
+export async function shippedFor(mesh: ShippedMesh, ...kinds: readonly string[]): Promise<Manifest[]> {
+  return ofKinds(await readFile(meshFile(mesh), "utf8"), kinds);
 }
 
 /** The same, for what is needed before the first test is defined. */
@@ -86,5 +109,5 @@ export async function shippedConfiguration(): Promise<Manifest> {
 if (import.meta.main) {
   const helm = await Helm.open(console.log);
   await writeFile(installationFile, await renderedInstallation(helm));
-  await writeFile(istioFile, await renderedIstio(helm));
+  for (const mesh of shippedMeshes) await writeFile(meshFile(mesh), await renderedMesh(helm, mesh));
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { slotFilters } from "../../src/dataplanes/istio-slots.ts";
 import { chartFolder, Helm, manifestsOf } from "../environment/helm.ts";
-import { istioFile, renderedIstio } from "../environment/installation.ts";
+import { meshFile, renderedMesh } from "../environment/installation.ts";
 import type { Manifest } from "../environment/stage.ts";
 
 describe("the chart's slots for Istio", function () {
@@ -49,6 +49,6 @@ describe("the chart's slots for Istio", function () {
   });
 
   it("are in manifests/istio.yaml as the chart renders them", async () => {
-    assert.equal(await readFile(istioFile, "utf8"), await renderedIstio(helm), "run npm run manifests");
+    assert.equal(await readFile(meshFile("istio"), "utf8"), await renderedMesh(helm, "istio"), "run npm run manifests");
   });
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { isSlotPatch, slotPatches } from "../../src/dataplanes/kuma-slots.ts";
 import { chartFolder, Helm, manifestsOf } from "../environment/helm.ts";
+import { meshFile, renderedMesh } from "../environment/installation.ts";
 import type { Manifest } from "../environment/stage.ts";
 
 describe("the chart's slots for Kuma", function () {
@@ -44,4 +46,10 @@ describe("the chart's slots for Kuma", function () {
   it("are none where the operator has no Kuma", async () => {
     assert.deepEqual(await rendered(), []);
   });
+
+  for (const mesh of ["kuma", "consul"] as const) {
+    it(`are in manifests/${mesh}.yaml with what else the webhook needs, as the chart renders them`, async () => {
+      assert.equal(await readFile(meshFile(mesh), "utf8"), await renderedMesh(helm, mesh), "run npm run manifests");
+    });
+  }
 });
