@@ -110,7 +110,9 @@ function head(url: URL, options: RequestOptions, body: string): Promise<Incoming
 }
 
 /** The code of an HTTP status that is no success. */
-export function codeOf(status: number): "NotFound" | "Gone" | "Conflict" | "TooManyRequests" | "Refused" {
+export function codeOf(
+  status: number,
+): "NotFound" | "Gone" | "Conflict" | "TooManyRequests" | "Unreachable" | "Refused" {
   switch (status) {
     case 404:
       return "NotFound";
@@ -121,6 +123,6 @@ export function codeOf(status: number): "NotFound" | "Gone" | "Conflict" | "TooM
     case 429:
       return "TooManyRequests";
     default:
-      return "Refused";
+      return status >= 500 ? "Unreachable" : "Refused";
   }
 }

@@ -7,7 +7,7 @@ export type KubeErrorCode =
   | "BadManifest"
   /** There is no namespace of that name. */
   | "NoNamespace"
-  /** The API server could not be asked, or the connection to it broke. */
+  /** The API server could not be asked, the connection to it broke, or it can't answer now (HTTP 5xx): its store is away, for one. */
   | "Unreachable"
   /** HTTP 403: whoever asks may not. */
   | "Forbidden"
@@ -19,7 +19,7 @@ export type KubeErrorCode =
   | "Conflict"
   /** HTTP 429: the API server, or an admission plugin in it, asks for fewer calls. */
   | "TooManyRequests"
-  /** Another HTTP status than 200, or the same as a watch event. */
+  /** Another HTTP status than 2xx, or the same as a watch event. */
   | "Refused"
   /** An answer that is not what its media type says. */
   | "Malformed"

@@ -272,7 +272,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
       { ...quick, staleMs: 50 },
     );
     await until(() => interruptions.length > 0 && source.synced() && source.notReady() !== null);
-    assert.match(source.notReady() ?? "", /no word about namespaces .*\(last: Refused\)/);
+    assert.match(source.notReady() ?? "", /no word about namespaces .*\(last: Unreachable\)/);
     await assert.rejects(source.get("a"), { code: "Unreachable", message: /can't read namespace a: HTTP 500/ });
   });
 
