@@ -105,19 +105,11 @@ export interface Config {
     readonly slots: number;
     /** Whether namespaces may let pass what is not HTTP. */
     readonly allowTcp: boolean;
-    /** What the images of Kuma's containers have to begin with in locked namespaces; any, where none is named. */
-    readonly proxyImages: readonly string[];
-    /** "key=value" of annotations about redirection that are the mesh's own. */
-    readonly allowedAnnotations: readonly string[];
   };
   /** What there is to know of Consul, where it is among {@link dataPlanes}. */
   readonly consul: {
     /** Whether pods are denied whose service's ServiceDefaults does not attach their filters. */
     readonly watchServiceDefaults: boolean;
-    /** What the image of consul-dataplane has to begin with in locked namespaces; any, where none is named. */
-    readonly proxyImages: readonly string[];
-    /** "key=value" of annotations about redirection that are the mesh's own. */
-    readonly allowedAnnotations: readonly string[];
   };
   readonly proxy: {
     /** Labels, of a pod or its namespace, by which another webhook is told to add the proxy. */

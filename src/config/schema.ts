@@ -15,27 +15,6 @@ const quantities = section({ cpu: quantity, memory: quantity, "ephemeral-storage
 
 const text = (description: string) => ({ type: "string", minLength: 1, description }) as const;
 
-/** What an operator says of a mesh's proxies in locked namespaces. */
-function lockedProxies(containers: string, image: string, annotation: string) {
-  return {
-    proxyImages: {
-      type: "array",
-      maxItems: 16,
-      default: [],
-      description: `what the image of ${containers} has to begin with in locked namespaces; any, where none is named`,
-      items: text(`registry/repository, such as ${image}`),
-    },
-    allowedAnnotations: {
-      type: "array",
-      maxItems: 32,
-      default: [],
-      description:
-        "annotations (key=value) about redirection that the mesh itself gives pods, and that are no detour in locked namespaces",
-      items: text(`such as ${annotation}`),
-    },
-  } as const;
-}
-
 const objectName = { type: "string", pattern: "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$" } as const;
 
 const namespacePattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
@@ -313,11 +292,21 @@ export const configSchema = {
         description:
           "whether namespaces may let pass what is not HTTP, unfiltered, by annotation wasmount.dev/tcp: allow",
       },
-      ...lockedProxies(
-        "istio-proxy",
-        "docker.io/istio/proxyv2:",
-        "traffic.sidecar.istio.io/includeOutboundIPRanges=10.0.0.0/8",
-      ),
+      proxyImages: {
+        type: "array",
+        maxItems: 16,
+        default: [],
+        description: "what the image of istio-proxy has to begin with in locked namespaces; any, where none is named",
+        items: text("registry/repository, such as docker.io/istio/proxyv2:"),
+      },
+      allowedAnnotations: {
+        type: "array",
+        maxItems: 32,
+        default: [],
+        description:
+          "annotations (key=value) about redirection that the mesh itself gives pods, and that are no detour in locked namespaces",
+        items: text("such as traffic.sidecar.istio.io/includeOutboundIPRanges=10.0.0.0/8"),
+      },
     }),
     dataPlanes: {
       type: "array",
@@ -351,20 +340,14 @@ export const configSchema = {
         description:
           "whether namespaces may let pass what is not HTTP, unfiltered, by annotation wasmount.dev/tcp: allow",
       },
-      ...lockedProxies("Kuma's containers", "docker.io/kumahq/", "traffic.kuma.io/exclude-inbound-ports=9100"),
     }),
     consul: section({
       watchServiceDefaults: {
         type: "boolean",
         default: true,
         description:
-          "whether pods are denied whose service's ServiceDefaults does not attach their filters; without it they are warned of, and locked namespaces are refused",
+          "whether pods are denied whose service's ServiceDefaults does not attach their filters; without it they are warned of",
       },
-      ...lockedProxies(
-        "consul-dataplane",
-        "docker.io/hashicorp/consul-dataplane:",
-        "consul.hashicorp.com/transparent-proxy-exclude-inbound-ports=9100",
-      ),
     }),
     proxy: section({
       injectedBy: {

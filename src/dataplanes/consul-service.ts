@@ -9,13 +9,21 @@ import type { AttachedFilter } from "./data-plane.ts";
 const SERVICE_DEFAULTS_API = "consul.hashicorp.com/v1alpha1";
 export const SERVICE_DEFAULTS_PATH = `/apis/${SERVICE_DEFAULTS_API}/servicedefaults`;
 
+/** The extension that loads Wasm filters. */
+const WASM = "builtin/wasm";
+/** What is held of extensions of one, as JSON: who may write them in one namespace must not fill the webhook's memory for all. */
+const HELD_BYTES = 256 * 1024;
+/** No protocol and no mode has a longer name. */
+const HELD_TEXT = 64;
+
 /** A ServiceDefaults of the cluster, as far as filters hang on it. */
 export interface StoredServiceDefaults extends Watched {
-  readonly protocol: unknown;
-  readonly mutualTLSMode: unknown;
-  /** Its `envoyExtensions`. */
+  /** null where it says none, or what Consul knows no such thing of. */
+  readonly protocol: string | null;
+  readonly mutualTLSMode: string | null;
+  /** Those of its `envoyExtensions` that load Wasm; none where they are larger than {@link HELD_BYTES}. */
   readonly extensions: readonly unknown[];
-  /** Whether Consul has it as Kubernetes has it: status condition Synced. */
+  /** Whether Consul has it, and keeps it: status condition Synced, which may be of an earlier version while no server answers. */
   readonly isSynced: boolean;
 }
 
@@ -59,16 +67,25 @@ export function readServiceDefaults(object: unknown): StoredServiceDefaults {
   const metadata = members(content.metadata, "a ServiceDefaults' metadata");
   const spec = members(content["spec"] ?? {}, "a ServiceDefaults' spec");
   const status = members(content["status"] ?? {}, "a ServiceDefaults' status");
-  const extensions = spec["envoyExtensions"];
   return {
     name: text(metadata.name, "a ServiceDefaults' name"),
     namespace: text(metadata.namespace ?? "", "a ServiceDefaults' namespace"),
     resourceVersion: text(metadata["resourceVersion"] ?? "", "a ServiceDefaults' resourceVersion"),
-    protocol: spec["protocol"],
-    mutualTLSMode: spec["mutualTLSMode"],
-    extensions: Array.isArray(extensions) ? extensions : [],
-    isSynced: isSynced(status["conditions"]),
+    protocol: held(spec["protocol"]),
+    mutualTLSMode: held(spec["mutualTLSMode"]),
+    extensions: wasmExtensions(spec["envoyExtensions"]),
+    isSynced: (metadata["deletionTimestamp"] ?? null) === null && isSynced(status["conditions"]),
   };
+}
+
+function held(value: unknown): string | null {
+  return typeof value === "string" && value.length <= HELD_TEXT ? value : null;
+}
+
+function wasmExtensions(extensions: unknown): readonly unknown[] {
+  if (!Array.isArray(extensions)) return [];
+  const found = extensions.filter(extension => extension?.name === WASM);
+  return Buffer.byteLength(JSON.stringify(found)) > HELD_BYTES ? [] : found;
 }
 
 function isSynced(conditions: unknown): boolean {
@@ -104,7 +121,7 @@ export function serviceDefaults(
 function extension({ name, slot, rootId, config, capabilities }: AttachedFilter, root: string): object {
   const allowed = capabilities && allowedCapabilities(capabilities);
   return {
-    name: "builtin/wasm",
+    name: WASM,
     // A proxy that can't have the extension gets no listeners, and a trap refuses the request.
     required: true,
     arguments: {

@@ -2,15 +2,14 @@ import { type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import { DNS_LABEL } from "../kube/dns-label.ts";
 import type { Pod } from "../kube/pod.ts";
 import type { AttachingObject } from "./attaching-object.ts";
+import { refuseAuthorsProxy } from "./authors-proxy.ts";
 import { consulNamespaceOf, findConsulProxy, SERVICE_ANNOTATIONS, serviceOf } from "./consul-container.ts";
-import { refuseConsulDetours } from "./consul-detour.ts";
 import { type ServiceState, serviceDefaults } from "./consul-service.ts";
 import type { AttachedFilter, Attachment, DataPlane, Load, ProxyContainer, ProxyWishes } from "./data-plane.ts";
-import type { LockedProxies } from "./detour.ts";
 import { refuseShadowing } from "./shadowing.ts";
 
 /** What there is of Consul. */
-export interface ConsulSettings extends LockedProxies {
+export interface ConsulSettings {
   /**
    * How the ServiceDefaults of a service stands to the one that is wanted; null where nobody looks.
    * @param namespace of Kubernetes, where services of several namespaces may have one name; else null
@@ -45,6 +44,8 @@ function attach(
   { root, filters, locked }: Load,
   settings: ConsulSettings,
 ): OrRefusal<Attachment> {
+  const unlockable = refuseAuthorsProxy(locked, "Consul");
+  if (unlockable) return unlockable;
   const service = serviceOf(pod, proxy);
   if (service === null || !DNS_LABEL.test(service)) {
     const found = service === null ? "the pod does not say" : `${JSON.stringify(service)} is no DNS label`;
@@ -55,11 +56,10 @@ function attach(
   }
   const refused =
     refuseShadowing(proxy.container, root) ??
-    (locked ? refuseConsulDetours(pod, proxy, settings) : null) ??
     filters.reduce<Refusal | null>((first, filter) => first ?? refuseFilter(filter), null);
   if (refused) return refused;
   const wanted = serviceDefaults(service, pod.metadata.namespace, filters, root);
-  const unattached = refuseUnattached(wanted, pod, proxy, locked, settings);
+  const unattached = refuseUnattached(wanted, pod, proxy, settings);
   if (unattached) return unattached;
   return {
     bootstrap: null,
@@ -89,16 +89,9 @@ function refuseUnattached(
   wanted: AttachingObject,
   pod: Pod,
   proxy: ProxyContainer,
-  locked: boolean,
   { serviceState }: ConsulSettings,
 ): Refusal | null {
-  if (serviceState === null) {
-    if (!locked) return null;
-    return refuse(
-      "ProxyUnsupported",
-      "the namespace is locked, and nobody looks whether Consul's ServiceDefaults attaches the filters: the operator's setting is consul.watchServiceDefaults",
-    );
-  }
+  if (serviceState === null) return null;
   const state = serviceState(wanted, consulNamespaceOf(proxy) === null ? null : (pod.metadata.namespace ?? null));
   if (state === "Attached") return null;
   return refuse(
@@ -110,7 +103,7 @@ function refuseUnattached(
 const STATES = {
   Missing: "is missing, and the pod would run unfiltered",
   Differs: "does not attach the pod's filters as they are",
-  NotSynced: "has not reached Consul yet (status condition Synced)",
+  NotSynced: "is being deleted, or has not reached Consul yet (status condition Synced)",
 } as const satisfies Record<Exclude<ServiceState, "Attached">, string>;
 
 /** What builtin/wasm can't be told (agent/envoyextensions/builtin/wasm). */

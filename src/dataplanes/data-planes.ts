@@ -28,15 +28,14 @@ const ADAPTERS: Readonly<Record<NamedDataPlane, Adapter>> = {
   higress: () => higressDataPlane,
 };
 
-const NO_PROXIES = { proxyImages: [], allowedAnnotations: [] };
 const NO_KUMA: KumaSettings = {
-  ...NO_PROXIES,
   systemNamespace: "kuma-system",
+  meshes: [],
   slots: 0,
   allowTcp: false,
   slotState: () => "Missing",
 };
-const NO_CONSUL: ConsulSettings = { ...NO_PROXIES, serviceState: () => "Missing" };
+const NO_CONSUL: ConsulSettings = { serviceState: () => "Missing" };
 
 /** All that an operator can name, to find their proxies where he hasn't. */
 export const namedDataPlanes: readonly DataPlane[] = Object.values(ADAPTERS).map(adapter => adapter({}));

@@ -1,8 +1,15 @@
-import type { Refusal } from "../decision/refusal.ts";
+import { type Refusal, refuse } from "../decision/refusal.ts";
 import type { Pod } from "../kube/pod.ts";
-import type { ProxyContainer } from "./data-plane.ts";
-import { type LockedProxies, locked, refuseAnnotations, refuseImage, refuseSharedUser } from "./detour.ts";
+import { FETCHER_NAME, type ProxyContainer } from "./data-plane.ts";
 import { ISTIO_PROXY } from "./istio-container.ts";
+
+/** What an operator says of the proxies of locked namespaces. */
+export interface LockedProxies {
+  /** What the proxy's image has to begin with; none where nothing was said. */
+  readonly proxyImages: readonly string[];
+  /** "key=value" of annotations that are the mesh's own, not an author's. */
+  readonly allowedAnnotations: readonly string[];
+}
 
 /** Annotations by which a pod's author changes what reaches the proxy, or what the proxy is (istio.io/latest/docs/reference/config/annotations). */
 const ANNOTATIONS: readonly RegExp[] = [
@@ -34,7 +41,7 @@ export function refuseDetours(
   { proxyImages, allowedAnnotations }: LockedProxies,
 ): Refusal | null {
   const { annotations, labels } = pod.metadata;
-  const annotated = refuseAnnotations(pod, ANNOTATIONS, [...INJECTED, ...allowedAnnotations]);
+  const annotated = refuseAnnotations(annotations, allowedAnnotations);
   if (annotated) return annotated;
   const isSidecar = proxy.directions.includes("inbound");
   const switches: readonly (readonly [string, string | undefined])[] = [
@@ -46,8 +53,18 @@ export function refuseDetours(
   return (
     refuseOverrides(annotations?.["proxy.istio.io/overrides"]) ??
     refuseImage(proxy.container, proxyImages) ??
-    (isSidecar ? refuseSharedUser(pod, proxy, ISTIO_INIT) : null)
+    (isSidecar ? refuseSharedUser(pod, proxy) : null)
   );
+}
+
+/** The first annotation that leads elsewhere and that neither Istio nor the operator says. */
+function refuseAnnotations(annotations: Pod["metadata"]["annotations"], allowed: readonly string[]): Refusal | null {
+  for (const [key, value] of Object.entries(annotations ?? {})) {
+    if (!ANNOTATIONS.some(pattern => pattern.test(key))) continue;
+    if (INJECTED.includes(`${key}=${value}`) || allowed.includes(`${key}=${value}`)) continue;
+    return locked(`annotation ${key} changes which traffic reaches the proxy, or what the proxy is: leave it out`);
+  }
+  return null;
 }
 
 /** What the author's own container istio-proxy laid over the injected one, as Istio keeps it. */
@@ -74,5 +91,25 @@ function isEmpty(value: unknown): boolean {
   return value === null || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
 }
 
+function refuseImage({ name, image = "" }: ProxyContainer["container"], images: readonly string[]): Refusal | null {
+  if (images.length === 0 || images.some(start => image.startsWith(start))) return null;
+  return locked(`container ${name} runs ${image}, and the operator allows ${images.join(", ")}`);
+}
+
 /** Istio's own init containers, which may have the proxy's user. */
 const ISTIO_INIT = ["istio-init", "istio-validation", "enable-core-dump"];
+
+/** What runs as the proxy's user is not redirected to the proxy. */
+function refuseSharedUser({ spec }: Pod, { uid, container }: ProxyContainer): Refusal | null {
+  const names = [container.name, FETCHER_NAME, ...ISTIO_INIT];
+  const other = [...spec.containers, ...(spec.initContainers ?? [])].find(
+    ({ name, securityContext }) =>
+      !names.includes(name) && (securityContext?.runAsUser ?? spec.securityContext?.runAsUser) === uid,
+  );
+  if (other === undefined) return null;
+  return locked(`container ${other.name} runs as user ${uid}, the proxy's, whose traffic is not redirected`);
+}
+
+function locked(what: string): Refusal {
+  return refuse("Locked", what);
+}

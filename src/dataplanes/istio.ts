@@ -10,9 +10,8 @@ import {
   type ProxyWishes,
   slotLabel,
 } from "./data-plane.ts";
-import type { LockedProxies } from "./detour.ts";
 import { findIstioProxy } from "./istio-container.ts";
-import { refuseDetours } from "./istio-detour.ts";
+import { type LockedProxies, refuseDetours } from "./istio-detour.ts";
 import { HTTP_ONLY_SLOT, slotFilter } from "./istio-slots.ts";
 import { statisticsAnnotation } from "./istio-statistics.ts";
 import { refuseShadowing } from "./shadowing.ts";

@@ -40,10 +40,36 @@ export function findKumaProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRefu
   };
 }
 
-/** The mesh whose policies the proxy gets: its own word, which Kuma wrote from the labels of pod and namespace. */
-export function meshOf(pod: Pod, { container }: ProxyContainer): string {
-  const told = container.env?.find(({ name }) => name === "KUMA_DATAPLANE_MESH")?.value;
-  return told || pod.metadata.labels?.["kuma.io/mesh"] || "default";
+const MESH = "KUMA_DATAPLANE_MESH";
+const MESH_LABEL = "kuma.io/mesh";
+
+/**
+ * The mesh whose policies the proxy gets: its own word, which Kuma wrote from the labels of pod and namespace. Where that is
+ * ambiguous, or is of a mesh without slots, the filters would hang on policies that don't select the proxy.
+ * @param meshes those that have slots
+ */
+export function meshOf(pod: Pod, { container }: ProxyContainer, meshes: readonly string[]): OrRefusal<string> {
+  const told = (container.env ?? []).filter(({ name }) => name === MESH);
+  if (told.length > 1 || told.some(({ value }) => value === undefined)) {
+    return refuse(
+      "ProxyUnsupported",
+      `container ${container.name} does not say once and plainly which mesh it is of (${MESH})`,
+    );
+  }
+  const label = pod.metadata.labels?.[MESH_LABEL] || undefined;
+  const own = told[0]?.value || undefined;
+  if (label !== undefined && own !== undefined && label !== own) {
+    return refuse(
+      "ProxyUnsupported",
+      `label ${MESH_LABEL}=${label} is of another mesh than the proxy (${MESH}=${own})`,
+    );
+  }
+  const mesh = own ?? label ?? "default";
+  if (meshes.includes(mesh)) return mesh;
+  return refuse(
+    "ProxyUnsupported",
+    `mesh ${mesh} has no slots: the operator's setting kuma.meshes (of the chart) has ${meshes.join(", ")}`,
+  );
 }
 
 function proxyOf({ spec }: Pod): Pick<ProxyContainer, "list" | "index" | "container"> | null {

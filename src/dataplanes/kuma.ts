@@ -1,6 +1,7 @@
-import { type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
+import { isRefusal, type OrRefusal, type Refusal, refuse } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import type { Pod } from "../kube/pod.ts";
+import { refuseAuthorsProxy } from "./authors-proxy.ts";
 import {
   type Attachment,
   type DataPlane,
@@ -10,18 +11,18 @@ import {
   type ProxyWishes,
   slotLabel,
 } from "./data-plane.ts";
-import type { LockedProxies } from "./detour.ts";
 import type { SlotState } from "./istio.ts";
 import { HTTP_ONLY_SLOT } from "./istio-slots.ts";
 import { findKumaProxy, meshOf } from "./kuma-container.ts";
-import { refuseKumaDetours } from "./kuma-detour.ts";
 import { patchName, slotPatch } from "./kuma-slots.ts";
 import { refuseShadowing } from "./shadowing.ts";
 
 /** What the operator has installed for Kuma. */
-export interface KumaSettings extends LockedProxies {
+export interface KumaSettings {
   /** Where Kuma's control plane runs, and the policies that are for all namespaces stand. */
   readonly systemNamespace: string;
+  /** The meshes that have slots. */
+  readonly meshes: readonly string[];
   /** How many filters a pod may have in each phase of each direction. */
   readonly slots: number;
   /** Whether namespaces may let pass what is not HTTP. */
@@ -68,21 +69,21 @@ function attach(
   { root, filters, locked }: Load,
   settings: KumaSettings,
 ): OrRefusal<Attachment> {
+  const unlockable = refuseAuthorsProxy(locked, "Kuma");
+  if (unlockable) return unlockable;
   if (tcpAllowed && !settings.allowTcp) {
     return refuse(
       "TcpForbidden",
       "annotation wasmount.dev/tcp=allow: what is not HTTP would pass unfiltered; the operator's setting is kuma.allowTcp",
     );
   }
-  const mesh = meshOf(pod, proxy);
+  const mesh = meshOf(pod, proxy, settings.meshes);
+  if (isRefusal(mesh)) return mesh;
   const slots = filters.map(({ slot }) => slot);
   const httpOnly = !tcpAllowed && slots.some(slot => slot.startsWith("in-"));
   const needed = httpOnly ? [...slots, HTTP_ONLY_SLOT] : slots;
   const refused =
-    refuseShadowing(proxy.container, root) ??
-    (locked ? refuseKumaDetours(pod, proxy, settings) : null) ??
-    refuseBeyond(slots, settings) ??
-    refuseMissing(needed, mesh, settings);
+    refuseShadowing(proxy.container, root) ?? refuseBeyond(slots, settings) ?? refuseMissing(needed, mesh, settings);
   if (refused) return refused;
   return {
     bootstrap: null,

@@ -157,14 +157,14 @@ export function openCluster(
     namespaces: {
       get: namespaces.get,
       getNow: namespaces.getNow,
-      // What decisions depend on. Pods are watched for clearing pins away, which may come later.
+      // What decisions depend on. Pods are watched for clearing pins away, which may come later. ServiceDefaults are written in
+      // namespaces of others: what they make of them is refused to Consul's pods (serviceState), and holds up no other.
       notReady: () =>
         namespaces.notReady() ??
         limits.notReady() ??
         policies.notReady() ??
         slots?.notReady() ??
         kumaSlots?.notReady() ??
-        services?.notReady() ??
         null,
     },
     slotState: slot => slots?.state(`wasmount-${slot}`) ?? "Missing",

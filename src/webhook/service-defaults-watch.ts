@@ -23,8 +23,6 @@ import type { WatchedKind } from "../kube/watched-kind.ts";
 export interface ServiceDefaultsWatch {
   /** @throws KubeError Unreachable, where what is held may be out of date */
   state(wanted: AttachingObject, namespace: string | null): ServiceState;
-  /** Why that can't be told now, or null while it can, or where the cluster has no such objects. */
-  notReady(): string | null;
   readonly synced: () => boolean;
   /** Seconds since the API server last confirmed what is held; null where it never did. */
   readonly contactSeconds: () => number | null;
@@ -55,14 +53,12 @@ export function serviceDefaultsWatch(
     random: Math.random,
     sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
   });
-  const doubt = () => doubtAbout("ServiceDefaults", watch, settings.staleMs);
   return {
     state(wanted, namespace) {
-      const reason = doubt();
+      const reason = doubtAbout("ServiceDefaults", watch, settings.staleMs);
       if (reason !== null) throw new KubeError("Unreachable", `can't tell which services have filters: ${reason}`);
       return stateAmong(watch.all(), wanted, namespace);
     },
-    notReady: () => (watch.lastInterruption === "Refused" ? null : doubt()),
     synced: () => watch.synced,
     contactSeconds: () => (watch.contactAge === null ? null : watch.contactAge / 1000),
     close: () => watch.close(),

@@ -60,6 +60,33 @@ describe("a service's ServiceDefaults", () => {
     assert.equal(state(bare), "NotSynced");
   });
 
+  it("does not count when it is being deleted: Consul loses it before Kubernetes does", () => {
+    const { protocol, mutualTLSMode, envoyExtensions } = wanted.spec;
+    const object = (more: object) =>
+      readServiceDefaults({
+        metadata: { name: "shop", namespace: "shop", finalizers: ["finalizers.consul.hashicorp.com"], ...more },
+        spec: { protocol, mutualTLSMode, envoyExtensions },
+        status: { conditions: [{ type: "Synced", status: "True" }] },
+      });
+    assert.equal(state(object({})), "Attached");
+    assert.equal(state(object({ deletionTimestamp: "2026-01-01T00:00:00Z" })), "NotSynced");
+  });
+
+  it("is held no further than it is needed", () => {
+    const large = (bytes: number) => ({
+      name: "builtin/wasm",
+      arguments: { PluginConfig: { Name: "x".repeat(bytes) } },
+    });
+    const lua = { name: "builtin/lua", arguments: { Script: "x".repeat(300 * 1024) } };
+    const held = stored({ envoyExtensions: [lua, null, "lua", first, second, large(200 * 1024)] });
+    assert.deepEqual(held.extensions.slice(0, 2), [first, second]);
+    assert.equal(held.extensions.length, 3);
+    assert.equal(state(held), "Attached");
+    const beyond = stored({ envoyExtensions: [first, second, large(256 * 1024)], protocol: "x".repeat(65) });
+    assert.deepEqual([beyond.extensions, beyond.protocol], [[], null]);
+    assert.equal(state(stored({ envoyExtensions: [first, second, large(256 * 1024)] })), "Differs");
+  });
+
   it("is not read from what is no object", () => {
     for (const object of [
       null,

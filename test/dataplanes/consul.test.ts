@@ -9,7 +9,7 @@ import { filterIn } from "./filters.ts";
 import { granted, refused } from "./outcome.ts";
 
 const wishes: ProxyWishes = { proxyContainer: null, proxyConfig: null, tcpAllowed: false };
-const settings: ConsulSettings = { proxyImages: [], allowedAnnotations: [], serviceState: () => "Attached" };
+const settings: ConsulSettings = { serviceState: () => "Attached" };
 const load: Load = { root: "/wasmount", filters: [filterIn("in-last-01")], locked: false };
 const prefix = "consul.hashicorp.com/";
 
@@ -146,7 +146,7 @@ describe("filters for Consul's proxy", () => {
   const states = [
     ["Missing", /ServiceDefaults shop is missing, and the pod would run unfiltered: wasmount attach prints it/],
     ["Differs", /does not attach the pod's filters as they are/],
-    ["NotSynced", /has not reached Consul yet/],
+    ["NotSynced", /is being deleted, or has not reached Consul yet/],
   ] as const;
   for (const [state, detail] of states) {
     it(`are refused where that is ${state}`, () =>
@@ -177,10 +177,9 @@ describe("filters for Consul's proxy", () => {
     assert.deepEqual([asked(consulPods.classic), asked(enterprise)], [[null], ["shop"]]);
   });
 
-  it("come with a warning where nobody looks, and not into a locked namespace", () => {
+  it("come with a warning where nobody looks", () => {
     const unseen = { serviceState: null };
     assert.match(granted(attach(consulPods.classic, {}, unseen)).warnings.join(), /runs unfiltered/);
-    refused(attach(consulPods.classic, { locked: true }, unseen), "ProxyUnsupported", /consul\.watchServiceDefaults/);
     assert.doesNotMatch(granted(attach(consulPods.classic)).warnings.join(), /unfiltered/);
   });
 
@@ -217,93 +216,16 @@ describe("filters for Consul's proxy", () => {
   });
 });
 
-describe("ways around Consul's proxy in a locked namespace", () => {
-  const locked = { locked: true };
-
-  it("are not what Consul's own injection writes", () => {
-    for (const kind of ["classic", "native", "under CNI", "with ACLs"] as const)
-      granted(attach(consulPods[kind], locked));
-  });
-
-  const annotations: readonly (readonly [string, string])[] = [
-    ["transparent-proxy", "false"],
-    ["transparent-proxy-exclude-inbound-ports", "8080"],
-    ["transparent-proxy-exclude-outbound-ports", "443"],
-    ["transparent-proxy-exclude-outbound-cidrs", "10.0.0.0/8"],
-    ["transparent-proxy-exclude-uids", "1000"],
-    ["proxy-config-map", '{"envoy_public_listener_json":"{}"}'],
-    ["envoy-extra-args", "--config-yaml {}"],
-    ["prometheus-scrape-port", "8080"],
-    ["consul-sidecar-user-volume", "[]"],
-    ["consul-sidecar-user-volume-mount", "[]"],
-    ["connect-inject-mount-volume", "app"],
-  ];
-  for (const [name, value] of annotations) {
-    it(`are refused: annotation ${name}`, () => {
-      const pod = changed(consulPods.classic, { annotations: { [prefix + name]: value } });
-      refused(attach(pod, locked), "Locked", new RegExp(name));
-      granted(attach(pod));
-    });
-  }
-
-  it("are refused: another network", () => {
-    const pod = changed(consulPods.classic, { annotations: { "k8s.v1.cni.cncf.io/networks": "other" } });
-    refused(attach(pod, locked), "Locked", /networks/);
-  });
-
-  it("are not what the operator calls the mesh's own", () => {
-    const allowedAnnotations = [`${prefix}transparent-proxy-exclude-inbound-ports=8080`];
-    const annotations = { [`${prefix}transparent-proxy-exclude-inbound-ports`]: "8080" };
-    granted(attach(changed(consulPods.classic, { annotations }), locked, { allowedAnnotations }));
-    granted(attach(changed(consulPods.classic, { annotations: { [`${prefix}transparent-proxy`]: "true" } }), locked));
-  });
-
-  it("are refused: no transparent proxy", () => {
-    refused(attach(consulPods["without transparent proxy"], locked), "Locked", /transparent proxy is off/);
-    granted(attach(consulPods["without transparent proxy"]));
-  });
-
-  const INIT = "consul-connect-inject-init";
-  const redirecting = (config: string) =>
-    changed(consulPods.classic, {
-      container: { name: INIT, env: [{ name: "CONSUL_REDIRECT_TRAFFIC_CONFIG", value: config }] },
-    });
-  const redirections: readonly (readonly [string, string, RegExp])[] = [
-    ["the application's port", '{"ProxyUserID":"5995","ExcludeInboundPorts":["20200","8080"]}', /ports 8080 are not/],
-    ["another user", '{"ProxyUserID":"1000"}', /user 1000/],
-    ["what can't be read", "{", /can't be read/],
-    ["what is no list", '{"ProxyUserID":"5995","ExcludeInboundPorts":8080}', /can't be read/],
-    ["nothing at all", "null", /can't be read/],
-  ];
-  for (const [what, config, detail] of redirections) {
-    it(`are refused: redirection leaves out ${what}`, () =>
-      refused(attach(redirecting(config), locked), "Locked", detail));
-  }
-
-  it("are refused: the node's CNI is told to leave ports out", () => {
-    const pod = changed(consulPods["under CNI"], {
-      annotations: { [`${prefix}redirect-traffic-config`]: '{"ProxyUserID":"5995","ExcludeInboundPorts":["8080"]}' },
-    });
-    refused(attach(pod, locked), "Locked", /ports 8080/);
-    refused(
-      attach(
-        changed(consulPods["under CNI"], { annotations: { [`${prefix}redirect-traffic-config`]: undefined } }),
-        locked,
-      ),
-      "Locked",
-      /does not say what is redirected/,
-    );
-  });
-
-  it("are refused: nothing redirects", () => {
-    const { metadata, spec } = consulPods.classic;
-    refused(attach({ metadata, spec: { ...spec, initContainers: [] } }, locked), "Locked", /nothing leads traffic/);
-  });
-
-  it("are refused: another image, or the proxy's user", () => {
-    refused(attach(consulPods.classic, locked, { proxyImages: ["registry.corp/"] }), "Locked", /allows registry\.corp/);
-    granted(attach(consulPods.classic, locked, { proxyImages: ["hashicorp/consul-dataplane:"] }));
-    const shared = changed(consulPods.classic, { container: { name: "app", securityContext: { runAsUser: 5995 } } });
-    refused(attach(shared, locked), "Locked", /container app runs as user 5995/);
+describe("Consul's proxy in a locked namespace", () => {
+  it("is refused, whatever injected it: its author may have", () => {
+    for (const serviceState of [settings.serviceState, null]) {
+      for (const kind of ["classic", "native", "under CNI", "with ACLs", "without transparent proxy"] as const) {
+        refused(
+          attach(consulPods[kind], { locked: true }, { serviceState }),
+          "ProxyUnsupported",
+          /locked.*Consul's proxy.*hands of the pod's author/,
+        );
+      }
+    }
   });
 });

@@ -11,17 +11,25 @@ import { granted, refused } from "./outcome.ts";
 const wishes: ProxyWishes = { proxyContainer: null, proxyConfig: null, tcpAllowed: false };
 const settings: KumaSettings = {
   systemNamespace: "kuma-system",
+  meshes: ["default", "payments"],
   slots: 2,
   allowTcp: false,
-  proxyImages: [],
-  allowedAnnotations: [],
   slotState: () => "Installed",
 };
 const load: Load = { root: "/wasmount", filters: [filterIn("in-last-01")], locked: false };
 const SIDECAR = "kuma-sidecar";
+const MESH = "kuma.io/mesh";
 
 function find(pod: Pod, asked = wishes): OrRefusal<ProxyContainer> {
   return kumaDataPlane(settings).find(pod, asked);
+}
+
+/** A pod with this label of a mesh, if any, whose proxy has these as its mesh. */
+function ofMesh(label: string | null, ...told: readonly object[]): Pod {
+  const env = told.map(one => ({ name: "KUMA_DATAPLANE_MESH", ...one }));
+  const { metadata, spec } = changed(kumaPods.native, { container: { name: SIDECAR, env } });
+  const { [MESH]: _, ...labels } = metadata.labels ?? {};
+  return { metadata: { ...metadata, labels: { ...labels, ...(label === null ? {} : { [MESH]: label }) } }, spec };
 }
 
 function attach(
@@ -138,9 +146,7 @@ describe("filters for Kuma's proxy", () => {
   });
 
   it("rely on the policies of their slots and on the guard, in the pod's mesh", () => {
-    const pod = changed(kumaPods.native, {
-      container: { name: SIDECAR, env: [{ name: "KUMA_DATAPLANE_MESH", value: "payments" }] },
-    });
+    const pod = ofMesh("payments", { value: "payments" });
     const names = granted(attach(pod))
       .objects()
       .map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`);
@@ -163,6 +169,31 @@ describe("filters for Kuma's proxy", () => {
     );
     assert.deepEqual(asked, ["in-last-01 of payments", "http-only of payments"]);
   });
+
+  it("are those of the mesh that the label says, where the proxy says none, or of the default one", () => {
+    const guard = (pod: Pod) => granted(attach(pod)).objects().at(-1)?.metadata.name;
+    assert.equal(guard(ofMesh(null)), "wasmount-00-http-only-default");
+    assert.equal(guard(ofMesh("payments")), "wasmount-00-http-only-payments");
+    assert.equal(guard(ofMesh(null, { value: "payments" })), "wasmount-00-http-only-payments");
+  });
+
+  const meshes: readonly (readonly [string, Pod, RegExp])[] = [
+    ["two", ofMesh(null, { value: "default" }, { value: "payments" }), /not say once and plainly/],
+    ["one that only the kubelet knows", ofMesh(null, { valueFrom: { fieldRef: {} } }), /not say once and plainly/],
+    [
+      "another than its label",
+      ofMesh("payments", { value: "default" }),
+      /label kuma\.io\/mesh=payments .* \(KUMA_DATAPLANE_MESH=default\)/,
+    ],
+    [
+      "one without slots",
+      ofMesh(null, { value: "other" }),
+      /mesh other has no slots: .*kuma\.meshes .* default, payments/,
+    ],
+  ];
+  for (const [what, pod, detail] of meshes) {
+    it(`are refused where the proxy is of ${what}`, () => refused(attach(pod), "ProxyUnsupported", detail));
+  }
 
   it("let pass what is not HTTP where they are outbound alone, and where the namespace wants and may", () => {
     const httpOnly = (changes: Partial<Load & ProxyWishes>, given = {}) =>
@@ -200,123 +231,10 @@ describe("filters for Kuma's proxy", () => {
   });
 });
 
-describe("ways around Kuma's proxy in a locked namespace", () => {
-  const locked = { locked: true };
-
-  it("are not what Kuma's own injection writes", () => {
-    for (const pod of Object.values(kumaPods)) granted(attach(pod, locked));
-  });
-
-  const annotations: readonly (readonly [string, string])[] = [
-    ["traffic.kuma.io/exclude-inbound-ports", "8080"],
-    ["traffic.kuma.io/exclude-inbound-ips", "10.0.0.1"],
-    ["traffic.kuma.io/exclude-outbound-ports", "443"],
-    ["traffic.kuma.io/exclude-outbound-ports-for-uids", "tcp:443:1000"],
-    ["traffic.kuma.io/transparent-proxy-configmap-name", "own"],
-    ["kuma.io/transparent-proxying", "disabled"],
-    ["kuma.io/transparent-proxying-inbound-port", "1"],
-    ["kuma.io/transparent-proxying-ip-family-mode", "ipv4"],
-    ["kuma.io/transparent-proxying-ebpf", "enabled"],
-    ["kuma.io/transparent-proxying-reachable-services", "x"],
-    ["kuma.io/sidecar-uid", "1000"],
-    ["kuma.io/sidecar-env-vars", "KUMA_CONTROL_PLANE_URL=https://own"],
-    ["kuma.io/container-patches", "own"],
-    ["kuma.io/application-probe-proxy-port", "8080"],
-    ["kuma.io/direct-access-services", "*"],
-    ["kuma.io/reachable-backends", "{}"],
-    ["k8s.v1.cni.cncf.io/networks", "other"],
-  ];
-  for (const [name, value] of annotations) {
-    it(`are refused: annotation ${name}`, () => {
-      const pod = changed(kumaPods.native, { annotations: { [name]: value } });
-      refused(attach(pod, locked), "Locked", new RegExp(name));
-      granted(attach(pod));
-      granted(attach(pod, locked, { allowedAnnotations: [`${name}=${value}`] }));
-    });
-  }
-
-  it("are refused: a label by which Kuma does not inject", () => {
-    const labelled = (value: string) => changed(kumaPods.native, { labels: { "kuma.io/sidecar-injection": value } });
-    refused(attach(labelled("disabled"), locked), "Locked", /not the one that Kuma injects/);
-    granted(attach(labelled("enabled"), locked));
-  });
-
-  const INIT = "kuma-init";
-  const withArgument = (...args: readonly string[]) => changed(kumaPods.native, { container: { name: INIT, args } });
-  for (const argument of [
-    "--redirect-inbound=false",
-    "--exclude-inbound-ports=9001,8080",
-    "--exclude-inbound-ips=10.0.0.1",
-    "--ip-family-mode=ipv4",
-    "--kuma-dp-user=1000",
-    "--config-file=/other/config.yaml",
-    "--dry-run",
-    "install",
-  ]) {
-    it(`are refused: kuma-init with ${argument}`, () =>
-      refused(attach(withArgument("--verbose", argument), locked), "Locked", /kuma-init has argument/));
-  }
-
-  it("are not what the operator leaves out", () => {
-    const allowedAnnotations = [
-      "traffic.kuma.io/exclude-inbound-ports=8080",
-      "kuma.io/transparent-proxying-ip-family-mode=ipv4",
-    ];
-    const pod = withArgument("--exclude-inbound-ports=9001,8080", "--ip-family-mode=ipv4", "--kuma-dp-user=5678");
-    granted(attach(pod, locked, { allowedAnnotations }));
-  });
-
-  it("are refused: nothing redirects, or something else runs in its place", () => {
-    const { metadata, spec } = kumaPods.classic;
-    refused(attach({ metadata, spec: { ...spec, initContainers: [] } }, locked), "Locked", /nothing leads traffic/);
-    const other = changed(kumaPods.native, { container: { name: INIT, command: ["true"] } });
-    refused(attach(other, locked), "Locked", /command that is not Kuma's/);
-  });
-
-  const CONFIG = "traffic.kuma.io/transparent-proxy-config";
-  const text = kumaPods["with a ConfigMap"].metadata.annotations?.[CONFIG] ?? "";
-  const configs: readonly (readonly [string, string, RegExp])[] = [
-    [
-      "inbound is off",
-      text.replace("inbound:\n    enabled: true", "inbound:\n    enabled: false"),
-      /redirects nothing inbound/,
-    ],
-    ["a port is left out", text.replace("- 9001", "- 8080"), /leaves out ports 8080/],
-    ["some addresses are left out", text.replace("excludePorts:", "excludePortsForIPs:"), /has excludePortsForIPs/],
-    [
-      "it is spelled so that Kuma alone reads it",
-      text.replace("    enabled: true\n    exclude", "    Enabled: false\n    enabled: true\n    exclude"),
-      /has Enabled/,
-    ],
-    ["IPv6 is left out", text.replace("ipFamilyMode: dualstack", "ipFamilyMode: ipv4"), /is for ipv4/],
-    ["another user is left alone", text.replace('kumaDPUser: "5678"', 'kumaDPUser: "1000"'), /user 1000/],
-    ["nothing is really done", `${text}dryRun: true\n`, /has dryRun/],
-    ["it is empty", "", /can't be read/],
-    ["it is no YAML", "{", /can't be read/],
-    ["it is a list", "[]", /can't be read/],
-  ];
-  for (const [what, config, detail] of configs) {
-    it(`are refused: of the ConfigMap's redirection, ${what}`, () => {
-      assert.notEqual(config, text);
-      refused(
-        attach(changed(kumaPods["with a ConfigMap"], { annotations: { [CONFIG]: config } }), locked),
-        "Locked",
-        detail,
-      );
-    });
-  }
-
-  it("are refused: images of others, of the proxy and of what redirects", () => {
-    refused(attach(kumaPods.native, locked, { proxyImages: ["registry.corp/"] }), "Locked", /allows registry\.corp/);
-    granted(attach(kumaPods.native, locked, { proxyImages: ["docker.io/kumahq/"] }));
-    const proxyImages = ["docker.io/kumahq/kuma-dp:2.14.3"];
-    granted(attach(kumaPods.native, locked, { proxyImages }));
-    const other = changed(kumaPods.native, { container: { name: INIT, image: "registry.example/true:1" } });
-    refused(attach(other, locked, { proxyImages }), "Locked", /kuma-init runs registry\.example/);
-  });
-
-  it("are refused: a container with the proxy's user", () => {
-    const shared = changed(kumaPods.native, { container: { name: "app", securityContext: { runAsUser: 5678 } } });
-    refused(attach(shared, locked), "Locked", /container app runs as user 5678/);
+describe("Kuma's proxy in a locked namespace", () => {
+  it("is refused, whatever injected it: its author may have", () => {
+    for (const pod of Object.values(kumaPods)) {
+      refused(attach(pod, { locked: true }), "ProxyUnsupported", /locked.*Kuma's proxy.*hands of the pod's author/);
+    }
   });
 });

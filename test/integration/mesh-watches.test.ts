@@ -75,7 +75,7 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     });
     slots = slotWatch(cluster.kubeConfig, objects ?? assert.fail(), { interrupted });
     services = serviceDefaultsWatch(cluster.kubeConfig, { interrupted });
-    await until("both are listed", () => slots.notReady() === null && services.notReady() === null);
+    await until("both are listed", () => slots.notReady() === null && services.synced());
   });
 
   after(async () => {
