@@ -101,10 +101,12 @@ const ISTIO_INIT = ["istio-init", "istio-validation", "enable-core-dump"];
 
 /** What runs as the proxy's user is not redirected to the proxy. */
 function refuseSharedUser({ spec }: Pod, { uid, container }: ProxyContainer): Refusal | null {
-  const names = [container.name, FETCHER_NAME, ...ISTIO_INIT];
-  const other = [...spec.containers, ...(spec.initContainers ?? [])].find(
+  // Istio's own end before the application begins: what runs beside it by such a name is not Istio's.
+  const lasting = [...spec.containers, ...(spec.initContainers ?? []).filter(one => one.restartPolicy === "Always")];
+  const ending = (spec.initContainers ?? []).filter(({ name }) => name !== FETCHER_NAME && !ISTIO_INIT.includes(name));
+  const other = [...lasting, ...ending].find(
     ({ name, securityContext }) =>
-      !names.includes(name) && (securityContext?.runAsUser ?? spec.securityContext?.runAsUser) === uid,
+      name !== container.name && (securityContext?.runAsUser ?? spec.securityContext?.runAsUser) === uid,
   );
   if (other === undefined) return null;
   return locked(`container ${other.name} runs as user ${uid}, the proxy's, whose traffic is not redirected`);

@@ -306,6 +306,8 @@ describe("a locked namespace's traffic", () => {
   it("has no container with the proxy's user, whose traffic is not redirected", () => {
     const as = (runAsUser: number): Container => ({ name: "app", securityContext: { runAsUser } });
     refused(locked({ containers: [as(1337)] }), "Locked", /container app runs as user 1337/);
+    const named = { ...as(1337), name: "istio-validation" };
+    refused(locked({ containers: [named] }), "Locked", /container istio-validation runs as user 1337/);
     granted(locked({ containers: [as(1000)] }));
     const whole = meshPod();
     const pod = { ...whole, spec: { ...whole.spec, securityContext: { runAsUser: 1337 } } };
