@@ -4,6 +4,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { KubeConfig } from "@kubernetes/client-node";
 import { parseConfig } from "../../src/config/load.ts";
+import { SERVICE_DEFAULTS_PATH, serviceDefaults } from "../../src/dataplanes/consul-service.ts";
 import { Deadline } from "../../src/kube/deadline.ts";
 import { createLogger } from "../../src/observe/log.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
@@ -12,11 +13,11 @@ import { type Cluster, openCluster } from "../../src/webhook/cluster.ts";
 import { hold, list, until } from "../kube/scripted-api.ts";
 import { stuckRegistries } from "./stuck-registries.ts";
 
-const COLLECTIONS = ["/api/v1/namespaces", "/api/v1/limitranges", "/api/v1/pods"] as const;
+const COLLECTIONS = ["/api/v1/namespaces", "/api/v1/limitranges", "/api/v1/pods", SERVICE_DEFAULTS_PATH] as const;
 type Collection = (typeof COLLECTIONS)[number];
 
 const config = parseConfig(
-  "{tls: {certFile: a, keyFile: b}, fetcher: {image: c}, policy: {fromCluster: false}}",
+  "{tls: {certFile: a, keyFile: b}, fetcher: {image: c}, policy: {fromCluster: false}, dataPlanes: [consul]}",
   "defaults",
 );
 const shop = { metadata: { name: "shop", resourceVersion: "7" } };
@@ -96,6 +97,15 @@ describe("what a webhook asks of its cluster", function () {
     answer("/api/v1/limitranges");
     await eventually(/^$/);
     assert.ok(lists.has("/api/v1/pods"));
+  });
+
+  it("is ready without ServiceDefaults, whose doubt is of Consul's pods alone", async () => {
+    answer("/api/v1/namespaces", shop);
+    answer("/api/v1/limitranges");
+    await eventually(/^$/);
+    assert.ok(lists.has(SERVICE_DEFAULTS_PATH));
+    const state = () => cluster.serviceState?.(serviceDefaults("shop", "shop", [], "/wasmount"), null);
+    assert.throws(state, { code: "Unreachable", message: /ServiceDefaults are not listed yet/ });
   });
 
   it("ends all it asks about one pod at one time", async () => {
