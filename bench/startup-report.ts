@@ -59,7 +59,7 @@ export function startupTable({ machine, load, pods, starts }: StartupReport): st
     const bare = calculated("bare", measure, statistic) ?? 0;
     return row(label, kind => {
       const value = calculated(kind, measure, statistic) ?? 0;
-      return kind === "bare" ? value.toFixed(0) : `${value.toFixed(0)} (+${(value - bare).toFixed(0)})`;
+      return kind === "bare" ? value.toFixed(0) : `${value.toFixed(0)} (${signed(value - bare)})`;
     });
   };
   const plain = (label: string, measure: Measure) =>
@@ -80,4 +80,8 @@ export function startupTable({ machine, load, pods, starts }: StartupReport): st
     plain("the fetcher's own run, as it says", ({ fetcherMs }) => fetcherMs),
     "",
   ].join("\n");
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(0)}`;
 }
