@@ -1,8 +1,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { parse, parseAllDocuments } from "yaml";
+import { parseAllDocuments } from "yaml";
 import { run } from "./cluster/command.ts";
 import { findGo, goEnvironment } from "./cluster/go.ts";
+import { meshProxyPatches } from "./mesh-proxy-patches.ts";
 import type { Manifest } from "./stage.ts";
 
 const folderOf = (name: string) => fileURLToPath(new URL(`./modules/${name}`, import.meta.url));
@@ -18,9 +19,6 @@ const sources = [
   { folder: "istio", module: "istio.io/api", path: "kubernetes" },
 ] as const;
 
-/** Kuma's module is not to be had by Go. */
-const kumas = new URL("../fixtures/kuma/meshproxypatches.yaml", import.meta.url);
-
 const wanted = [
   "certificates.cert-manager.io",
   "envoyfilters.networking.istio.io",
@@ -32,7 +30,7 @@ const wanted = [
 
 /**
  * The definitions of other projects' kinds that the chart has objects of, as these projects publish them: from their Go
- * modules, kept in Go's own cache; Kuma's from test/fixtures.
+ * modules, kept in Go's own cache; Kuma's is not to be had by Go, and is ours.
  * @throws ClusterError GoMissing, GoTooOld, CommandFailed
  */
 export async function foreignDefinitions(): Promise<readonly Manifest[]> {
@@ -49,7 +47,7 @@ export async function foreignDefinitions(): Promise<readonly Manifest[]> {
       found.push(...documents.map(document => document.toJS() as Manifest));
     }
   }
-  found.push(parse(await readFile(kumas, "utf8")));
+  found.push(meshProxyPatches);
   const definitions = found.filter(definition => wanted.includes(definition?.metadata?.name));
   if (definitions.length !== wanted.length)
     throw new Error(`${wanted.length - definitions.length} definitions are missing`);

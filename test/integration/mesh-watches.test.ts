@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parse } from "yaml";
 import { defaultConfig } from "../../src/config/load.ts";
 import type { AttachingObject } from "../../src/dataplanes/attaching-object.ts";
 import { serviceDefaults } from "../../src/dataplanes/consul-service.ts";
@@ -13,6 +11,7 @@ import { type SlotWatch, slotWatch } from "../../src/webhook/slot-watch.ts";
 import { filterIn } from "../dataplanes/filters.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { Kubectl } from "../environment/kubectl.ts";
+import { meshProxyPatches } from "../environment/mesh-proxy-patches.ts";
 import { makeNamespace } from "../environment/namespace.ts";
 import { unavailable } from "../environment/requirement.ts";
 
@@ -59,11 +58,8 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     if (reason !== null) unavailable(this, reason);
     cluster = await openCluster({ node: false, progress: line => console.log(`      ${line}`) });
     kubectl = new Kubectl(cluster);
-    const definition = parse(
-      await readFile(new URL("../fixtures/kuma/meshproxypatches.yaml", import.meta.url), "utf8"),
-    );
-    await apply(definition, SERVICE_DEFAULTS);
-    for (const { metadata } of [definition, SERVICE_DEFAULTS]) {
+    await apply(meshProxyPatches, SERVICE_DEFAULTS);
+    for (const { metadata } of [meshProxyPatches, SERVICE_DEFAULTS]) {
       await kubectl.run(["wait", "--for=condition=Established", "crd", metadata.name, "--timeout=60s"]);
     }
     for (const namespace of [KUMA, SHOP]) await makeNamespace(kubectl, namespace);
@@ -82,7 +78,7 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     await slots?.close();
     await services?.close();
     if (!kubectl) return;
-    const names = ["meshproxypatches.kuma.io", SERVICE_DEFAULTS.metadata.name];
+    const names = [meshProxyPatches.metadata.name, SERVICE_DEFAULTS.metadata.name];
     await kubectl.run(["delete", "crd", ...names, "--ignore-not-found"]);
     await kubectl.run(["delete", "namespace", KUMA, SHOP, "--ignore-not-found", "--wait=false"]);
   });
