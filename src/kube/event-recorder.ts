@@ -48,8 +48,9 @@ export const RECORDER_SETTINGS: RecorderSettings = {
   countMs: 30_000,
   known: 4_096,
   queue: 1_000,
-  attempts: 4,
-  backoff: { baseMs: 500, maxMs: 8_000 },
+  // Some two minutes: an API server whose store of Events was lost refuses new ones for one (k8s.io/apiserver, leases are reused).
+  attempts: 12,
+  backoff: { baseMs: 500, maxMs: 30_000 },
   writeMs: 5_000,
   flushMs: 3_000,
 };
@@ -91,6 +92,8 @@ interface Occurrence {
   path: string | null;
   /** When it may be written next, on the monotonic clock. */
   due: number;
+  /** How often in a row it could not be. */
+  failures: number;
 }
 
 /**
@@ -167,7 +170,7 @@ export class EventRecorder {
     }
     for (const [bucket, name] of buckets) bucket.take(name, now);
     const time = wall();
-    const occurrence = { key, content, suffix, first: time, last: time, count, path: null, due: now };
+    const occurrence = { key, content, suffix, first: time, last: time, count, path: null, due: now, failures: 0 };
     this.#known.set(key, occurrence);
     this.#await(occurrence);
   }
@@ -211,33 +214,25 @@ export class EventRecorder {
   }
 
   async #write(occurrence: Occurrence): Promise<void> {
-    const { monotonic, dropped } = this.#given;
-    occurrence.due = monotonic() + this.#settings.countMs;
-    for (let failures = 0; ; ) {
-      try {
-        await this.#send(occurrence);
-        return;
-      } catch (error) {
-        const drop = dropOf(error);
-        failures += 1;
-        if (drop === "Refused" || failures >= this.#settings.attempts || !(await this.#patience(failures))) {
-          // Forgotten, so that it is tried again when it happens again.
-          if (occurrence.path === null) this.#known.delete(occurrence.key);
-          dropped(drop);
-          return;
-        }
-      }
-    }
-  }
-
-  /** Waits before another try. @returns false where there is no time left */
-  async #patience(failures: number): Promise<boolean> {
-    const { sleep, random } = this.#given;
+    const { monotonic, random, dropped } = this.#given;
+    const { attempts, backoff, countMs } = this.#settings;
+    occurrence.due = monotonic() + countMs;
     try {
-      await sleep(waitAfterFailures(failures, this.#settings.backoff, random), this.#ending.signal);
-      return true;
-    } catch {
-      return false;
+      await this.#send(occurrence);
+      occurrence.failures = 0;
+    } catch (error) {
+      const drop = dropOf(error);
+      occurrence.failures += 1;
+      if (drop !== "Refused" && occurrence.failures < attempts && !this.#ending.signal.aborted) {
+        // Others have their turn meanwhile: it may be this one alone that fails.
+        occurrence.due = monotonic() + waitAfterFailures(occurrence.failures, backoff, random);
+        this.#await(occurrence);
+        return;
+      }
+      // Forgotten, so that it is tried again when it happens again.
+      if (occurrence.path === null) this.#known.delete(occurrence.key);
+      occurrence.failures = 0;
+      dropped(drop);
     }
   }
 

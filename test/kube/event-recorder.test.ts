@@ -175,13 +175,29 @@ describe("event recorder", () => {
     await stage.pass(10_000);
     assert.equal(stage.of("POST").length, 3);
     assert.deepEqual(stage.drops, []);
-    stage.failures = ["Unreachable", "Unreachable", "Unreachable", "Unreachable"];
+    const { attempts } = RECORDER_SETTINGS;
+    stage.failures = Array(attempts).fill("Unreachable");
     stage.record("again");
-    await stage.pass(60_000);
+    await stage.pass(100_000);
+    assert.deepEqual(stage.drops, [], "it is tried for longer than an API server takes to get over a lost store");
+    await stage.pass(100_000);
     assert.deepEqual(stage.drops, ["Unreachable"]);
     stage.record("again");
     await stage.pass(1_000);
-    assert.equal(stage.of("POST").length, 8, "what was given up is told when it happens again");
+    assert.equal(stage.of("POST").length, 3 + attempts + 1, "what was given up is told when it happens again");
+  });
+
+  it("writes others while it waits to try one again", async () => {
+    stage.failures = ["Unreachable", "Unreachable"];
+    stage.record("why");
+    await stage.pass(600);
+    stage.record("why", "other");
+    await stage.pass(0);
+    const names = stage.of("POST").map(({ body }) => (body as { regarding: { name: string } }).regarding.name);
+    assert.deepEqual(names, ["shop", "shop", "other"]);
+    await stage.pass(60_000);
+    assert.equal(stage.of("POST").length, 4);
+    assert.deepEqual(stage.drops, []);
   });
 
   it("gives up at once what is refused", async () => {
