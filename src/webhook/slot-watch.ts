@@ -62,7 +62,8 @@ export function slotWatch(
     const held = watch.get(`${objects.namespace}/${name}`);
     return held === undefined ? "Missing" : held.isOurs ? "Installed" : "Altered";
   };
-  const doubt = () => doubtAbout(`${objects.kind}s`, watch, settings.staleMs);
+  const doubt = () =>
+    doubtAbout(objects.kind === "EnvoyFilter" ? "EnvoyFilters" : "MeshProxyPatches", watch, settings.staleMs);
   return {
     state(name) {
       const reason = doubt();

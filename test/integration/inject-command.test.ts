@@ -83,7 +83,7 @@ describe("wasmount inject", () => {
     [
       "an unknown data plane",
       ["-f", "web.yaml", "--data-plane", "isto"],
-      /'isto' is invalid\. Allowed choices are envoy, istio\./,
+      /'isto' is invalid\. Allowed choices are envoy, istio, kuma,/,
     ],
     ["an unknown form", ["-f", "web.yaml", "-o", "xml"], /Allowed choices are yaml, json, patch, review\./],
     ["a form for a review", ["-f", "-", "--review", "-o", "json"], /'--review' cannot be used with option '-o/],

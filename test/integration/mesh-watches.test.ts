@@ -71,7 +71,7 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     });
     slots = slotWatch(cluster.kubeConfig, objects ?? assert.fail(), { interrupted });
     services = serviceDefaultsWatch(cluster.kubeConfig, { interrupted });
-    await until("both are listed", () => slots.notReady() === null && services.synced());
+    await until("both are listed", () => slots.synced() && services.synced());
   });
 
   after(async () => {
