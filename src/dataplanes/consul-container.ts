@@ -1,6 +1,7 @@
 import { type OrRefusal, refuse } from "../decision/refusal.ts";
 import type { Container, ContainerList, Pod } from "../kube/pod.ts";
 import type { ProxyContainer, ProxyWishes } from "./data-plane.ts";
+import { proxyUser } from "./proxy-user.ts";
 
 /** The container of Envoy in every pod that Consul's injector changes; `consul-dataplane-<service>` where a pod has several. */
 export const CONSUL_DATAPLANE = "consul-dataplane";
@@ -37,12 +38,9 @@ export function findConsulProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRe
       `the pod has one proxy for each of several services (${names}), and filters can be had for one: make it a pod for each, or one service with several ports`,
     );
   }
-  const own = found.container.securityContext;
-  const whole = pod.spec.securityContext;
   return {
     ...found,
-    uid: (own?.runAsUser ?? whole?.runAsUser) || CONSUL_ID,
-    gid: (own?.runAsGroup ?? whole?.runAsGroup) || CONSUL_ID,
+    ...proxyUser(pod, found.container, CONSUL_ID),
     // Tags of consul-dataplane tell nothing of the Envoy in it.
     envoyVersion: null,
     directions: ["inbound"],

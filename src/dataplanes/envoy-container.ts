@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import { type OrRefusal, refuse } from "../decision/refusal.ts";
 import type { Container, ContainerList, Pod } from "../kube/pod.ts";
 import { FETCHER_NAME, type ProxyContainer, type ProxyWishes } from "./data-plane.ts";
+import { proxyUser } from "./proxy-user.ts";
 
 /** The user "envoy" of the official image. */
 const ENVOY_ID = 101;
@@ -75,15 +76,12 @@ function describe(pod: Pod, { list, index, container }: Candidate): OrRefusal<Pr
     const found = `container ${container.name} runs Envoy ${envoyVersion}`;
     return refuse("ProxyTooOld", `${found}, and the first that runs Wasm filters is 1.${OLDEST_MINOR}`);
   }
-  const own = container.securityContext;
-  const whole = pod.spec.securityContext;
   return {
     list,
     index,
     container,
     // The fetcher must not be root, and a proxy whose user is unknown runs as its image's.
-    uid: (own?.runAsUser ?? whole?.runAsUser) || ENVOY_ID,
-    gid: (own?.runAsGroup ?? whole?.runAsGroup) || ENVOY_ID,
+    ...proxyUser(pod, container, ENVOY_ID),
     envoyVersion,
     // Nothing in a static bootstrap says whose traffic a listener takes: all listeners get the filters.
     directions: ["inbound"],

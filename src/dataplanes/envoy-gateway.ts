@@ -3,6 +3,7 @@ import type { Pod } from "../kube/pod.ts";
 import type { Attachment, DataPlane, Load, ProxyContainer, ProxyWishes } from "./data-plane.ts";
 import { releaseOf } from "./envoy-container.ts";
 import { type GatewayTarget, patchPolicy } from "./envoy-gateway-policy.ts";
+import { proxyUser } from "./proxy-user.ts";
 import { refuseShadowing } from "./shadowing.ts";
 import { refuseUnseen } from "./unseen-object.ts";
 
@@ -36,14 +37,11 @@ function find(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContain
   if (container === undefined || !isManaged || !isInline || (proxyContainer ?? CONTAINER) !== CONTAINER) {
     return refuse("ProxyNotFound", `looked for a container named ${CONTAINER} in a pod that Envoy Gateway manages`);
   }
-  const own = container.securityContext;
-  const whole = pod.spec.securityContext;
   return {
     list: "containers",
     index,
     container,
-    uid: (own?.runAsUser ?? whole?.runAsUser) || NONROOT,
-    gid: (own?.runAsGroup ?? whole?.runAsGroup) || NONROOT,
+    ...proxyUser(pod, container, NONROOT),
     envoyVersion: releaseOf(container.image ?? ""),
     directions: ["gateway"],
   };

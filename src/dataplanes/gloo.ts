@@ -3,6 +3,7 @@ import { slotModulePath } from "../envoy/filter-file.ts";
 import type { Pod } from "../kube/pod.ts";
 import type { AttachingObject } from "./attaching-object.ts";
 import type { AttachedFilter, Attachment, DataPlane, Load, ProxyContainer, ProxyWishes } from "./data-plane.ts";
+import { proxyUser } from "./proxy-user.ts";
 import { refuseShadowing } from "./shadowing.ts";
 import { refuseUnseen } from "./unseen-object.ts";
 
@@ -47,14 +48,11 @@ function find(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContain
       `container ${container.name} runs ${image}: only Gloo Edge Enterprise (${ENTERPRISE}) loads Wasm filters, and the open edition ignores what says so, so that requests would pass unfiltered`,
     );
   }
-  const own = container.securityContext;
-  const whole = pod.spec.securityContext;
   return {
     list: "containers",
     index,
     container,
-    uid: (own?.runAsUser ?? whole?.runAsUser) || GLOO_ID,
-    gid: (own?.runAsGroup ?? whole?.runAsGroup) || GLOO_ID,
+    ...proxyUser(pod, container, GLOO_ID),
     envoyVersion: null,
     directions: ["gateway"],
   };

@@ -1,15 +1,10 @@
 import { type OrRefusal, refuse } from "../decision/refusal.ts";
 import type { Pod } from "../kube/pod.ts";
-import {
-  type Attachment,
-  type DataPlane,
-  type Load,
-  type ProxyContainer,
-  type ProxyWishes,
-  slotLabel,
-} from "./data-plane.ts";
+import type { Attachment, DataPlane, Load, ProxyContainer, ProxyWishes } from "./data-plane.ts";
 import { slotFilter } from "./istio-slots.ts";
 import { statisticsAnnotation } from "./istio-statistics.ts";
+import { podSlots } from "./mesh-slots.ts";
+import { proxyUser } from "./proxy-user.ts";
 import { refuseShadowing } from "./shadowing.ts";
 import { refuseUnseen } from "./unseen-object.ts";
 
@@ -43,14 +38,11 @@ function find(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContain
     const found = JSON.stringify((container.args ?? []).slice(0, 2));
     return refuse("ProxyUnsupported", `container ${CONTAINER} has args ${found}: looked for proxy router`);
   }
-  const own = container.securityContext;
-  const whole = pod.spec.securityContext;
   return {
     list: "containers",
     index,
     container,
-    uid: (own?.runAsUser ?? whole?.runAsUser) || HIGRESS_ID,
-    gid: (own?.runAsGroup ?? whole?.runAsGroup) || HIGRESS_ID,
+    ...proxyUser(pod, container, HIGRESS_ID),
     envoyVersion: releaseOf(container.image ?? ""),
     directions: ["gateway"],
   };
@@ -64,12 +56,13 @@ function attach(
 ): OrRefusal<Attachment> {
   const refused = refuseShadowing(proxy.container, root) ?? refuseUnseen(locked, "EnvoyFilters");
   if (refused) return refused;
-  const slots = filters.map(({ slot }) => slot);
+  // A gateway has no inbound slots, and needs no guard of them.
+  const { slots, labels } = podSlots(filters, false);
   const { namespace = "higress-system" } = pod.metadata;
   return {
     bootstrap: null,
     fetcherMounts: [],
-    labels: Object.fromEntries(slots.map(slot => [slotLabel(slot), "true"])),
+    labels,
     annotations: statisticsAnnotation(pod),
     proxy: { mounts: [] },
     objects: () => slots.map(slot => slotFilter(slot, namespace, root)),

@@ -1,6 +1,7 @@
 import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
 import type { Container, ContainerList, Pod } from "../kube/pod.ts";
 import type { Direction, ProxyContainer, ProxyWishes } from "./data-plane.ts";
+import { proxyUser } from "./proxy-user.ts";
 
 /** The container of every Envoy that Istio brings: sidecars, native sidecars, gateways, waypoints. */
 export const ISTIO_PROXY = "istio-proxy";
@@ -29,14 +30,11 @@ export function findIstioProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRef
   }
   const directions = directionsOf(found.container);
   if (isRefusal(directions)) return directions;
-  const own = found.container.securityContext;
-  const whole = pod.spec.securityContext;
   return {
     ...found,
     // The proxy's own user is exempt from redirection, on OpenShift too, where it is the namespace's. Root is not, and
     // may not be the fetcher's: then Istio exempts its customary one (cni/pkg/plugin/sidecar_redirect.go).
-    uid: (own?.runAsUser ?? whole?.runAsUser) || ISTIO_ID,
-    gid: (own?.runAsGroup ?? whole?.runAsGroup) || ISTIO_ID,
+    ...proxyUser(pod, found.container, ISTIO_ID),
     envoyVersion: releaseOf(found.container.image ?? ""),
     directions,
   };

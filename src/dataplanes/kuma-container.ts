@@ -1,6 +1,7 @@
 import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
 import type { ContainerList, Pod } from "../kube/pod.ts";
 import type { ProxyContainer, ProxyWishes } from "./data-plane.ts";
+import { proxyUser } from "./proxy-user.ts";
 
 /** The container of Envoy in every pod that Kuma's injector changes (pkg/plugins/runtime/k8s/util/names.go). */
 export const KUMA_SIDECAR = "kuma-sidecar";
@@ -29,12 +30,9 @@ export function findKumaProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRefu
   if (role !== null) return refuse("ProxyUnsupported", role);
   const envoyVersion = releaseOf(found.container.image ?? "");
   if (isRefusal(envoyVersion)) return envoyVersion;
-  const own = found.container.securityContext;
-  const whole = pod.spec.securityContext;
   return {
     ...found,
-    uid: (own?.runAsUser ?? whole?.runAsUser) || KUMA_ID,
-    gid: (own?.runAsGroup ?? whole?.runAsGroup) || KUMA_ID,
+    ...proxyUser(pod, found.container, KUMA_ID),
     envoyVersion,
     directions: ["inbound", "outbound"],
   };

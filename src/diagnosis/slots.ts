@@ -8,9 +8,9 @@ import {
 } from "../dataplanes/consul-service.ts";
 import type { DataPlane } from "../dataplanes/data-plane.ts";
 import { dataPlanesOf } from "../dataplanes/data-planes.ts";
-import type { SlotState } from "../dataplanes/istio.ts";
 import { SLOT_OBJECT_LABEL } from "../dataplanes/istio-slots.ts";
 import { patchName } from "../dataplanes/kuma-slots.ts";
+import type { SlotState } from "../dataplanes/mesh-slots.ts";
 import { istioSlotObjects, kumaSlotObjects, type SlotObjects } from "../dataplanes/slot-objects.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { DiagnosisError } from "./error.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
-import type { SlotState } from "../dataplanes/istio.ts";
 import { SLOT_OBJECT_LABEL } from "../dataplanes/istio-slots.ts";
+import type { SlotState } from "../dataplanes/mesh-slots.ts";
 import type { SlotObjects } from "../dataplanes/slot-objects.ts";
 import { apiServer } from "../kube/api-server.ts";
 import {

@@ -1,4 +1,4 @@
-import type { SlotState } from "../../dataplanes/istio.ts";
+import type { SlotState } from "../../dataplanes/mesh-slots.ts";
 import { istioSlotObjects, kumaSlotObjects } from "../../dataplanes/slot-objects.ts";
 import type { Check } from "../check.ts";
 import { type Finding, finding } from "../finding.ts";
