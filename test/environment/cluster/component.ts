@@ -65,6 +65,8 @@ function apiServer({ ports, node, binaries }: Settings): Component {
     `--secure-port=${ports.api}`,
     `--etcd-servers=https://127.0.0.1:${ports.etcdClient}`,
     `--etcd-servers-overrides=/events#https://127.0.0.1:${ports.eventsClient}`,
+    // It panics where it compacts a store whose data was lost (k8s.io/apiserver, storage/etcd3/compact.go: it finds no key).
+    "--etcd-compaction-interval=0",
     `--etcd-cafile=${pki.ca()}`,
     `--etcd-certfile=${pki.client()}`,
     `--etcd-keyfile=${pki.clientKey()}`,
