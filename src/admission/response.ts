@@ -20,6 +20,29 @@ export interface ReviewResponse {
 
 /** The answer that carries a decision back to the API server. */
 export function reviewResponse(uid: string, decision: Decision): ReviewResponse {
+  return response(uid, decision, patchOf(decision));
+}
+
+/**
+ * The same as JSON. The patch goes in as it is: Base64 has nothing to escape, and looking for it would take as long as all
+ * the rest.
+ */
+export function responseText(uid: string, decision: Decision): string {
+  const patch = patchOf(decision);
+  if (patch === null) return JSON.stringify(response(uid, decision, null));
+  const text = JSON.stringify(response(uid, decision, ""));
+  return `${text.slice(0, -END.length)}${patch}${END}`;
+}
+
+/** What comes after the patch, the last member. */
+const END = '"}}';
+
+function patchOf(decision: Decision): string | null {
+  if (decision.outcome !== "Injected" || decision.patch.length === 0) return null;
+  return Buffer.from(JSON.stringify(decision.patch)).toString("base64");
+}
+
+function response(uid: string, decision: Decision, patch: string | null): ReviewResponse {
   const auditAnnotations = audit(decision);
   const answer = (rest: object) =>
     ({
@@ -37,11 +60,8 @@ export function reviewResponse(uid: string, decision: Decision): ReviewResponse 
       return answer({ allowed: false, status: { code: 403, reason: "Forbidden", message: sentence(decision) } });
     case "Injected":
       return answer({
-        ...(decision.patch.length > 0 && {
-          patchType: "JSONPatch",
-          patch: Buffer.from(JSON.stringify(decision.patch)).toString("base64"),
-        }),
         ...(decision.warnings.length > 0 && { warnings: decision.warnings }),
+        ...(patch !== null && { patchType: "JSONPatch", patch }),
       });
   }
 }

@@ -23,7 +23,7 @@ import {
   signingKey,
   verificationKeys,
 } from "./key-set.ts";
-import type { PlanKeyring } from "./keyring.ts";
+import type { CurrentKeys, PlanKeyring } from "./keyring.ts";
 import type { PlanKeys } from "./signature.ts";
 
 export interface KeptKeysDependencies {
@@ -72,6 +72,7 @@ export function keptKeys(given: KeptKeysDependencies): KeptKeys {
   const { server, namespace, name, secrets, wall, random, sleep } = given;
   let held: KeySet | null = null;
   let keys: PlanKeys = new Map();
+  let current: CurrentKeys | null = null;
   let loop: LevelLoop | null = null;
   const watch = new CollectionWatch<Secret>({
     server,
@@ -116,7 +117,9 @@ export function keptKeys(given: KeptKeysDependencies): KeptKeys {
     current() {
       const signer = held && signingKey(held.keys, wall(), KEY_TERMS);
       if (held === null || signer === null) throw new PlanError("NoKeys", `there are no keys in ${secrets.name} yet`);
-      return { signer: signerOf(signer), keys };
+      if (current?.signer?.keyId !== signer.keyId || current.keys !== keys)
+        current = { signer: signerOf(signer), keys };
+      return current;
     },
     notReady() {
       if (held === null) return `there are no plan-signing keys in ${secrets.name} yet`;

@@ -11,7 +11,7 @@ export type SignPlan = (plan: SignedPlan, signer: PlanSigner) => string;
 
 /** Some hundred releases of ordinary size. */
 const PACKED: CacheBounds = { entries: 2_000, bytes: 8 * 1024 * 1024 };
-const SIGNED: CacheBounds = { entries: 5_000, bytes: 4 * 1024 * 1024 };
+const SIGNED: CacheBounds = { entries: 256, bytes: 256 * 1024 };
 
 /**
  * Packing that does the work for equal plans once: the pods of one template differ in nothing that their plan says, and

@@ -8,7 +8,7 @@ import express, {
 import type { Decision } from "../admission/decision.ts";
 import { type Entry, entries, type Side, sides } from "../admission/entry.ts";
 import { readPod } from "../admission/pod-object.ts";
-import { reviewResponse } from "../admission/response.ts";
+import { responseText } from "../admission/response.ts";
 import { type ReviewRequest, readReview } from "../admission/review.ts";
 import { ReviewError } from "../admission/review-error.ts";
 import { messageOf } from "../error.ts";
@@ -108,7 +108,7 @@ async function review(
   let answer: string;
   try {
     decision = pod === null ? notACreation(asked) : await decide({ pod, namespace, entry, dryRun });
-    answer = JSON.stringify(reviewResponse(uid, decision));
+    answer = responseText(uid, decision);
   } catch (error) {
     // An answer, even a denial, would be a decision. Only an HTTP error makes the API server follow failurePolicy.
     const text = "wasmount: internal error, see the webhook's log\n";

@@ -9,6 +9,7 @@ import { createMetrics } from "../observe/metrics.ts";
 import { observer } from "../observe/observer.ts";
 import { RegistryClient } from "../oci/client.ts";
 import { formatReference } from "../oci/reference.ts";
+import type { CurrentKeys } from "../plan/keyring.ts";
 import { planPacking, planSigning } from "../plan/packing.ts";
 import { fixedPolicies } from "../policies/cluster-policies.ts";
 import { readPolicyFiles } from "../policies/policy-files.ts";
@@ -22,7 +23,7 @@ import { NamespaceRegistries } from "./namespace-registries.ts";
 import { openOwnSecrets } from "./own-secrets.ts";
 import { readRegistryCredentials } from "./registry-credentials.ts";
 import { startWebhook } from "./server.ts";
-import { keepYoungGeneration } from "./young-generation.ts";
+import { boundYoungGeneration } from "./young-generation.ts";
 
 export interface ServeOptions {
   /** Path of the operator's configuration. */
@@ -74,7 +75,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     await cluster.close();
     throw error;
   });
-  keepYoungGeneration();
+  boundYoungGeneration();
   return {
     port: started.port,
     plainPort: started.plainPort,
@@ -89,14 +90,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   async function start() {
     const own = await openOwnSecrets(config, { ...cluster, log, metrics });
     const { credentials, keyring, close } = own;
-    const admission = (): AdmissionConfig => {
-      const { signer, keys } = keyring.current();
+    const admission = madeOnce<AdmissionConfig>(({ signer, keys }) => {
       return { ...unsigned, sign: signer && (plan => sign(plan, signer)), keys };
-    };
-    const validating = (): ValidationConfig => {
-      const { keys } = keyring.current();
+    });
+    const validating = madeOnce<ValidationConfig>(({ keys }) => {
       return { ...unsigned, keys: keys.size > 0 ? keys : null };
-    };
+    });
     const { slotState, kumaSlotState, serviceState } = cluster;
     const dataPlanes = dataPlanesOf({
       istio: config.istio.enabled ? { ...config.istio, slotState } : null,
@@ -106,8 +105,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     });
     const app = admissionApp(
       {
-        mutate: mutation(admission, dataPlanes, cluster),
-        validate: validation(validating, dataPlanes, cluster),
+        mutate: mutation(() => admission(keyring.current()), dataPlanes, cluster),
+        validate: validation(() => validating(keyring.current()), dataPlanes, cluster),
       },
       observer(log, metrics, cluster.announce),
       config.listen.maxReviewBytes,
@@ -121,6 +120,16 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       throw error;
     }
   }
+}
+
+/** What goes with keys, made once for as long as they are the current ones: what is made of a configuration is remembered by it. */
+function madeOnce<Made extends object>(make: (keys: CurrentKeys) => Made): (keys: CurrentKeys) => Made {
+  const made = new WeakMap<CurrentKeys, Made>();
+  return keys => {
+    const known = made.get(keys) ?? make(keys);
+    made.set(keys, known);
+    return known;
+  };
 }
 
 /** Without a cluster nothing is pinned, nobody told, and what is installed is believed. */

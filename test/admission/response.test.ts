@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { reviewResponse, sentence } from "../../src/admission/response.ts";
+import { type ReviewResponse, responseText, reviewResponse, sentence } from "../../src/admission/response.ts";
 import type { Reason } from "../../src/decision/reason.ts";
+import type { Plan, PlanFilter } from "../../src/plan/plan.ts";
 
 describe("answer to a review", () => {
   it("says the reason's code, its sentence and what was found", () => {
@@ -33,6 +34,22 @@ describe("answer to a review", () => {
     const detail = "annotation \u001b[31mred\u009b\u202e\u2028";
     const { status } = reviewResponse("u", { outcome: "Denied", reason: "BadValue", detail }).response;
     assert.ok(status?.message.endsWith("Annotation \\u{1b}[31mred\\u{9b}\\u{202e}\\u{2028}."));
+  });
+
+  it("is the same as JSON, whatever it carries", () => {
+    const patch = [{ op: "add", path: "/metadata/labels/a", value: '"}}\u00e9' }] as const;
+    const injected = { outcome: "Injected", reason: "Injected", detail: "", planHash: "f".repeat(64) } as const;
+    const plan = { filters: [] as readonly PlanFilter[] } as Plan;
+    const rest = { plan, patch, warnings: ['"}}'], policies: [], audit: [] };
+    const denied = { outcome: "Denied", reason: "BadValue", detail: '"}}' } as const;
+    const uid = '"}}';
+    for (const decision of [{ ...injected, ...rest }, { ...injected, ...rest, patch: [] }, denied]) {
+      const answer: ReviewResponse = JSON.parse(responseText(uid, decision));
+      assert.deepEqual(answer, reviewResponse(uid, decision));
+      const base64 = answer.response.patch;
+      const operations = base64 === undefined ? [] : JSON.parse(Buffer.from(base64, "base64").toString());
+      assert.deepEqual(operations, "patch" in decision ? decision.patch : []);
+    }
   });
 
   it("keeps from the author what is for the operator alone", () => {
