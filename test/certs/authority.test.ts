@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:tls";
@@ -7,6 +7,17 @@ import forge from "node-forge";
 import { createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
 
 const now = new Date("2026-01-01T00:00:00Z");
+
+/** Object identifiers 2.5.29.35 and 2.5.29.14, encoded. */
+const AUTHORITY_KEY_IDENTIFIER = "551d23";
+const SUBJECT_KEY_IDENTIFIER = "551d0e";
+
+/** The end of an extension of these that holds an identifier of 20 bytes. */
+function extension(identifier: string, tag: number, bytes: string): Buffer {
+  const content = Buffer.concat([Buffer.of(tag, 20), Buffer.from(bytes, "latin1")]);
+  const value = tag === 0x80 ? Buffer.concat([Buffer.of(0x30, content.length), content]) : content;
+  return Buffer.concat([Buffer.from(`0603${identifier}04`, "hex"), Buffer.of(value.length), value]);
+}
 
 describe("certificates", () => {
   it("are signed by their authority and belong to their keys", async () => {
@@ -43,10 +54,23 @@ describe("certificates", () => {
 
   it("name the key of their authority, as RFC 5280 demands", async () => {
     const authority = await createAuthority("test CA", 1, now);
-    const leaf = forge.pki.certificateFromPem((await issueServerCertificate(authority, ["a"], 1, now)).certificate);
+    const leaf = new X509Certificate((await issueServerCertificate(authority, ["a"], 1, now)).certificate);
     const issuer = forge.pki.certificateFromPem(authority.certificate);
-    const extension = leaf.getExtension("authorityKeyIdentifier") as { value: string };
-    assert.ok(extension.value.includes(issuer.generateSubjectKeyIdentifier().getBytes()));
+    assert.ok(
+      leaf.raw.includes(extension(AUTHORITY_KEY_IDENTIFIER, 0x80, issuer.generateSubjectKeyIdentifier().getBytes())),
+    );
+  });
+
+  it("have keys of P-256, and identifiers of them as RFC 5280 makes them", async () => {
+    const authority = await createAuthority("test CA", 1, now);
+    const { publicKey, raw } = new X509Certificate(
+      (await issueServerCertificate(authority, ["a"], 1, now)).certificate,
+    );
+    assert.deepEqual(publicKey.asymmetricKeyDetails, { namedCurve: "prime256v1" });
+    const { x = "", y = "" } = publicKey.export({ format: "jwk" });
+    const point = Buffer.concat([Buffer.of(4), Buffer.from(x, "base64url"), Buffer.from(y, "base64url")]);
+    const identifier = createHash("sha1").update(point).digest().toString("latin1");
+    assert.ok(raw.includes(extension(SUBJECT_KEY_IDENTIFIER, 0x04, identifier)));
   });
 
   it("have different serial numbers", async () => {
