@@ -6,7 +6,16 @@ import { HeldObjects, type Holding } from "./held-objects.ts";
 import { type Page, readEvent, readPage, type Watched, type WatchedKind } from "./watched-kind.ts";
 
 /** Why a list or a watch ended. `Ended` is the API server's own orderly end. */
-export const interruptions = ["Ended", "Gone", "Malformed", "Refused", "Silent", "TooLarge", "Unreachable"] as const;
+export const interruptions = [
+  "Ended",
+  "Gone",
+  "Malformed",
+  "NotFound",
+  "Refused",
+  "Silent",
+  "TooLarge",
+  "Unreachable",
+] as const;
 export type Interruption = (typeof interruptions)[number];
 
 /** Limits and patience of a watch. Times in milliseconds. */

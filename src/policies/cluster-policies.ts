@@ -104,7 +104,9 @@ export function clusterPolicies(kubeConfig: KubeConfig, options: ClusterPolicies
     watches.map(watch => doubtAbout(what, watch, settings.staleMs)).find(doubt => doubt !== null);
   const notReady = () => {
     const doubt = doubts("policies", policies) ?? doubts("trust materials", [secrets, configMaps]) ?? null;
-    if (doubt === null || all.every(watch => watch.lastInterruption !== "Refused")) return doubt;
+    const isMissing = ({ lastInterruption: last }: Pick<(typeof all)[number], "lastInterruption">) =>
+      last === "Refused" || last === "NotFound";
+    if (doubt === null || !all.some(isMissing)) return doubt;
     return `${doubt}: are the definitions and roles of manifests/install.yaml there? Without policies in the cluster set policy.fromCluster: false`;
   };
   const held = () => policies.flatMap(watch => [...watch.all()]);

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { AttachingObject } from "../dataplanes/attaching-object.ts";
 import {
@@ -8,25 +7,14 @@ import {
   type StoredServiceDefaults,
   stateAmong,
 } from "../dataplanes/consul-service.ts";
-import { apiServer } from "../kube/api-server.ts";
-import {
-  CollectionWatch,
-  doubtAbout,
-  type Interruption,
-  WATCH_SETTINGS,
-  type WatchSettings,
-} from "../kube/collection-watch.ts";
-import { KubeError } from "../kube/error.ts";
+import { type Interruption, WATCH_SETTINGS } from "../kube/collection-watch.ts";
 import type { WatchedKind } from "../kube/watched-kind.ts";
+import { type AttachingWatch, type AttachingWatchSettings, attachingWatch } from "./attaching-watch.ts";
 
 /** How the ServiceDefaults of Consul's services stand in the cluster. */
-export interface ServiceDefaultsWatch {
+export interface ServiceDefaultsWatch extends Pick<AttachingWatch<never>, "synced" | "contactSeconds" | "close"> {
   /** @throws KubeError Unreachable, where what is held may be out of date */
   state(wanted: AttachingObject, namespace: string | null): ServiceState;
-  readonly synced: () => boolean;
-  /** Seconds since the API server last confirmed what is held; null where it never did. */
-  readonly contactSeconds: () => number | null;
-  close(): Promise<void>;
 }
 
 /** One a service. */
@@ -40,29 +28,41 @@ export function serviceDefaultsWatch(
     settings = SERVICE_DEFAULTS_SETTINGS,
   }: {
     readonly interrupted: (reason: Interruption) => void;
-    readonly settings?: WatchSettings & { readonly staleMs: number };
+    readonly settings?: AttachingWatchSettings;
   },
 ): ServiceDefaultsWatch {
-  const watch = new CollectionWatch<StoredServiceDefaults>({
-    server: apiServer(kubeConfig),
+  /** By name, and then by namespace. */
+  const services = new Map<string, Map<string, StoredServiceDefaults>>();
+  const watch = attachingWatch<StoredServiceDefaults>(kubeConfig, {
+    plural: "ServiceDefaults",
     path: SERVICE_DEFAULTS_PATH,
     kind,
+    changed: (before, after) => note(services, before, after),
     settings,
     interrupted,
-    now: () => performance.now(),
-    random: Math.random,
-    sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
   });
   return {
     state(wanted, namespace) {
-      const reason = doubtAbout("ServiceDefaults", watch, settings.staleMs);
-      if (reason !== null) throw new KubeError("Unreachable", `can't tell which services have filters: ${reason}`);
-      return stateAmong(watch.all(), wanted, namespace);
+      const found = watch.isUnknown() ? undefined : services.get(wanted.metadata.name)?.values();
+      return stateAmong(found ?? [], wanted, namespace);
     },
-    synced: () => watch.synced,
-    contactSeconds: () => (watch.contactAge === null ? null : watch.contactAge / 1000),
-    close: () => watch.close(),
+    synced: watch.synced,
+    contactSeconds: watch.contactSeconds,
+    close: watch.close,
   };
+}
+
+function note(
+  services: Map<string, Map<string, StoredServiceDefaults>>,
+  before: StoredServiceDefaults | undefined,
+  after: StoredServiceDefaults | undefined,
+): void {
+  const name = after?.name ?? before?.name ?? "";
+  const known = services.get(name) ?? new Map<string, StoredServiceDefaults>();
+  if (before) known.delete(before.namespace);
+  if (after) known.set(after.namespace, after);
+  if (known.size > 0) services.set(name, known);
+  else services.delete(name);
 }
 
 const kind: WatchedKind<StoredServiceDefaults> = {

@@ -1,36 +1,22 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { SLOT_OBJECT_LABEL } from "../dataplanes/istio-slots.ts";
 import type { SlotState } from "../dataplanes/mesh-slots.ts";
 import type { SlotObjects } from "../dataplanes/slot-objects.ts";
-import { apiServer } from "../kube/api-server.ts";
-import {
-  CollectionWatch,
-  doubtAbout,
-  type Interruption,
-  WATCH_SETTINGS,
-  type WatchSettings,
-} from "../kube/collection-watch.ts";
-import { KubeError } from "../kube/error.ts";
+import { type Interruption, WATCH_SETTINGS } from "../kube/collection-watch.ts";
 import { members, text, type Watched, type WatchedKind } from "../kube/watched-kind.ts";
+import { type AttachingWatch, type AttachingWatchSettings, attachingWatch } from "./attaching-watch.ts";
 
 /** How the objects of slots stand in the cluster. */
-export interface SlotWatch {
+export interface SlotWatch extends Pick<AttachingWatch<never>, "notReady" | "synced" | "contactSeconds" | "close"> {
   /** @throws KubeError Unreachable, where what is held may be out of date */
   state(name: string): SlotState;
-  /** Why slots can't be told now, or null while they can, or where the cluster has no such objects. */
-  notReady(): string | null;
   /** How many of the slots that are asked for stand how; null while that can't be told. */
   readonly count: () => Readonly<Record<SlotState, number>> | null;
-  readonly synced: () => boolean;
-  /** Seconds since the API server last confirmed what is held; null where it never did. */
-  readonly contactSeconds: () => number | null;
-  close(): Promise<void>;
 }
 
 export interface SlotWatchOptions {
   readonly interrupted: (reason: Interruption) => void;
-  readonly settings?: WatchSettings & { readonly staleMs: number };
+  readonly settings?: AttachingWatchSettings;
 }
 
 /** At most 3 directions × 2 phases × 99 slots, and the guard; with Kuma 2 directions, and 16 meshes. */
@@ -47,40 +33,30 @@ export function slotWatch(
   objects: SlotObjects,
   { interrupted, settings = SLOT_SETTINGS }: SlotWatchOptions,
 ): SlotWatch {
-  const watch = new CollectionWatch<WatchedSlot>({
-    server: apiServer(kubeConfig),
+  const watch = attachingWatch<WatchedSlot>(kubeConfig, {
+    plural: objects.kind === "EnvoyFilter" ? "EnvoyFilters" : "MeshProxyPatches",
     path: objects.path,
     kind: slotKind(objects),
     labelSelector: SLOT_OBJECT_LABEL,
     settings,
     interrupted,
-    now: () => performance.now(),
-    random: Math.random,
-    sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
   });
-  const standing = (name: string): SlotState => {
+  const state = (name: string): SlotState => {
     const held = watch.get(`${objects.namespace}/${name}`);
     return held === undefined ? "Missing" : held.isOurs ? "Installed" : "Altered";
   };
-  const doubt = () =>
-    doubtAbout(objects.kind === "EnvoyFilter" ? "EnvoyFilters" : "MeshProxyPatches", watch, settings.staleMs);
   return {
-    state(name) {
-      const reason = doubt();
-      if (reason !== null) throw new KubeError("Unreachable", `can't tell which slots are installed: ${reason}`);
-      return standing(name);
-    },
+    state,
     count() {
-      if (doubt() !== null) return null;
+      if (watch.doubt() !== null) return null;
       const counts = { Installed: 0, Missing: 0, Altered: 0 };
-      for (const name of objects.names) counts[standing(name)] += 1;
+      for (const name of objects.names) counts[state(name)] += 1;
       return counts;
     },
-    // Pods of other data planes are decided about all the same where the mesh is not there yet.
-    notReady: () => (watch.lastInterruption === "Refused" ? null : doubt()),
-    synced: () => watch.synced,
-    contactSeconds: () => (watch.contactAge === null ? null : watch.contactAge / 1000),
-    close: () => watch.close(),
+    notReady: watch.notReady,
+    synced: watch.synced,
+    contactSeconds: watch.contactSeconds,
+    close: watch.close,
   };
 }
 

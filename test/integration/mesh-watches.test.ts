@@ -4,7 +4,7 @@ import { defaultConfig } from "../../src/config/load.ts";
 import type { AttachingObject } from "../../src/dataplanes/attaching-object.ts";
 import { serviceDefaults } from "../../src/dataplanes/consul-service.ts";
 import { patchName, slotPatch } from "../../src/dataplanes/kuma-slots.ts";
-import { kumaSlotObjects } from "../../src/dataplanes/slot-objects.ts";
+import { kumaSlotObjects, type SlotObjects } from "../../src/dataplanes/slot-objects.ts";
 import type { Interruption } from "../../src/kube/collection-watch.ts";
 import { type ServiceDefaultsWatch, serviceDefaultsWatch } from "../../src/webhook/service-defaults-watch.ts";
 import { type SlotWatch, slotWatch } from "../../src/webhook/slot-watch.ts";
@@ -48,6 +48,7 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
   this.timeout(10 * 60_000);
   let cluster: Cluster;
   let kubectl: Kubectl;
+  let objects: SlotObjects;
   let slots: SlotWatch;
   let services: ServiceDefaultsWatch;
   const interruptions: Interruption[] = [];
@@ -64,12 +65,13 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     }
     for (const namespace of [KUMA, SHOP]) await makeNamespace(kubectl, namespace);
     const config = defaultConfig("registry.example/wasmount:1");
-    const objects = kumaSlotObjects({
+    const found = kumaSlotObjects({
       ...config,
       dataPlanes: ["kuma"],
       kuma: { ...config.kuma, systemNamespace: KUMA },
     });
-    slots = slotWatch(cluster.kubeConfig, objects ?? assert.fail(), { interrupted });
+    objects = found ?? assert.fail("Kuma is named");
+    slots = slotWatch(cluster.kubeConfig, objects, { interrupted });
     services = serviceDefaultsWatch(cluster.kubeConfig, { interrupted });
     await until("both are listed", () => slots.synced() && services.synced());
   });
@@ -124,5 +126,25 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     await until("differs", () => state() === "Differs");
     await kubectl.run(["delete", ...one]);
     await until("missing again", () => state() === "Missing");
+  });
+
+  it("counts what attaches filters as missing where the mesh's definitions are gone, or never were", async () => {
+    const names = [meshProxyPatches.metadata.name, SERVICE_DEFAULTS.metadata.name];
+    const place = { namespace: KUMA, mesh: "default", root: "/wasmount" };
+    const name = patchName("in-first-01", "default");
+    const wanted: AttachingObject = serviceDefaults("shop", SHOP, [filterIn("in-last-01")], "/wasmount");
+    await apply(slotPatch("in-first-01", place), wanted);
+    await until("installed", () => slots.state(name) === "Installed" && services.state(wanted, null) !== "Missing");
+    await kubectl.run(["delete", "crd", ...names]);
+    await until("gone", () => slots.state(name) === "Missing" && services.state(wanted, null) === "Missing");
+    const late = slotWatch(cluster.kubeConfig, objects, { interrupted });
+    try {
+      await until("asked for", () => late.notReady() === null);
+      assert.equal(late.state(name), "Missing");
+      assert.equal(late.count()?.Installed, 0);
+      assert.equal(late.synced(), false);
+    } finally {
+      await late.close();
+    }
   });
 });
