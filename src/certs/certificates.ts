@@ -1,6 +1,7 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { messageOf } from "../error.ts";
 import { type Credentials, createAuthority, issueServerCertificate } from "./authority.ts";
+import { certificateBlocks } from "./pem.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** A bundle is written by whoever may write registrations. Ours has nine certificates at most. */
@@ -64,7 +65,7 @@ export function x509Certificates(commonName: string): Certificates {
 }
 
 function readAuthorities(pem: string): readonly AuthorityCertificate[] {
-  const blocks = pem.slice(0, BUNDLE_BYTES).match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  const blocks = certificateBlocks(pem.slice(0, BUNDLE_BYTES));
   const found = new Map<string, AuthorityCertificate>();
   for (const block of blocks.slice(0, BUNDLE_CERTIFICATES)) {
     const certificate = parse(block);

@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { certificateBlocks } from "../certs/pem.ts";
 import { messageOf } from "../error.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./error.ts";
@@ -31,7 +32,7 @@ export async function withAuthorities(config: Config, name: string): Promise<Con
 export function authorityProblem(pem: string): string | null {
   // What stands here is handed to every pod.
   if (/PRIVATE KEY/.test(pem)) return "holds a private key: only certificates belong there";
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const blocks = certificateBlocks(pem);
   if (blocks.length === 0) return "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)";
   try {
     for (const block of blocks) new X509Certificate(block);

@@ -77,7 +77,7 @@ function attach(
     proxy: { mounts: [] },
     objects: () => gateways.map(name => gateway(name, pod.metadata.namespace, filters, root)),
     warnings: [
-      `requests pass unfiltered until Gateways ${gateways.join(", ")} name the filters (kubectl apply --server-side of what wasmount attach prints), and in other Gateways`,
+      `requests pass unfiltered until Gateways ${gateways.join(", ")} name the filters (kubectl apply --server-side --field-manager=wasmount of what wasmount attach prints), and in other Gateways`,
     ],
   };
 }

@@ -1,5 +1,5 @@
-import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
-import { messageOf } from "../error.ts";
+import type { KubeConfig } from "@kubernetes/client-node";
+import { kubeConfigName, loadKubeConfig } from "../kube/kube-config.ts";
 import { DiagnosisError } from "./error.ts";
 
 /** Which cluster is meant, as kubectl's flags say it. */
@@ -11,14 +11,9 @@ export interface ClusterFlags {
 
 /** @throws DiagnosisError BadKubeconfig */
 export function openKubeConfig({ kubeconfig, context }: ClusterFlags): KubeConfig {
-  const config = new KubeConfig();
-  const which = kubeconfig === undefined ? "the default kubeconfig" : `kubeconfig ${kubeconfig}`;
-  try {
-    if (kubeconfig === undefined) config.loadFromDefault();
-    else config.loadFromFile(kubeconfig);
-  } catch (error) {
-    throw new DiagnosisError("BadKubeconfig", `can't use ${which}: ${messageOf(error)}`, { cause: error });
-  }
+  const config = loadKubeConfig(kubeconfig);
+  if ("problem" in config) throw new DiagnosisError("BadKubeconfig", config.problem);
+  const which = kubeConfigName(kubeconfig);
   if (context !== undefined) {
     const known = config.getContexts().map(({ name }) => name);
     if (!known.includes(context)) {

@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect } from "node:tls";
+import { certificateBlocks } from "../certs/pem.ts";
 import { messageOf } from "../error.ts";
 import { DiagnosisError } from "./error.ts";
 
 const HANDSHAKE_MS = 10_000;
-const PEM = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 const MAX_CERTIFICATES = 64;
 
 /** What a TLS server shows, and what a client with these authorities makes of it. */
@@ -20,7 +20,9 @@ export interface ServedCertificate {
 /** The certificates of a PEM text; none where it can't be read. */
 export function certificatesOf(pem: string): readonly X509Certificate[] {
   try {
-    return (pem.match(PEM) ?? []).slice(0, MAX_CERTIFICATES).map(text => new X509Certificate(text));
+    return certificateBlocks(pem)
+      .slice(0, MAX_CERTIFICATES)
+      .map(text => new X509Certificate(text));
   } catch {
     return [];
   }

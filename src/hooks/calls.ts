@@ -1,7 +1,7 @@
-import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { messageOf } from "../error.ts";
 import { type ApiCall, apiCall } from "../kube/api-server.ts";
 import { jsonOf } from "../kube/body.ts";
+import { loadKubeConfig } from "../kube/kube-config.ts";
 import { printable } from "../printable.ts";
 import { HookError } from "./error.ts";
 
@@ -28,13 +28,9 @@ export interface AskOptions {
 
 /** The API server of $KUBECONFIG, ~/.kube/config, or of the pod that this runs in. @throws HookError Unreachable */
 export function openCalls(userAgent: string): Ask {
-  const config = new KubeConfig();
-  try {
-    config.loadFromDefault();
-  } catch (error) {
-    throw new HookError("Unreachable", `can't use the kubeconfig: ${messageOf(error)}`, { cause: error });
-  }
-  return askThrough(apiCall(config), userAgent);
+  const loaded = loadKubeConfig(undefined);
+  if ("problem" in loaded) throw new HookError("Unreachable", loaded.problem);
+  return askThrough(apiCall(loaded), userAgent);
 }
 
 export function askThrough(call: ApiCall, userAgent: string): Ask {

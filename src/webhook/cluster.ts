@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { KubeConfig } from "@kubernetes/client-node/dist/config.js";
+import type { KubeConfig } from "@kubernetes/client-node/dist/config.js";
 import { INJECTED, PREFIX } from "../admission/key.ts";
 import type { Config } from "../config/config.ts";
 import type { ConsulSettings } from "../dataplanes/consul.ts";
@@ -13,6 +13,7 @@ import { type ApiServer, apiServer } from "../kube/api-server.ts";
 import { KubeError } from "../kube/error.ts";
 import type { EventContent } from "../kube/event.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
+import { loadKubeConfig } from "../kube/kube-config.ts";
 import { limitRangeCache } from "../kube/limit-range-cache.ts";
 import type { NamespaceSource } from "../kube/namespace.ts";
 import { namespaceCache } from "../kube/namespace-cache.ts";
@@ -61,15 +62,9 @@ export interface Cluster extends Sources {
 
 /** @throws KubeError BadKubeconfig */
 export function readKubeConfig(path: string | undefined): KubeConfig {
-  const kubeConfig = new KubeConfig();
-  try {
-    if (path) kubeConfig.loadFromFile(path);
-    else kubeConfig.loadFromDefault();
-  } catch (error) {
-    const which = path ? `--kubeconfig ${path}` : "the default kubeconfig";
-    throw new KubeError("BadKubeconfig", `can't use ${which}: ${messageOf(error)}`, { cause: error });
-  }
-  return kubeConfig;
+  const loaded = loadKubeConfig(path);
+  if ("problem" in loaded) throw new KubeError("BadKubeconfig", loaded.problem);
+  return loaded;
 }
 
 /** What a webhook has of its own, beside its cluster. */

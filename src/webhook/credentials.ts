@@ -2,6 +2,7 @@ import { createHash, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import type { Credentials as Pair } from "../certs/authority.ts";
+import { certificateBlocks } from "../certs/pem.ts";
 import type { CertificateFiles } from "../config/config.ts";
 import { ConfigError } from "../config/error.ts";
 import { messageOf } from "../error.ts";
@@ -118,7 +119,7 @@ function parse(cert: Buffer, key: Buffer, pair: string): X509Certificate {
 
 /** OpenSSL passes over what it can't read: a file of nothing would let nobody in, and nobody know why. */
 function checkAuthorities(pem: Buffer, where: string, now: Date): void {
-  const blocks = pem.toString("latin1").match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  const blocks = certificateBlocks(pem.toString("latin1"));
   const authorities = blocks.map((block, index) => {
     try {
       return new X509Certificate(block);
