@@ -9,7 +9,7 @@ import { refuseShadowing } from "./shadowing.ts";
 import { refuseUnseen } from "./unseen-object.ts";
 
 /** The gateway's container in Higress's chart (helm/core/templates/_pod.tpl). */
-const CONTAINER = "higress-gateway";
+export const HIGRESS_GATEWAY = "higress-gateway";
 /** The user and group of the gateway, unless a node can't give it low ports otherwise: then it is root. */
 const HIGRESS_ID = 1337;
 /** With which Envoy each Higress comes (.gitmodules of its releases). */
@@ -28,15 +28,15 @@ export const higressDataPlane: DataPlane = {
 };
 
 function find(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContainer> {
-  const index = pod.spec.containers.findIndex(({ name }) => name === CONTAINER);
+  const index = pod.spec.containers.findIndex(({ name }) => name === HIGRESS_GATEWAY);
   const container = pod.spec.containers[index];
-  if (container === undefined || (proxyContainer ?? CONTAINER) !== CONTAINER) {
-    return refuse("ProxyNotFound", `looked for a container named ${CONTAINER}, which Higress's chart has`);
+  if (container === undefined || (proxyContainer ?? HIGRESS_GATEWAY) !== HIGRESS_GATEWAY) {
+    return refuse("ProxyNotFound", `looked for a container named ${HIGRESS_GATEWAY}, which Higress's chart has`);
   }
   const [kind, role] = container.args ?? [];
   if (kind !== "proxy" || role !== "router") {
     const found = JSON.stringify((container.args ?? []).slice(0, 2));
-    return refuse("ProxyUnsupported", `container ${CONTAINER} has args ${found}: looked for proxy router`);
+    return refuse("ProxyUnsupported", `container ${HIGRESS_GATEWAY} has args ${found}: looked for proxy router`);
   }
   return {
     list: "containers",

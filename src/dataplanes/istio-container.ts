@@ -7,7 +7,6 @@ import { proxyUser } from "./proxy-user.ts";
 export const ISTIO_PROXY = "istio-proxy";
 /** The user and group of Istio's proxy, which redirection leaves alone (tools/istio-iptables, cni/pkg/plugin). */
 const ISTIO_ID = 1337;
-const ADMIN_PORT = 15_000;
 /** Istio 1.N comes with Envoy 1.(N + 8): 1.24 with 1.32, 1.28 with 1.36. */
 const ENVOY_MINORS_AHEAD = 8;
 
@@ -40,24 +39,12 @@ export function findIstioProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRef
   };
 }
 
-/**
- * The port of the proxy's administration interface, which listens on loopback: Istio writes what differs from its defaults
- * into PROXY_CONFIG (mesh.v1alpha1.ProxyConfig, proxyAdminPort). null where that can't be read.
- */
-export function istioAdminPort(pod: Pod): number | null {
-  const written = proxyOf(pod)?.container.env?.find(({ name }) => name === "PROXY_CONFIG")?.value;
-  if (!written) return ADMIN_PORT;
-  try {
-    const { proxyAdminPort = ADMIN_PORT } = (JSON.parse(written) ?? {}) as { readonly proxyAdminPort?: unknown };
-    const port = Number(proxyAdminPort);
-    return Number.isInteger(port) && port > 0 && port < 65_536 ? port : null;
-  } catch {
-    return null;
-  }
-}
-
 export function hasIstioProxy(pod: Pod): boolean {
   return proxyOf(pod) !== null;
+}
+
+export function istioProxyOf(pod: Pod): Container | null {
+  return proxyOf(pod)?.container ?? null;
 }
 
 function proxyOf({ spec }: Pod): Candidate | null {

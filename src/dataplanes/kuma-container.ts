@@ -5,6 +5,8 @@ import { proxyUser } from "./proxy-user.ts";
 
 /** The container of Envoy in every pod that Kuma's injector changes (pkg/plugins/runtime/k8s/util/names.go). */
 export const KUMA_SIDECAR = "kuma-sidecar";
+/** The annotation by which Kuma's injector says where Envoy's administration interface listens, on loopback. */
+export const KUMA_ADMIN_PORT = "kuma.io/envoy-admin-port";
 /** Of Kuma's own gateways. */
 const KUMA_GATEWAY = "kuma-gateway";
 /** Kuma's default user, whose traffic is not redirected. */

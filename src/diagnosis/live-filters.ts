@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { VERSIONLESS } from "../dataplanes/admin-ports.ts";
 import { discoveredName } from "../envoy/discovered-filter.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { type ServedVersions, servedVersions } from "./envoy-statistics.ts";
@@ -85,6 +86,9 @@ async function withLive(cluster: ClusterView, report: PodReport, patienceMs: num
 /** @returns what it says, or why it can't be asked */
 async function askPod(cluster: ClusterView, report: PodReport, patienceMs: number): Promise<ServedVersions | string> {
   const { namespace, pod, proxy } = report;
+  if (proxy !== null && VERSIONLESS.has(proxy.dataPlane)) {
+    return `data plane ${proxy.dataPlane} loads modules by path, of which Envoy tells no version`;
+  }
   if (proxy?.adminPort == null) return "the port of Envoy's administration interface is not known";
   const stop = AbortSignal.timeout(patienceMs);
   try {

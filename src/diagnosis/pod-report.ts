@@ -8,8 +8,8 @@ import { sentence } from "../admission/response.ts";
 import { readSettings } from "../admission/settings.ts";
 import { termsOf } from "../admission/terms.ts";
 import type { Config } from "../config/config.ts";
+import { adminPortOf } from "../dataplanes/admin-ports.ts";
 import { type DataPlane, FETCHER_NAME } from "../dataplanes/data-plane.ts";
-import { istioAdminPort } from "../dataplanes/istio-container.ts";
 import type { Reason } from "../decision/reason.ts";
 import { isRefusal, type Refusal } from "../decision/refusal.ts";
 import { type ReportedRun, readTerminationMessage } from "../fetcher/termination-message.ts";
@@ -179,7 +179,7 @@ function injectedPod(stored: StoredPod, namespace: Namespace, { config }: Measur
     proxy: {
       dataPlane: plan.dataPlane,
       running: outcome.state === "Mounted" && stored.status?.phase === "Running",
-      adminPort: plan.dataPlane === "istio" ? istioAdminPort(asPod(stored)) : (run?.adminPort ?? null),
+      adminPort: plan.dataPlane === "envoy" ? (run?.adminPort ?? null) : adminPortOf(plan.dataPlane, asPod(stored)),
     },
     filters: plan.filters.map(filter => plannedFilter(filter, run)),
   };

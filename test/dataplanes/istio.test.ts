@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
+import { adminPortOf } from "../../src/dataplanes/admin-ports.ts";
 import type { Attachment, Load, ProxyContainer, ProxyWishes } from "../../src/dataplanes/data-plane.ts";
 import { type IstioSettings, istioDataPlane } from "../../src/dataplanes/istio.ts";
-import { istioAdminPort } from "../../src/dataplanes/istio-container.ts";
 import type { OrRefusal } from "../../src/decision/refusal.ts";
 import type { Container, Pod } from "../../src/kube/pod.ts";
 import { filterIn } from "./filters.ts";
@@ -42,7 +42,7 @@ describe("Istio's proxy", () => {
 
   it("has its administration interface where its configuration says, else on Istio's port", () => {
     const portWith = (value?: string) =>
-      istioAdminPort(meshPod({ proxy: value === undefined ? {} : { env: [{ name: "PROXY_CONFIG", value }] } }));
+      adminPortOf("istio", meshPod({ proxy: value === undefined ? {} : { env: [{ name: "PROXY_CONFIG", value }] } }));
     for (const text of [undefined, "", "{}", "null", '{"proxyAdminPort":15000}']) assert.equal(portWith(text), 15_000);
     assert.equal(portWith('{"proxyAdminPort":15001,"x":1}'), 15_001);
     for (const text of ["{", '{"proxyAdminPort":0}', '{"proxyAdminPort":"x"}', '{"proxyAdminPort":99999}']) {

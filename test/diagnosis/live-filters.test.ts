@@ -125,6 +125,8 @@ describe("what Envoy serves of a pod's filters", () => {
     const unknown = await told("", pod({ adminPort: null }));
     assert.deepEqual([unknown.state, asked.length, places.length], ["unknown", 0, 0]);
     assert.match(unknown.why, /port .* not known/);
+    const versionless = await told("", pod({ dataPlane: "consul", adminPort: null }));
+    assert.match(versionless.why, /^data plane consul .* no version$/);
     const waiting = pod({ running: false });
     assert.deepEqual(await withLiveFilters(cluster, [waiting, { ...waiting, proxy: null }]), [
       waiting,
