@@ -50,6 +50,8 @@ export async function startServers({
     name: "wasmount",
     args: [
       ...profiling("wasmount"),
+      // As the chart has it.
+      "--max-semi-space-size=32",
       wasmountFile,
       "webhook",
       "--config",

@@ -12,19 +12,27 @@ import { SLOT_OBJECT_LABEL } from "../dataplanes/istio-slots.ts";
 import { patchName } from "../dataplanes/kuma-slots.ts";
 import type { SlotState } from "../dataplanes/mesh-slots.ts";
 import { istioSlotObjects, kumaSlotObjects, type SlotObjects } from "../dataplanes/slot-objects.ts";
-import type { ClusterView } from "./cluster-view.ts";
+import type { ClusterView, ListQuery } from "./cluster-view.ts";
 import { DiagnosisError } from "./error.ts";
 import type { KubeObject } from "./kube-object.ts";
 
 /** The objects of slots as they stand in the cluster, by name. */
 export type SlotStates = ReadonlyMap<string, SlotState>;
 
+/** Objects of a mesh; none where the cluster does not know their kind, since the mesh is not there. */
+async function* objectsThere<Item>(cluster: ClusterView, path: string, query: ListQuery = {}): AsyncGenerator<Item> {
+  try {
+    yield* cluster.list<Item>(path, query);
+  } catch (error) {
+    if (!(error instanceof DiagnosisError) || error.code !== "NotFound") throw error;
+  }
+}
+
 /** Reads all that the configuration asks for. @throws DiagnosisError RightMissing, Unreachable */
 export async function readSlots(cluster: ClusterView, { path, names, isOurs }: SlotObjects): Promise<SlotStates> {
   const found = new Map<string, SlotState>(names.map(name => [name, "Missing"]));
-  for await (const object of cluster.list<KubeObject & { readonly spec?: unknown }>(path, {
-    labelSelector: SLOT_OBJECT_LABEL,
-  })) {
+  const query = { labelSelector: SLOT_OBJECT_LABEL };
+  for await (const object of objectsThere<KubeObject & { readonly spec?: unknown }>(cluster, path, query)) {
     const { name } = object.metadata;
     if (found.has(name)) found.set(name, isOurs(object) ? "Installed" : "Altered");
   }
@@ -62,8 +70,9 @@ async function serviceStateIn(
   if (!dataPlanes.includes("consul") || !consul.watchServiceDefaults) return null;
   const stored: StoredServiceDefaults[] = [];
   try {
-    for await (const object of cluster.list<KubeObject>(SERVICE_DEFAULTS_PATH))
+    for await (const object of objectsThere<KubeObject>(cluster, SERVICE_DEFAULTS_PATH)) {
       stored.push(readServiceDefaults(object));
+    }
   } catch (error) {
     if (error instanceof DiagnosisError && error.code === "RightMissing") return () => "Attached";
     throw error;

@@ -90,6 +90,7 @@ export class CollectionWatch<Held extends Watched> {
   #contactAt: number | null = null;
   #openedAt: number | null = null;
   #last: Interruption | null = null;
+  #unknown = false;
 
   constructor(given: WatchDependencies<Held>) {
     this.#given = given;
@@ -115,6 +116,11 @@ export class CollectionWatch<Held extends Watched> {
   /** How the last list or watch ended. */
   get lastInterruption(): Interruption | null {
     return this.#last;
+  }
+
+  /** Whether the API server says that it has no such collection: from the list that it says so to, to the next one that it has. */
+  get unknown(): boolean {
+    return this.#unknown;
   }
 
   /** @param name "namespace/name" for an object that is in one */
@@ -155,14 +161,14 @@ export class CollectionWatch<Held extends Watched> {
     let openedAt: number | null = null;
     let reason: Interruption = "Ended";
     try {
-      if (this.#version === null || this.#isOld()) await this.#list();
+      if (this.#version === null || this.#isOld()) await this.#listed();
       await this.#follow(() => {
         openedAt = this.#openedAt;
       });
     } catch (error) {
       reason = interruptionOf(error);
       // What can't be read from this version on won't be readable the next time either.
-      if (reason === "Gone" || reason === "Malformed" || reason === "TooLarge") this.#version = null;
+      if (RELISTING.has(reason)) this.#version = null;
     }
     this.#openedAt = null;
     return { reason, steady: openedAt !== null && now() - openedAt >= settings.steadyMs };
@@ -170,6 +176,16 @@ export class CollectionWatch<Held extends Watched> {
 
   #isOld(): boolean {
     return this.#listedAt === null || this.#given.now() - this.#listedAt >= this.#given.settings.relistMs;
+  }
+
+  async #listed(): Promise<void> {
+    try {
+      await this.#list();
+      this.#unknown = false;
+    } catch (error) {
+      if (interruptionOf(error) === "NotFound") this.#unknown = true;
+      throw error;
+    }
   }
 
   async #list(): Promise<void> {
@@ -290,6 +306,9 @@ export async function withDeadline<Value>(
     clearTimeout(timer);
   }
 }
+
+/** After these, what is held may be of another collection, or can't be gone on from. */
+const RELISTING: ReadonlySet<Interruption> = new Set(["Gone", "Malformed", "NotFound", "TooLarge"]);
 
 function interruptionOf(error: unknown): Interruption {
   const code = error instanceof KubeError ? error.code : "Unreachable";

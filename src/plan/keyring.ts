@@ -10,7 +10,7 @@ export interface CurrentKeys {
 
 /** Plan-signing keys, wherever they come from. */
 export interface PlanKeyring {
-  /** One review asks once, so that it sees the keys of one moment. The same object for the same keys. @throws PlanError NoKeys where they are not known yet */
+  /** One review asks once, so that it sees the keys of one moment. The same object while nothing was said about the keys. @throws PlanError NoKeys where they are not known yet */
   current(): CurrentKeys;
   /** Why they can't be told now, or null while they can: a part of the replica's readiness. */
   notReady(): string | null;

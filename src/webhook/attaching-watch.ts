@@ -38,10 +38,13 @@ export interface AttachingWatch<Held extends Watched> {
   isUnknown(): boolean;
   /** Why the objects can't be told now, or null while they can. */
   doubt(): string | null;
-  /** The same, but null, too, where they may not be read: pods of other data planes are decided about all the same. */
+  /** Whether the objects were ever listed. */
+  readonly listed: () => boolean;
+  /** Why the objects can't be told now, but null, too, where they may not be read: pods of other data planes are decided about all the same. */
   notReady(): string | null;
+  /** Whether it is known what there is, be it that there is no such kind. */
   readonly synced: () => boolean;
-  /** Seconds since the API server last confirmed what is held; null where it never did. */
+  /** Seconds since the API server last confirmed what is held; null where it never did, or knows no such kind. */
   readonly contactSeconds: () => number | null;
   close(): Promise<void>;
 }
@@ -58,8 +61,7 @@ export function attachingWatch<Held extends Watched>(
     random: Math.random,
     sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
   });
-  const isUnknown = () => !watch.open && watch.lastInterruption === "NotFound";
-  const doubt = () => (isUnknown() ? null : doubtAbout(plural, watch, settings.staleMs));
+  const doubt = () => (watch.unknown ? null : doubtAbout(plural, watch, settings.staleMs));
   const certain = () => {
     const reason = doubt();
     if (reason !== null) throw new KubeError("Unreachable", `can't tell which ${plural} there are: ${reason}`);
@@ -67,16 +69,17 @@ export function attachingWatch<Held extends Watched>(
   return {
     get(name) {
       certain();
-      return isUnknown() ? undefined : watch.get(name);
+      return watch.unknown ? undefined : watch.get(name);
     },
     isUnknown() {
       certain();
-      return isUnknown();
+      return watch.unknown;
     },
     doubt,
     notReady: () => (watch.lastInterruption === "Refused" ? null : doubt()),
-    synced: () => watch.synced,
-    contactSeconds: () => (watch.contactAge === null ? null : watch.contactAge / 1000),
+    listed: () => watch.synced,
+    synced: () => watch.synced || watch.unknown,
+    contactSeconds: () => (watch.contactAge === null || watch.unknown ? null : watch.contactAge / 1000),
     close: () => watch.close(),
   };
 }

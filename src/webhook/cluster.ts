@@ -62,7 +62,7 @@ export interface Cluster extends Sources {
 
 /** @throws KubeError BadKubeconfig */
 export function readKubeConfig(path: string | undefined): KubeConfig {
-  const loaded = loadKubeConfig(path);
+  const loaded = loadKubeConfig(path || undefined);
   if ("problem" in loaded) throw new KubeError("BadKubeconfig", loaded.problem);
   return loaded;
 }

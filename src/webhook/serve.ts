@@ -23,7 +23,6 @@ import { NamespaceRegistries } from "./namespace-registries.ts";
 import { openOwnSecrets } from "./own-secrets.ts";
 import { readRegistryCredentials } from "./registry-credentials.ts";
 import { startWebhook } from "./server.ts";
-import { boundYoungGeneration } from "./young-generation.ts";
 
 export interface ServeOptions {
   /** Path of the operator's configuration. */
@@ -75,7 +74,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     await cluster.close();
     throw error;
   });
-  boundYoungGeneration();
   return {
     port: started.port,
     plainPort: started.plainPort,

@@ -48,7 +48,8 @@ export function slotWatch(
   return {
     state,
     count() {
-      if (watch.doubt() !== null) return null;
+      // Before a mesh is there, nothing of it is broken.
+      if (watch.doubt() !== null || !watch.listed()) return null;
       const counts = { Installed: 0, Missing: 0, Altered: 0 };
       for (const name of objects.names) counts[state(name)] += 1;
       return counts;

@@ -141,8 +141,8 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     try {
       await until("asked for", () => late.notReady() === null);
       assert.equal(late.state(name), "Missing");
-      assert.equal(late.count()?.Installed, 0);
-      assert.equal(late.synced(), false);
+      assert.deepEqual([late.count(), late.synced(), late.contactSeconds()], [null, true, null]);
+      assert.deepEqual([slots.count()?.Installed, slots.notReady()], [0, null]);
     } finally {
       await late.close();
     }
