@@ -51,7 +51,7 @@ export async function startServers({
     args: [
       ...profiling("wasmount"),
       // As the chart has it.
-      "--max-semi-space-size=32",
+      "--max-semi-space-size=16",
       wasmountFile,
       "webhook",
       "--config",
