@@ -19,5 +19,5 @@ export function loadKubeConfig(path: string | undefined): KubeConfig | { readonl
 
 /** What messages call it. */
 export function kubeConfigName(path: string | undefined): string {
-  return path === undefined ? "the default kubeconfig" : `kubeconfig ${path}`;
+  return path === undefined ? "the default kubeconfig" : `--kubeconfig ${path}`;
 }
