@@ -16,8 +16,10 @@ export type Terms = Pick<Plan, "root" | "limits" | "registries" | "network" | "f
 
 type TermsConfig = Pick<Config, "fetcher" | "volume" | "envoy" | "registries" | "network" | "limits">;
 
-/** By configuration, which never changes: for pods without wishes in namespaces without limits. */
-const ordinary = new WeakMap<TermsConfig, OrRefusal<Terms>>();
+/** By configuration and by LimitRanges as they are held, neither of which ever changes: for pods without wishes. */
+const ordinary = new WeakMap<TermsConfig, WeakMap<readonly ContainerLimit[], OrRefusal<Terms>>>();
+/** Without LimitRanges. */
+const NONE: readonly ContainerLimit[] = [];
 
 /** The terms as this replica's configuration has them, within the namespace's LimitRanges. */
 export function termsOf(
@@ -25,9 +27,12 @@ export function termsOf(
   { resources: wishes }: Pick<Settings, "resources">,
   { limits = [] }: Pick<Namespace, "limits">,
 ): OrRefusal<Terms> {
-  if (wishes !== null || limits.length > 0) return newTerms(config, wishes, limits);
-  const known = ordinary.get(config) ?? newTerms(config, null, []);
-  ordinary.set(config, known);
+  if (wishes !== null) return newTerms(config, wishes, limits);
+  const among = ordinary.get(config) ?? new WeakMap<readonly ContainerLimit[], OrRefusal<Terms>>();
+  ordinary.set(config, among);
+  const held = limits.length === 0 ? NONE : limits;
+  const known = among.get(held) ?? newTerms(config, null, held);
+  among.set(held, known);
   return known;
 }
 

@@ -18,10 +18,26 @@ const SIGNED: CacheBounds = { entries: 256, bytes: 256 * 1024 };
  * compressing it costs as much as an eighth of an admission.
  */
 export function planPacking(bounds: CacheBounds = PACKED): PackPlan {
-  // Members in the order in which they were made: an equal plan made in another order is packed again, to the same.
-  const keyOf = (plan: Plan) => JSON.stringify(plan);
+  const numberOf = numbering();
+  // Members in the order in which they were made: an equal plan made in another order is packed again, to the same. So is one
+  // whose terms are equal, but not the same: those are most of a plan's text, and made once.
+  const keyOf = ({ limits, registries, fetcher, ...rest }: Plan) =>
+    `${numberOf(limits)} ${numberOf(registries)} ${numberOf(fetcher)} ${JSON.stringify(rest)}`;
   const textOf = ({ hash, variables }: PackedPlan) => [hash, ...variables.map(({ value }) => value)];
   return remembering(bounds, keyOf, textOf, planToEnvironment);
+}
+
+/** A number of its own for each object, for as long as there is one. */
+function numbering(): (object: object) => number {
+  const numbers = new WeakMap<object, number>();
+  let last = 0;
+  return object => {
+    const known = numbers.get(object);
+    if (known !== undefined) return known;
+    last += 1;
+    numbers.set(object, last);
+    return last;
+  };
 }
 
 /**

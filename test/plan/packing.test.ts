@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { remembering } from "../../src/plan/bounded-cache.ts";
 import { planPacking, planSigning } from "../../src/plan/packing.ts";
+import type { PlanRegistry } from "../../src/plan/plan.ts";
 import { readPlanKeys, readSigner, type SignedPlan, signPlan, verifyPlan } from "../../src/plan/signature.ts";
 import { planToEnvironment } from "../../src/plan/transport.ts";
 import { samplePlan } from "./sample.ts";
@@ -63,11 +64,14 @@ describe("what is remembered of a function", () => {
 });
 
 describe("packing that remembers", () => {
-  it("gives equal plans the same, and what packing gives", () => {
+  it("gives equal plans of the same terms the same, and what packing gives", () => {
     const pack = planPacking(MANY);
-    const first = pack(samplePlan());
-    assert.equal(pack(samplePlan()), first);
-    assert.deepEqual(first, planToEnvironment(samplePlan()));
+    const plan = samplePlan();
+    const first = pack(plan);
+    const { limits, registries, fetcher } = plan;
+    assert.equal(pack({ ...samplePlan(), limits, registries, fetcher }), first);
+    assert.deepEqual(first, planToEnvironment(plan));
+    assert.deepEqual(pack(samplePlan()), first);
   });
 
   it("tells plans apart that differ in one member", () => {
@@ -77,6 +81,9 @@ describe("packing that remembers", () => {
       plan,
       { ...plan, namespace: "other" },
       { ...plan, envoyVersion: "1.39" },
+      { ...plan, limits: { ...plan.limits, moduleBytes: 1 } },
+      { ...plan, registries: [{ ...plan.registries[0], host: "other.example" } as PlanRegistry] },
+      { ...plan, fetcher: { ...plan.fetcher, image: "registry.example/other:1" } },
       samplePlan({ config: null }),
       samplePlan({ config: "null" }),
       samplePlan({ digest: `sha256:${"b".repeat(64)}` }),
