@@ -67,8 +67,8 @@ async function issue(
   const privateKey = forge.pki.privateKeyFromPem(key);
   const certificate = forge.pki.createCertificate();
   certificate.publicKey = forge.pki.setRsaPublicKey(privateKey.n, privateKey.e);
-  // A leading 00 keeps the serial number positive (RFC 5280, 4.1.2.2).
-  certificate.serialNumber = `00${forge.util.bytesToHex(forge.random.getBytesSync(15))}`;
+  // Positive, and not led by a zero that the next octet makes needless (RFC 5280, 4.1.2.2; X.690, 8.3.2): Go refuses those.
+  certificate.serialNumber = `40${forge.util.bytesToHex(forge.random.getBytesSync(15))}`;
   certificate.validity.notBefore = new Date(now - 60_000);
   certificate.validity.notAfter = new Date(now + tenYears);
   const subject = [...groups.map(value => ({ name: "organizationName", value })), { name: "commonName", value: name }];
