@@ -5,6 +5,7 @@ import {
   generateKeyPair,
   type KeyObject,
   randomBytes,
+  sign,
 } from "node:crypto";
 import { isIP } from "node:net";
 import { promisify } from "node:util";
@@ -71,18 +72,26 @@ export async function issueServerCertificate(
     },
     { name: "subjectKeyIdentifier", value: keyIdentifier(keys.publicKey) },
   ]);
-  const signer = forge.pki.privateKeyFromPem(rsaPem(authority.privateKey));
-  certificate.sign(signer, forge.md.sha256.create());
-  // node-forge writes no other public keys than RSA's: the server's own takes the place of one, and what changed is signed anew.
-  const unsigned = certificate.tbsCertificate as forge.asn1.Asn1 & { value: forge.asn1.Asn1[] };
+  // node-forge writes no other public keys than RSA's: the server's own takes the place of one before it is signed.
+  certificate.signatureOid = certificate.siginfo.algorithmOid = SHA256_WITH_RSA;
+  const unsigned = pki.getTBSCertificate(certificate);
   unsigned.value[PUBLIC_KEY] = publicKey;
-  const digest = forge.md.sha256.create().update(forge.asn1.toDer(unsigned).getBytes());
-  certificate.signature = signer.sign(digest);
+  certificate.tbsCertificate = unsigned;
+  const der = Buffer.from(forge.asn1.toDer(unsigned).getBytes(), "latin1");
+  certificate.signature = sign("sha256", der, authority.privateKey).toString("latin1");
   return {
     certificate: pemOf(certificate),
     privateKey: keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
   };
 }
+
+/** With what the types of node-forge leave out (lib/x509.js). */
+const pki = forge.pki as typeof forge.pki & {
+  getTBSCertificate(certificate: forge.pki.Certificate): forge.asn1.Asn1 & { value: forge.asn1.Asn1[] };
+};
+
+/** sha256WithRSAEncryption (RFC 8017, appendix C). */
+const SHA256_WITH_RSA = "1.2.840.113549.1.1.11";
 
 /** Which member of a TBSCertificate with a version is subjectPublicKeyInfo (RFC 5280, 4.1). */
 const PUBLIC_KEY = 6;
