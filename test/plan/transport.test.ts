@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { planHash } from "../../src/plan/canonical.ts";
 import { PlanError, type PlanErrorCode } from "../../src/plan/error.ts";
 import { planFromEnvironment, planToEnvironment } from "../../src/plan/transport.ts";
@@ -40,6 +40,13 @@ describe("plan transport", () => {
     const { plan, hash } = planFromEnvironment(environmentOf());
     assert.deepEqual(plan, samplePlan());
     assert.match(hash, /^[0-9a-f]{64}$/);
+  });
+
+  it("is readable where the plan is small, and gzip where it is not; either is read", () => {
+    const written = (plan = samplePlan()) => Buffer.from(environmentOf(plan)["WASMOUNT_PLAN_0"] ?? "", "base64");
+    assert.deepEqual(JSON.parse(written().toString()).filters, samplePlan().filters);
+    assert.equal(gunzipSync(written(samplePlan({ config: "x".repeat(2048) }))).includes("x".repeat(2048)), true);
+    assert.deepEqual(planFromEnvironment(environmentFor(samplePlan())).plan, samplePlan());
   });
 
   it("gives equal plans equal hashes, whatever the order of their members", () => {

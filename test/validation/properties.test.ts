@@ -140,8 +140,10 @@ function normalized(pod: RawPod): RawPod {
 }
 
 function unpacked(value: unknown): unknown {
+  const packed = Buffer.from(String(value), "base64");
+  if (packed[0] === 0x7b) return packed.toString();
   try {
-    return gunzipSync(Buffer.from(String(value), "base64")).toString();
+    return gunzipSync(packed).toString();
   } catch {
     return value;
   }

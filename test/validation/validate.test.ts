@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import type { Namespace } from "../../src/kube/namespace.ts";
 import type { Pod } from "../../src/kube/pod.ts";
 import { readPlanKeys } from "../../src/plan/signature.ts";
@@ -82,7 +82,7 @@ describe("validation", () => {
     it("the same plan compressed otherwise", async () => {
       const pod = await injected(samplePod());
       const part = variable(pod, "WASMOUNT_PLAN_0");
-      const other = gzipSync(gunzipSync(Buffer.from(part.value, "base64")), { level: 1, memLevel: 1 });
+      const other = gzipSync(Buffer.from(part.value, "base64"), { level: 1, memLevel: 1 });
       assert.notEqual(other.toString("base64"), part.value);
       part.value = other.toString("base64");
       assertVerified(validate(pod));
