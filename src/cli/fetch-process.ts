@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { writeFileSync, writeSync } from "node:fs";
 import { runFetcher } from "../fetcher/run.ts";
 import { summaryLine } from "../fetcher/summary.ts";
 import { terminationMessage } from "../fetcher/termination-message.ts";
@@ -10,16 +10,33 @@ import { version } from "./version.ts";
  * @param compiled what became of the code that was compiled before
  */
 export async function fetchProcess(compiled: Compiled = "absent"): Promise<void> {
-  const log = (line: string) => process.stdout.write(`wasmount-fetch: ${line}\n`);
+  const log = (line: string) => say(1, `wasmount-fetch: ${line}\n`);
   // As process 1 of a container Node has no handlers of its own, and a pod's deletion would wait for the kill.
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop.abort());
   const { line, ...run } = await runFetcher(process.env, `wasmount/${version}`, log, stop.signal);
   const summary = { ...run, compiled };
-  process.stdout.write(`${summaryLine(summary)}\n`);
-  if (line !== "") process.stderr.write(`${line}\n`);
+  say(1, `${summaryLine(summary)}\n`);
+  if (line !== "") say(2, `${line}\n`);
   leaveTerminationMessage(terminationMessage(line, summary));
   process.exitCode = run.exitCode;
+}
+
+/** How long a line waits for a pipe that is full and was told by others not to wait, in milliseconds. */
+const FULL_PIPE_MS = 1000;
+
+/** Node's own streams for it take longer to load than all that is said. What nobody reads any more is not said. */
+function say(descriptor: 1 | 2, text: string): void {
+  const started = performance.now();
+  for (let rest = Buffer.from(text); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(descriptor, rest));
+    } catch (error) {
+      const isFull = (error as NodeJS.ErrnoException).code === "EAGAIN";
+      if (!isFull || performance.now() - started > FULL_PIPE_MS) return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
 }
 
 /** The kubelet has made the file where there is one; elsewhere /dev is not ours to write to. */

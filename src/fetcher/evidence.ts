@@ -27,7 +27,7 @@ export class EvidenceStore implements ContentStore {
     const final = this.#blob(digest);
     const file = this.#volume.create(final);
     return {
-      write: async chunk => file.write(chunk),
+      write: chunk => file.append(chunk),
       // What comes next in the chain need not wait for the disk.
       commit: async () => this.#volume.later(finished(file, final, hexOf(digest))),
       discard: () => file.discard(),

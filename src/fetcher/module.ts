@@ -58,7 +58,7 @@ export async function fetchVerifiedModule(
   const store = new EvidenceStore(volume);
   const source = new CountedSource(registry);
   const file = volume.create(store.modulePath("new"));
-  const sink = { borrows: true, write: async (chunk: Buffer) => file.write(chunk) };
+  const sink = { borrows: true, write: (chunk: Buffer) => file.append(chunk) };
   try {
     const address = { registry: host, repository, digest: filter.digest };
     const fetched = await fetchModule(source, address, sink, { store, signal });

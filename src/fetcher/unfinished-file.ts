@@ -5,7 +5,9 @@ import { bytesSynced, synced } from "./sync.ts";
 import { guard, volumeError } from "./volume-error.ts";
 
 /** So many bytes are begun to be brought to disk while the next ones come: at the end little is left to wait for. */
-const AHEAD_BYTES = 4 * 1024 * 1024;
+const AHEAD_BYTES = 2 * 1024 * 1024;
+/** Such syncs at a time: a disk is busy with the next bytes once these are there. One of Node's four threads stays free. */
+const MAX_SYNCS = 3;
 
 /** Writes some of the bytes. @returns how many */
 export type Write = (descriptor: number, bytes: Uint8Array) => number;
@@ -28,7 +30,7 @@ export class UnfinishedFile {
   #size = 0;
   #open = true;
   #unsynced = 0;
-  #syncing: Promise<void> | null = null;
+  readonly #syncs = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | null = null;
 
   constructor(
@@ -52,7 +54,17 @@ export class UnfinishedFile {
     });
     this.#size += chunk.length;
     this.#unsynced += chunk.length;
-    if (this.#unsynced >= AHEAD_BYTES && this.#syncing === null) this.#syncAhead();
+    if (this.#unsynced >= AHEAD_BYTES && this.#syncs.size < MAX_SYNCS) this.#syncAhead();
+  }
+
+  /**
+   * Appends a chunk of many. Where bytes wait for others to be on disk the event loop has a turn: it alone tells of those,
+   * and reading from a socket can keep it from that for many MiB.
+   * @throws FetchError Volume
+   */
+  async append(chunk: Uint8Array): Promise<void> {
+    this.write(chunk);
+    if (this.#unsynced >= AHEAD_BYTES) await new Promise(setImmediate);
   }
 
   /**
@@ -62,18 +74,19 @@ export class UnfinishedFile {
    * @throws FetchError Volume, Altered
    */
   async finish(final: string, sha256: string): Promise<void> {
-    await this.#syncing;
-    this.#refuseFailed();
     guard(`write ${final}`, () => fchmodSync(this.descriptor, 0o444));
     await synced(this.descriptor).catch(error => {
       throw volumeError(`write ${final}`, error);
     });
+    // Which sync is told of lost bytes, the system doesn't say.
+    await Promise.all(this.#syncs);
+    this.#refuseFailed();
     const state = guard(`write ${final}`, () => this.#rename(final));
     this.#finished(final, { sha256, state });
   }
 
   async discard(): Promise<void> {
-    await this.#syncing;
+    await Promise.all(this.#syncs);
     this.#close();
     rmSync(this.#path, { force: true });
   }
@@ -96,14 +109,13 @@ export class UnfinishedFile {
 
   #syncAhead(): void {
     this.#unsynced = 0;
-    this.#syncing = bytesSynced(this.descriptor)
+    const sync = bytesSynced(this.descriptor)
       // The system tells of bytes that it lost only once.
       .catch(error => {
         this.#failure = { error };
       })
-      .finally(() => {
-        this.#syncing = null;
-      });
+      .finally(() => this.#syncs.delete(sync));
+    this.#syncs.add(sync);
   }
 
   #refuseFailed(): void {

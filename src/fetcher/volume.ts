@@ -64,7 +64,8 @@ export class Volume {
   }
 
   path(folder: Folder, ...names: string[]): string {
-    return join(this.root, folder, ...names);
+    // The plan's root has no dots to resolve, and `join` would be called more often than anything else of a fetcher's start.
+    return [this.root, folder, ...names].join("/");
   }
 
   /** Opens an unfinished file beside its final place. Exactly one of `finish` and `discard` ends it. */
@@ -73,7 +74,7 @@ export class Volume {
   }
 
   #create(final: string, finished: (name: string, file: FinishedFile) => void): UnfinishedFile {
-    const temporary = join(dirname(final), `${UNFINISHED}${randomBytes(8).toString("hex")}`);
+    const temporary = `${dirname(final)}/${UNFINISHED}${randomBytes(8).toString("hex")}`;
     const descriptor = guard(`create ${final}`, () => {
       makeFolder(dirname(final), this.root);
       return openSync(temporary, "wx+", 0o600);
@@ -99,7 +100,7 @@ export class Volume {
    * @param sha256 of the file, 64 hex digits
    */
   link(final: string, file: string, sha256: string): void {
-    const temporary = join(dirname(final), `${UNFINISHED}${randomBytes(8).toString("hex")}`);
+    const temporary = `${dirname(final)}/${UNFINISHED}${randomBytes(8).toString("hex")}`;
     guard(`link ${final}`, () => {
       makeFolder(dirname(final), this.root);
       symlinkSync(relative(dirname(final), file), temporary);

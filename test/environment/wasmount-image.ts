@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { imageEntrypoint } from "./image-entrypoint.ts";
 import { type BuiltImage, nodeImage } from "./images/images.ts";
 import { spawnChecked } from "./spawn.ts";
 
@@ -21,7 +22,7 @@ export async function wasmountImage(): Promise<BuiltImage> {
   return nodeImage({
     reference: "docker.io/local/wasmount:1",
     files,
-    entrypoint: ["node", "/app/wasmount.mjs"],
+    entrypoint: imageEntrypoint(),
     user: 65532,
   });
 }
