@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Plan } from "../src/plan/plan.ts";
 import { planToEnvironment } from "../src/plan/transport.ts";
+import { imageNodeOptions } from "../test/environment/image-entrypoint.ts";
 import { samplePlan } from "../test/plan/sample.ts";
 import { authority, type KeyPair, ruleBy } from "../test/trust/samples.ts";
-import type { BenchImage } from "./fetch-module.ts";
+import { type BenchImage, orasOptions, registrySettings } from "./fetch-module.ts";
 import type { ProcessCommand } from "./process-cost.ts";
 
 /** A program that is measured. */
@@ -26,13 +27,13 @@ export interface FetchSettings {
   readonly signedBy?: KeyPair;
 }
 
-/** The init container's process: verified, checked against Envoy, on disk (fsync), with its filter file. */
+/** The init container's process, as the image starts it: verified, checked against Envoy, on disk (fsync), with its filter file. */
 export function wasmountFetch(entry: string, image: BenchImage, { profile, signedBy }: FetchSettings): Contender {
   const profiling = profile ? ["--cpu-prof", "--cpu-prof-interval=200", `--cpu-prof-dir=${profile}`] : [];
   return {
     name: signedBy === undefined ? "wasmount fetch" : "the same, signature verified",
     command: target => ({
-      argv: [process.execPath, ...profiling, entry, "fetch"],
+      argv: [process.execPath, ...imageNodeOptions(), ...profiling, entry, "fetch"],
       env: Object.fromEntries(
         planToEnvironment(planFor(image, target, signedBy)).variables.map(({ name, value }) => [name, value]),
       ),
@@ -41,11 +42,11 @@ export function wasmountFetch(entry: string, image: BenchImage, { profile, signe
   };
 }
 
-export function orasPull(oras: string, { repository, digest, title, ...image }: BenchImage): Contender {
+export function orasPull(oras: string, { registry, repository, digest, title, ...image }: BenchImage): Contender {
   return {
     name: "oras pull",
     command: target => ({
-      argv: [oras, "pull", "--plain-http", "--no-tty", "-o", target, `${repository}@${digest}`],
+      argv: [oras, "pull", ...orasOptions(registry), "--no-tty", "-o", target, `${repository}@${digest}`],
       env: { HOME: target },
     }),
     check: target => expectFile(join(target, title), image),
@@ -70,7 +71,7 @@ function planFor({ registry, repository, digest, size }: BenchImage, target: str
     ...(rules && { rules }),
     root: target,
     limits: { ...limits, moduleBytes: size },
-    registries: [{ host: registry, plainHttp: true }],
+    registries: [registrySettings(registry)],
   };
 }
 

@@ -19,6 +19,7 @@ export interface FetchResult {
 
 export interface FetchReport {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly node: string };
+  readonly tls: boolean;
   readonly pinned: boolean;
   readonly rounds: number;
   readonly load: { readonly least: number; readonly most: number };
@@ -57,7 +58,7 @@ const HEADINGS = [
 const LEFT = 1;
 
 /** The result for people. */
-export function fetchTable({ machine, pinned, rounds, load, results }: FetchReport): string {
+export function fetchTable({ machine, tls, pinned, rounds, load, results }: FetchReport): string {
   const rows = [HEADINGS, ...results.flatMap(rowsOf)];
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)));
   const lines = rows.map(row =>
@@ -67,7 +68,7 @@ export function fetchTable({ machine, pinned, rounds, load, results }: FetchRepo
   );
   return [
     `${machine.cores} cores, ${machine.cpu}, Node ${machine.node}, ${pinned ? "one core for what is measured" : "cores not pinned"}`,
-    `medians of ${rounds} runs in turns; the machine's load was ${load.least.toFixed(1)} to ${load.most.toFixed(1)}`,
+    `${tls ? "TLS" : "no TLS"}; medians of ${rounds} runs in turns; the machine's load was ${load.least.toFixed(1)} to ${load.most.toFixed(1)}`,
     "",
     ...lines,
     "",

@@ -1,8 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { bundleImage } from "../bundle.ts";
+import { createAuthority, issueServerCertificate } from "../src/certs/authority.ts";
 import { messageOf } from "../src/error.ts";
 import { binaryOf } from "../test/environment/cluster/binaries.ts";
 import { reporter } from "../test/environment/cluster/progress.ts";
@@ -19,6 +20,7 @@ interface Options {
   readonly sizes: readonly number[];
   readonly program?: string;
   readonly profile?: string;
+  readonly tls?: boolean;
   readonly json?: true;
 }
 
@@ -40,6 +42,7 @@ const program = new Command("bench:fetch")
   )
   .addOption(new Option("--program <file>", "the entry of another build of wasmount, in place of this checkout's"))
   .addOption(new Option("--profile <folder>", "write a CPU profile of each of our runs there (it slows them)"))
+  .option("--tls", "speak TLS with the registry, by an authority that both programs are told of")
   .option("--json", "print the result, each single run included, as JSON")
   .addHelpText(
     "after",
@@ -48,6 +51,7 @@ Examples:
   npm run bench:fetch
   npm run bench:fetch -- --rounds 51 --json > result.json
   npm run bench:fetch -- --sizes 256 --rounds 5
+  npm run bench:fetch -- --tls
   npm run bench:fetch -- --program ../older/dist/wasmount.mjs
 
 oras and the registry are built from their pinned Go modules on first use; python3 measures the processes (wait4).
@@ -66,11 +70,11 @@ Linux only. All traffic stays on loopback. Exit status: 0 measured, 1 failed, 2 
   });
 await program.parseAsync();
 
-async function main({ rounds, sizes, program, profile, json }: Options): Promise<void> {
+async function main({ rounds, sizes, program, profile, tls = false, json }: Options): Promise<void> {
   const oras = await binaryOf("oras", progress);
   const cores = await chooseCores();
   const folder = await mkdtemp(join(tmpdir(), "wasmount-bench-"));
-  const registry = await startDistributionRegistry(folder, "127.0.0.1", progress);
+  const { registry, stop } = await startRegistry(folder, tls);
   const meter = new ProcessMeter(cores?.server ?? null);
   try {
     progress("bundling");
@@ -79,7 +83,7 @@ async function main({ rounds, sizes, program, profile, json }: Options): Promise
     const profiles = profile === undefined ? null : resolve(profile);
     for (const [index, mebibytes] of sizes.entries()) {
       progress(`pushing a module of ${mebibytes} MiB`);
-      const image = await pushPadded(oras, registry.address, mebibytes * 1024 * 1024, folder);
+      const image = await pushPadded(oras, registry, mebibytes * 1024 * 1024, folder);
       const contenders: Contender[] = [
         wasmountFetch(entry, image, { profile: profiles }),
         orasPull(oras, image),
@@ -96,13 +100,26 @@ async function main({ rounds, sizes, program, profile, json }: Options): Promise
     }
     end();
     const machine = { cpu: cpus()[0]?.model ?? "unknown CPU", cores: cpus().length, node: process.versions.node };
-    const report = { machine, pinned: cores !== null, rounds, load: meter.loads, results };
+    const report = { machine, tls, pinned: cores !== null, rounds, load: meter.loads, results };
     process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : fetchTable(report));
   } finally {
     await meter.close();
-    await registry.stop();
+    await stop();
     await rm(folder, { recursive: true });
   }
+}
+
+async function startRegistry(folder: string, tls: boolean) {
+  if (!tls) {
+    const { address, stop } = await startDistributionRegistry(folder, "127.0.0.1", progress);
+    return { registry: { address, authority: null }, stop };
+  }
+  const { certificate: pem, ...authority } = await createAuthority("bench", 1, new Date());
+  const file = join(folder, "authority.pem");
+  await writeFile(file, pem);
+  const server = await issueServerCertificate({ certificate: pem, ...authority }, ["127.0.0.1"], 1, new Date());
+  const { address, stop } = await startDistributionRegistry(folder, "127.0.0.1", progress, { tls: server });
+  return { registry: { address, authority: { pem, file } }, stop };
 }
 
 /** In turns, so that what else the machine does meets all alike. The first turn fills caches and doesn't count. */

@@ -1,4 +1,4 @@
-import { BlockList, isIP, type LookupFunction } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import { RegistryError } from "./error.ts";
 import { ipv6Bytes } from "./ipv6.ts";
 
@@ -8,39 +8,56 @@ export type PrivateAddresses = "Allow" | "Deny";
 /** What an address is to us. A forbidden one is never dialled, a private one where the operator allows it. */
 export type AddressKind = "public" | "private" | "forbidden";
 
-/** Addresses that no registry has, and those of them that clouds answer secrets on. */
-const FORBIDDEN = new BlockList();
-FORBIDDEN.addSubnet("169.254.0.0", 16, "ipv4"); // link-local: metadata of AWS, Azure, GCP, OpenStack (RFC 3927)
-FORBIDDEN.addAddress("100.100.100.200", "ipv4"); // Alibaba Cloud
-FORBIDDEN.addAddress("168.63.129.16", "ipv4"); // Azure's host agent
-FORBIDDEN.addAddress("192.0.0.192", "ipv4"); // Oracle Cloud
-FORBIDDEN.addSubnet("224.0.0.0", 3, "ipv4"); // multicast, reserved, broadcast (RFC 5771, RFC 1112)
-FORBIDDEN.addSubnet("fe80::", 10, "ipv6"); // link-local (RFC 4291)
-FORBIDDEN.addSubnet("ff00::", 8, "ipv6"); // multicast (RFC 4291)
-FORBIDDEN.addAddress("fd00:ec2::254", "ipv6"); // AWS
-FORBIDDEN.addAddress("fd00:ec2::23", "ipv6"); // AWS, pod identity
-FORBIDDEN.addAddress("fd20:ce::254", "ipv6"); // GCP
+/** Ranges of addresses, each by the hex digits that its addresses begin with. */
+interface Ranges {
+  readonly 4: readonly string[];
+  readonly 6: readonly string[];
+}
 
-const PRIVATE = new BlockList();
-PRIVATE.addSubnet("0.0.0.0", 8, "ipv4"); // "this host": Linux connects it to loopback (RFC 1122)
-PRIVATE.addSubnet("10.0.0.0", 8, "ipv4"); // RFC 1918
-PRIVATE.addSubnet("100.64.0.0", 10, "ipv4"); // shared by carriers, and by clusters (RFC 6598)
-PRIVATE.addSubnet("127.0.0.0", 8, "ipv4"); // loopback (RFC 1122)
-PRIVATE.addSubnet("172.16.0.0", 12, "ipv4"); // RFC 1918
-PRIVATE.addSubnet("192.0.0.0", 24, "ipv4"); // protocol assignments (RFC 6890)
-PRIVATE.addSubnet("192.168.0.0", 16, "ipv4"); // RFC 1918
-PRIVATE.addSubnet("198.18.0.0", 15, "ipv4"); // benchmarks (RFC 2544)
-PRIVATE.addSubnet("::", 127, "ipv6"); // unspecified and loopback (RFC 4291)
-PRIVATE.addSubnet("64:ff9b:1::", 48, "ipv6"); // NAT64 of a site's own (RFC 8215)
-PRIVATE.addSubnet("fc00::", 7, "ipv6"); // unique local (RFC 4193)
-PRIVATE.addSubnet("fec0::", 10, "ipv6"); // site-local (RFC 3879, deprecated)
+/** Addresses that no registry has, and those of them that clouds answer secrets on. */
+const FORBIDDEN: Ranges = {
+  4: [
+    "a9fe", // 169.254.0.0/16, link-local: metadata of AWS, Azure, GCP, OpenStack (RFC 3927)
+    "646464c8", // 100.100.100.200, Alibaba Cloud
+    "a83f8110", // 168.63.129.16, Azure's host agent
+    "c00000c0", // 192.0.0.192, Oracle Cloud
+    ...["e", "f"], // 224.0.0.0/3, multicast, reserved, broadcast (RFC 5771, RFC 1112)
+  ],
+  6: [
+    ...["fe8", "fe9", "fea", "feb"], // fe80::/10, link-local (RFC 4291)
+    "ff", // ff00::/8, multicast (RFC 4291)
+    "fd000ec2000000000000000000000254", // fd00:ec2::254, AWS
+    "fd000ec2000000000000000000000023", // fd00:ec2::23, AWS, pod identity
+    "fd2000ce000000000000000000000254", // fd20:ce::254, GCP
+  ],
+};
+
+const PRIVATE: Ranges = {
+  4: [
+    "00", // 0.0.0.0/8, "this host": Linux connects it to loopback (RFC 1122)
+    "0a", // 10.0.0.0/8 (RFC 1918)
+    ...["644", "645", "646", "647"], // 100.64.0.0/10, shared by carriers, and by clusters (RFC 6598)
+    "7f", // 127.0.0.0/8, loopback (RFC 1122)
+    "ac1", // 172.16.0.0/12 (RFC 1918)
+    "c00000", // 192.0.0.0/24, protocol assignments (RFC 6890)
+    "c0a8", // 192.168.0.0/16 (RFC 1918)
+    ...["c612", "c613"], // 198.18.0.0/15, benchmarks (RFC 2544)
+  ],
+  6: [
+    ...["0", "1"].map(last => last.padStart(32, "0")), // ::/127, unspecified and loopback (RFC 4291)
+    "0064ff9b0001", // 64:ff9b:1::/48, NAT64 of a site's own (RFC 8215)
+    ...["fc", "fd"], // fc00::/7, unique local (RFC 4193)
+    ...["fec", "fed", "fee", "fef"], // fec0::/10, site-local (RFC 3879, deprecated)
+  ],
+};
 
 /** The kind of an address, written as an IP literal, judged by every IPv4 address in it too. */
 export function addressKind(literal: string): AddressKind {
   const address = literal.replace(/%.*$/s, "");
-  const family = isIP(address);
-  if (family === 4) return ownKind(address, "ipv4");
-  const kinds = [ownKind(address, "ipv6"), ...embedded(ipv6Bytes(address)).map(inner => ownKind(inner, "ipv4"))];
+  if (isIP(address) === 4) return ownKind(ipv4Hex(address.split(".").map(Number)), 4);
+  const bytes = ipv6Bytes(address);
+  const hex = bytes.toString("hex");
+  const kinds = [ownKind(hex, 6), ...embedded(bytes, hex).map(inner => ownKind(inner, 4))];
   return kinds.find(kind => kind === "forbidden") ?? kinds.find(kind => kind === "private") ?? "public";
 }
 
@@ -106,9 +123,14 @@ export class AddressGuard {
 const systemLookup: LookupFunction = (hostname, options, callback) =>
   process.getBuiltinModule("node:dns").lookup(hostname, options, callback);
 
-function ownKind(address: string, family: "ipv4" | "ipv6"): AddressKind {
-  if (FORBIDDEN.check(address, family)) return "forbidden";
-  return PRIVATE.check(address, family) ? "private" : "public";
+function ownKind(hex: string, family: keyof Ranges): AddressKind {
+  const isIn = (ranges: Ranges) => ranges[family].some(range => hex.startsWith(range));
+  if (isIn(FORBIDDEN)) return "forbidden";
+  return isIn(PRIVATE) ? "private" : "public";
+}
+
+function ipv4Hex(bytes: Iterable<number>): string {
+  return Buffer.from([...bytes]).toString("hex");
 }
 
 /** Where an IPv6 address that leads to an IPv4 one has it: the prefix in hex, and the positions of the four bytes. */
@@ -122,14 +144,14 @@ const EMBEDDINGS: readonly (readonly [prefix: string, positions: readonly number
   ["2002", [2, 3, 4, 5]], // 6to4 (RFC 3056)
 ];
 
-function embedded(bytes: Buffer): readonly string[] {
-  const hex = bytes.toString("hex");
+/** The IPv4 addresses in an IPv6 one, in hex. */
+function embedded(bytes: Buffer, hex: string): readonly string[] {
   const found = EMBEDDINGS.filter(([prefix]) => hex.startsWith(prefix)).map(([, positions]) =>
-    positions.map(position => bytes[position]),
+    positions.map(position => bytes[position] ?? 0),
   );
   // Teredo turns every bit of the client's address over (RFC 4380).
   if (hex.startsWith("20010000")) found.push([...bytes.subarray(12)].map(byte => byte ^ 0xff));
   // ISATAP: any prefix, then 0:5efe or 200:5efe (RFC 5214).
   if (/^.{16}0[02]005efe/.test(hex)) found.push([...bytes.subarray(12)]);
-  return found.map(four => four.join("."));
+  return found.map(ipv4Hex);
 }

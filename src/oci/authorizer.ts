@@ -1,5 +1,4 @@
 import { LRUCache } from "lru-cache";
-import { release } from "./body.ts";
 import { type Challenge, readChallenge } from "./challenge.ts";
 import { CredentialIdentity } from "./credential-identity.ts";
 import { basicAuthorization, type Credential, type CredentialSource, MAX_CREDENTIALS } from "./credentials.ts";
@@ -66,15 +65,20 @@ export class Authorizer {
     if (challenge === null) return response;
     this.#drop(remembered, response);
     let tried = 0;
-    for await (const offer of this.#offers(challenge, request, scope, credentials)) {
-      if (tried > 0) release(response);
-      tried += 1;
-      response = await this.#transport.send({ ...request, authorization: offer.authorization });
-      if (response.status !== 401 && response.status !== 403) {
-        this.#accepted.set(key, offer);
-        return response;
+    try {
+      for await (const offer of this.#offers(challenge, request, scope, credentials)) {
+        if (tried > 0) response.body.discard();
+        tried += 1;
+        response = await this.#transport.send({ ...request, authorization: offer.authorization });
+        if (response.status !== 401 && response.status !== 403) {
+          this.#accepted.set(key, offer);
+          return response;
+        }
+        this.#drop(offer, response);
       }
-      this.#drop(offer, response);
+    } catch (error) {
+      response.body.discard();
+      throw error;
     }
     if (tried > 0) return response;
     throw new RegistryError("Unauthorized", unauthorizedText(host, challenge, credentials.length), { status: 401 });
@@ -151,11 +155,11 @@ function asked({ repository, actions }: Scope): string {
 function openChallenge(response: TransportResponse, remembered: Offer | null, credentials: number): Challenge | null {
   const { status, headers } = response;
   if (status === 401) {
-    release(response);
+    response.body.discard();
     return readChallenge(headers["www-authenticate"]);
   }
   if (status !== 403 || remembered === null || credentials < 2) return null;
-  release(response);
+  response.body.discard();
   return remembered.challenge;
 }
 

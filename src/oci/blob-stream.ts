@@ -51,10 +51,13 @@ async function* chunksAt(
 ): AsyncGenerator<Buffer, void, undefined> {
   let offset = start;
   for (let broken = 0; ; ) {
-    const response = await open(session, place, descriptor, offset, lent);
+    const response = await open(session, place, descriptor, offset);
     try {
       // A server without ranges sends it all once more.
-      for await (const chunk of skipping(chunksOf(response, place.signal), response.status === 206 ? 0 : offset)) {
+      for await (const chunk of skipping(
+        chunksOf(response, place.signal, lent),
+        response.status === 206 ? 0 : offset,
+      )) {
         offset += chunk.length;
         yield chunk;
       }
@@ -67,13 +70,7 @@ async function* chunksAt(
   }
 }
 
-function open(
-  session: Session,
-  place: Place,
-  descriptor: Descriptor,
-  offset: number,
-  lent: boolean,
-): Promise<TransportResponse> {
+function open(session: Session, place: Place, descriptor: Descriptor, offset: number): Promise<TransportResponse> {
   const headers: Record<string, string> = offset === 0 ? {} : { range: `bytes=${offset}-` };
   const statuses = offset === 0 ? [200] : [200, 206];
   return session.read(
@@ -83,7 +80,6 @@ function open(
     headers,
     async response => checked(response, descriptor, offset),
     statuses,
-    lent,
   );
 }
 

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { Headers } from "../http/response-head.ts";
 import { cleaned, RegistryError, type RegistryErrorCode } from "./error.ts";
 import { failureOf } from "./failure.ts";
 import { parseObject } from "./json.ts";
@@ -16,12 +16,16 @@ export function refuseCoding(response: TransportResponse): void {
 }
 
 /**
- * A response's body, chunk by chunk, with the wire's failures as our errors. Where it was asked for lent, a chunk is not to
- * be used any more once the next one is asked for.
+ * A response's body, chunk by chunk, with the wire's failures as our errors.
+ * @param lent a chunk is done with when the next one is asked for: its memory is used again then
  */
-export async function* chunksOf(response: TransportResponse, signal: AbortSignal): AsyncGenerator<Buffer> {
+export async function* chunksOf(
+  response: TransportResponse,
+  signal: AbortSignal,
+  lent = false,
+): AsyncGenerator<Buffer, void, undefined> {
   try {
-    yield* response.lent ?? (response.body as AsyncIterable<Buffer>);
+    for await (const chunk of response.body.chunks()) yield lent ? chunk : Buffer.from(chunk);
   } catch (error) {
     throw failureOf(error, response.url, signal);
   } finally {
@@ -56,15 +60,8 @@ export async function readBody(
   return Buffer.concat(chunks, size);
 }
 
-/** Ends with a response whose body nobody wants: its connection is kept where the rest is known to be short. */
-export function release({ headers, body }: TransportResponse): void {
-  const left = announcedSize(headers);
-  if (left !== null && left <= MAX_ERROR_BODY) body.resume();
-  else body.destroy();
-}
-
 /** The Content-Length of a response, or null. */
-export function announcedSize(headers: IncomingMessage["headers"]): number | null {
+export function announcedSize(headers: Headers): number | null {
   const length = headers["content-length"];
   return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : null;
 }

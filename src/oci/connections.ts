@@ -1,8 +1,11 @@
-import { type Agent as HttpAgent, request as httpRequest, type RequestOptions } from "node:http";
-import type { AgentOptions, Agent as HttpsAgent } from "node:https";
 import type { LookupFunction } from "node:net";
+import type { HttpRequest, HttpResponse } from "../http/connection.ts";
+import { ConnectionPool, type Dial } from "../http/connection-pool.ts";
+import { type Destination, dialPlain } from "../http/dialling.ts";
+import type { SecureTerms, SessionMemory } from "../http/secure-dialling.ts";
+import { TlsSessions } from "../http/tls-sessions.ts";
 import { AddressGuard, type PrivateAddresses } from "./address.ts";
-import { PlainAgent } from "./plain-agent.ts";
+import { RegistryError } from "./error.ts";
 import { hostnameOf, type ProxyRoute, type ProxySettings, portOf, proxyAuthorization, proxyRoute } from "./proxy.ts";
 
 /** How TLS with one host is spoken, where that is not by the public CAs and without a certificate of our own. */
@@ -33,17 +36,21 @@ export interface ConnectionOptions {
 
 /** How a URL's host is reached. */
 export interface Route {
-  readonly request: typeof httpRequest;
-  readonly options: RequestOptions;
-  /** Whether the connection itself speaks TLS. */
-  readonly secure: boolean;
-  /** Headers for the proxy that is asked in place of the host. */
+  /** What the request asks for: the URL's path, or all of it where a proxy is asked in place of the host. */
+  readonly target: string;
+  /** Headers for that proxy. */
   readonly headers: Readonly<Record<string, string>>;
+  send(request: HttpRequest): Promise<HttpResponse>;
 }
 
+/** Connections to one host that wait for reuse, at most. */
+const MAX_IDLE = 2;
+/** Hosts whose TLS sessions are remembered. */
+const MAX_SESSIONS = 100;
+
 /**
- * The connections of one client: kept open and used again, apart for each host that has TLS settings of its own, direct
- * or through a proxy, and to no address that the guard refuses.
+ * The connections of one client: kept open and used again, apart for each host, direct or through a proxy, and to no
+ * address that the guard refuses.
  *
  * Behind a proxy it is the proxy that resolves names: the guard judges addresses that stand in URLs, and the proxy's
  * own, and what a name leads to is the proxy's to decide.
@@ -53,7 +60,8 @@ export class Connections {
   readonly #guard: AddressGuard;
   readonly #proxyGuard: AddressGuard;
   readonly #proxyOf: ProxyRoute;
-  readonly #agents = new Map<string, HttpAgent | HttpsAgent>();
+  readonly #pool: ConnectionPool;
+  readonly #sessions = new TlsSessions(MAX_SESSIONS);
 
   /** @throws {RegistryError} BadProxy */
   constructor(options: ConnectionOptions) {
@@ -63,89 +71,87 @@ export class Connections {
     // The operator named the proxy.
     this.#proxyGuard = new AddressGuard("Allow", new Set(), lookup);
     this.#proxyOf = proxyRoute(proxy);
+    this.#pool = new ConnectionPool(options.maxSockets, MAX_IDLE);
   }
 
   /** @throws {RegistryError} ForbiddenAddress */
-  async routeTo(url: URL): Promise<Route> {
+  routeTo(url: URL): Route {
     this.#guard.refuseLiteral(url);
     const proxy = this.#proxyOf(url);
-    if (proxy === null) return this.#direct(url);
+    const target = `${url.pathname}${url.search}`;
+    if (proxy === null) return this.#route(target, {}, url.origin, signal => this.#direct(url, signal));
     this.#proxyGuard.refuseLiteral(proxy);
-    return url.protocol === "https:" ? this.#tunnelled(url, proxy) : this.#forwarded(url, proxy);
+    if (url.protocol === "https:") {
+      return this.#route(target, {}, `tunnel ${url.origin}`, signal => this.#tunnelled(url, proxy, signal));
+    }
+    // Asked in the absolute form of RFC 9112 section 3.2.2.
+    const authorization = proxyAuthorization(proxy);
+    const headers = authorization === null ? {} : { "proxy-authorization": authorization };
+    return this.#route(`${url.origin}${target}`, headers, `proxy ${proxy.origin}`, signal =>
+      this.#proxied(proxy, signal),
+    );
   }
 
   /** Closes the connections that wait for reuse. */
   close(): void {
-    for (const agent of this.#agents.values()) agent.destroy();
+    this.#pool.close();
   }
 
-  async #direct(url: URL): Promise<Route> {
-    const lookup = this.#guard.lookupFor(url.host);
-    if (url.protocol !== "https:") {
-      const agent = this.#agent("http", () => new PlainAgent(this.#pool()));
-      return { request: httpRequest, options: { agent, lookup }, secure: false, headers: {} };
+  #route(target: string, headers: Route["headers"], key: string, dial: Dial): Route {
+    return { target, headers, send: request => this.#pool.exchange(key, dial, request) };
+  }
+
+  async #direct(url: URL, signal: AbortSignal) {
+    const destination = this.#destination(url, this.#guard);
+    if (url.protocol !== "https:") return dialPlain(destination, signal);
+    const { dialSecure } = await import("../http/secure-dialling.ts");
+    return dialSecure(destination, this.#terms(url), signal, { sessions: this.#session(url.origin) });
+  }
+
+  async #tunnelled(url: URL, proxy: URL, signal: AbortSignal) {
+    const { connectMs } = this.#options;
+    // For all of it: proxy, tunnel and TLS.
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(connectMs)]);
+    const [{ dialSecure }, { openTunnel }] = await Promise.all([
+      import("../http/secure-dialling.ts"),
+      import("./tunnel.ts"),
+    ]);
+    try {
+      const target = `${url.hostname}:${portOf(url)}`;
+      const tunnel = await openTunnel(proxy, this.#destination(proxy, this.#proxyGuard), target, limit);
+      const destination = this.#destination(url, this.#guard);
+      return await dialSecure(destination, this.#terms(url), limit, {
+        sessions: this.#session(url.origin),
+        tunnel,
+      });
+    } catch (error) {
+      if (signal.aborted || !limit.aborted) throw error;
+      throw new RegistryError("Timeout", `no connection within ${connectMs} ms`);
     }
-    const { SecureAgent, secureRequest } = await import("./secure-connections.ts");
-    const agent = this.#agent(`https ${this.#tlsKey(url)}`, () => new SecureAgent(this.#agentOptions(url)));
-    return { request: secureRequest, options: { agent, lookup }, secure: true, headers: {} };
   }
 
-  async #tunnelled(url: URL, proxy: URL): Promise<Route> {
-    const { TunnelAgent, secureRequest } = await import("./secure-connections.ts");
-    const make = () => {
-      const lookup = this.#proxyGuard.lookupFor(proxy.host);
-      return new TunnelAgent(this.#agentOptions(url), proxy, lookup, this.#options.connectMs);
-    };
-    const agent = this.#agent(`tunnel ${this.#tlsKey(url)}`, make);
-    return { request: secureRequest, options: { agent }, secure: true, headers: {} };
+  async #proxied(proxy: URL, signal: AbortSignal) {
+    const destination = this.#destination(proxy, this.#proxyGuard);
+    if (proxy.protocol !== "https:") return dialPlain(destination, signal);
+    const { dialSecure } = await import("../http/secure-dialling.ts");
+    return dialSecure(destination, {}, signal, { sessions: this.#session(`proxy ${proxy.origin}`) });
   }
 
-  /** Asked in the absolute form of RFC 9112 section 3.2.2. */
-  async #forwarded(url: URL, proxy: URL): Promise<Route> {
-    const { protocol } = proxy;
-    const tls = protocol === "https:" ? await import("./secure-connections.ts") : null;
-    const agent = this.#agent(`proxy ${protocol}`, () =>
-      tls ? new tls.SecureAgent(this.#pool()) : new PlainAgent(this.#pool()),
-    );
-    const authorization = proxyAuthorization(proxy);
-    return {
-      request: tls?.secureRequest ?? httpRequest,
-      secure: tls !== null,
-      options: {
-        agent,
-        protocol,
-        hostname: hostnameOf(proxy),
-        port: portOf(proxy),
-        path: `${url.origin}${url.pathname}${url.search}`,
-        lookup: this.#proxyGuard.lookupFor(proxy.host),
-      },
-      headers: { host: url.host, ...(authorization === null ? {} : { "proxy-authorization": authorization }) },
-    };
+  #session(place: string): SessionMemory {
+    return { session: this.#sessions.get(place), keep: session => this.#sessions.keep(place, session) };
   }
 
-  #agent(key: string, make: () => HttpAgent | HttpsAgent): HttpAgent | HttpsAgent {
-    const known = this.#agents.get(key);
-    if (known) return known;
-    const made = make();
-    this.#agents.set(key, made);
-    return made;
+  #destination(url: URL, guard: AddressGuard): Destination {
+    const { connectMs } = this.#options;
+    return { host: hostnameOf(url), port: portOf(url), lookup: guard.lookupFor(url.host), connectMs };
   }
 
-  #tlsKey({ host }: URL): string {
-    return this.#options.tls?.has(host) ? host : "";
-  }
-
-  #agentOptions({ host }: URL): AgentOptions {
+  #terms({ host }: URL): SecureTerms {
     const { ca, clientCertificate, insecureTls = false } = this.#options.tls?.get(host) ?? {};
     return {
-      ...this.#pool(),
       ...(ca === undefined ? {} : { ca }),
       ...(clientCertificate ? { cert: clientCertificate.certificate, key: clientCertificate.key } : {}),
       ...(insecureTls ? { rejectUnauthorized: false } : {}),
     };
-  }
-
-  #pool() {
-    return { keepAlive: true, maxSockets: this.#options.maxSockets, maxFreeSockets: 2 };
   }
 }

@@ -1,4 +1,5 @@
-import { RegistryError } from "./error.ts";
+import { HttpError } from "../http/error.ts";
+import { RegistryError, type RegistryErrorCode } from "./error.ts";
 
 /**
  * What went wrong on the wire, as one of our errors: a passed deadline and a caller's cancellation come first, because
@@ -8,16 +9,32 @@ export function failureOf(error: unknown, url: URL, signal: AbortSignal): Regist
   const { host } = url;
   if (signal.aborted) return abortion(signal);
   if (error instanceof RegistryError) return error;
+  if (error instanceof HttpError) return httpFailure(error, host);
   const code = errorCode(error);
-  if (code.startsWith("HPE_")) {
-    return new RegistryError("BadResponse", `${host} answered with something that is not HTTP (${code})`, {
-      cause: error,
-    });
-  }
   if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME|VERIFY/.test(code)) {
     return new RegistryError("Unreachable", `no trusted TLS connection to ${host} (${code})`, { cause: error });
   }
   return new RegistryError("Unreachable", `no answer from ${host} (${code})`, { cause: error });
+}
+
+function httpFailure(error: HttpError, host: string): RegistryError {
+  const [code, message] = meaningOf(error, host);
+  return new RegistryError(code, message, { cause: error });
+}
+
+function meaningOf({ code, message }: HttpError, host: string): readonly [RegistryErrorCode, string] {
+  switch (code) {
+    case "NotHttp":
+      return ["BadResponse", `${host} answered with something that is not HTTP: ${message}`];
+    case "Closed":
+      return ["Unreachable", `${host} closed the connection`];
+    case "Silent":
+      return ["Timeout", `${host} was ${message}`];
+    case "NotConnected":
+      return ["Timeout", message];
+    case "BadRequest":
+      return ["Rejected", message];
+  }
 }
 
 /** The error for a signal that was aborted. */

@@ -32,6 +32,6 @@ export async function uploadBytes(
   const request = { method: "PUT", url: urlBelow(place, path), headers, body: blobOf(bytes) } as const;
   const response = await session.repeated(place, () => session.write(place, request, [201]));
   // Lets the connection be used again.
-  response.body.resume();
+  response.body.discard();
   return response;
 }

@@ -1,11 +1,11 @@
-import type { IncomingMessage } from "node:http";
+import type { Headers } from "../http/response-head.ts";
 import { RegistryError } from "./error.ts";
 
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 
 interface Answer {
   readonly status: number;
-  readonly headers: IncomingMessage["headers"];
+  readonly headers: Headers;
   readonly url: URL;
 }
 
@@ -24,7 +24,7 @@ export function nextHop(response: Answer, plainHosts: ReadonlySet<string>): URL 
  * @throws {RegistryError} UnsafeRedirect, BadResponse
  */
 export function resolveLocation({ headers, url }: Answer, plainHosts: ReadonlySet<string>): URL {
-  const location = headers.location;
+  const { location } = headers;
   if (location === undefined)
     throw new RegistryError("BadResponse", `${url.host} sends us elsewhere without a Location`);
   const target = URL.parse(location, url.href);

@@ -1,4 +1,4 @@
-import { readBody, release } from "./body.ts";
+import { readBody } from "./body.ts";
 import { type Descriptor, isMediaType, isRecord, readAnnotations, readDescriptor } from "./descriptor.ts";
 import { hexOf } from "./digest.ts";
 import { RegistryError } from "./error.ts";
@@ -60,7 +60,7 @@ async function eachPage(
   let answered = false;
   const pages = pagesOf(session, place, first, { accept: OCI_INDEX }, limits.referrerPages, async response => {
     if (isIndex(response)) return (await readIndex(response, place, limits)).entries;
-    release(response);
+    response.body.discard();
     return null;
   });
   try {

@@ -1,5 +1,5 @@
 import { Authorizer, type Scope } from "./authorizer.ts";
-import { refusal, release } from "./body.ts";
+import { refusal } from "./body.ts";
 import type { TlsSettings } from "./connections.ts";
 import { isDigest } from "./digest.ts";
 import { RegistryError, type RegistryOperation } from "./error.ts";
@@ -92,11 +92,11 @@ export class Session {
     try {
       const anonymous = await this.#transport.send(request);
       if (anonymous.status !== 401) {
-        release(await this.#checked(anonymous, place, [200]));
+        (await this.#checked(anonymous, place, [200])).body.discard();
         return false;
       }
-      release(anonymous);
-      release(await this.#accepted(request, place, [200]));
+      anonymous.body.discard();
+      (await this.#accepted(request, place, [200])).body.discard();
       return true;
     } catch (error) {
       throw this.#located(error, place);
@@ -137,21 +137,19 @@ export class Session {
     headers: Readonly<Record<string, string>>,
     use: (response: TransportResponse) => Promise<T>,
     statuses: readonly number[] = [200],
-    lent = false,
   ): Promise<T> {
     const request: TransportRequest = {
       method,
       url: typeof target === "string" ? urlBelow(place, target) : target,
       headers,
       redirects: "follow",
-      lent,
       signal: place.signal,
     };
     try {
       return await this.repeated(place, async () => {
         const response = await this.#accepted(request, place, statuses);
         // An answer without a body must be read all the same for its connection to be used again.
-        if (method === "HEAD") response.body.resume();
+        if (method === "HEAD") response.body.discard();
         return use(response).catch(error => {
           response.body.destroy();
           throw error;

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { readBody, refusal, release } from "./body.ts";
+import { readBody, refusal } from "./body.ts";
 import { basicAuthorization, type IdentityToken, type PasswordCredential } from "./credentials.ts";
 import { RegistryError } from "./error.ts";
 import { parseObject } from "./json.ts";
@@ -68,7 +68,7 @@ export async function fetchToken(
   const [first, second] = waysToAsk(request, credential);
   let response = await send(first);
   if (second !== null && UNSUPPORTED.includes(response.status)) {
-    release(response);
+    response.body.discard();
     response = await send(second);
   }
   if (response.status !== 200) {

@@ -1,12 +1,8 @@
-import type { IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { release } from "./body.ts";
+import type { HttpRequest, HttpResponse, RequestBody } from "../http/connection.ts";
+import { requestHead } from "../http/request-head.ts";
 import { type ConnectionOptions, Connections, type Route } from "./connections.ts";
 import { RegistryError } from "./error.ts";
 import { failureOf } from "./failure.ts";
-import { lentBody } from "./lent-body.ts";
 import { nextHop } from "./redirect.ts";
 
 export interface TransportOptions extends Omit<ConnectionOptions, "connectMs"> {
@@ -30,34 +26,18 @@ export interface TransportRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent to the URL's own origin only, and never again once a redirect has left it. */
   readonly authorization?: string | null;
-  readonly body?: RequestBody;
+  readonly body?: RequestBody | null;
   /** Whether redirects are followed: never for writes, never for tokens. */
   readonly redirects: "follow" | "refuse";
-  /** Whether the body may be lent: read from memory that is used again. */
-  readonly lent?: boolean;
   readonly signal: AbortSignal;
 }
 
-export interface RequestBody {
-  readonly size: number;
-  open(): AsyncIterable<Uint8Array>;
-}
-
-export interface TransportResponse {
-  readonly status: number;
-  readonly headers: IncomingMessage["headers"];
+export interface TransportResponse extends HttpResponse {
   /** The URL that answered, after redirects. Its query may be a secret (signed URLs). */
   readonly url: URL;
-  /** Must be read to its end or destroyed. */
-  readonly body: IncomingMessage;
-  /** The body's chunks where they are lent; null where it is read as ever. */
-  readonly lent: AsyncGenerator<Buffer, void, undefined> | null;
 }
 
 const MAX_REDIRECTS = 5;
-/** Of responses whose body is what was asked for. */
-const CONTENT: readonly number[] = [200, 206];
-
 /**
  * HTTP with every hop in sight: which host is asked, by which scheme, with which credentials, at which address. Knows
  * nothing of registries.
@@ -82,9 +62,9 @@ export class Transport {
     let authorization = request.authorization ?? null;
     for (let hops = 0; ; hops += 1) {
       const response = await this.#exchange(request, url, authorization);
-      const target = nextHop(response, this.#options.plainHosts);
+      const target = this.#nextHop(response);
       if (target === null) return response;
-      release(response);
+      response.body.discard();
       if (request.redirects === "refuse") {
         throw new RegistryError("UnsafeRedirect", `${url.host} redirects a request that must not be redirected`);
       }
@@ -104,6 +84,15 @@ export class Transport {
     this.#connections.close();
   }
 
+  #nextHop(response: TransportResponse): URL | null {
+    try {
+      return nextHop(response, this.#options.plainHosts);
+    } catch (error) {
+      response.body.discard();
+      throw error;
+    }
+  }
+
   async #exchange(request: TransportRequest, url: URL, authorization: string | null): Promise<TransportResponse> {
     if (url.protocol !== "https:" && !this.#options.plainHosts.has(url.host)) {
       throw new RegistryError(
@@ -111,75 +100,34 @@ export class Transport {
         `${url.host} is not among the registries that may be spoken to without TLS`,
       );
     }
-    const route = await this.#connections.routeTo(url);
+    const route = this.#connections.routeTo(url);
     try {
-      const response = await this.#dial(request, url, route, authorization);
-      if (response.status !== 407) return response;
-      release(response);
+      const { status, headers, body } = await route.send(this.#request(request, url, route, authorization));
+      if (status !== 407) return { status, headers, body, url };
+      body.discard();
       throw new RegistryError("Unreachable", `a proxy before ${url.host} wants other credentials (407)`);
     } catch (error) {
       throw failureOf(error, url, request.signal);
     }
   }
 
-  #dial(
-    request: TransportRequest,
+  #request(
+    { method, headers, body = null, signal }: TransportRequest,
     url: URL,
-    { request: open, options, secure, headers }: Route,
+    route: Route,
     authorization: string | null,
-  ): Promise<TransportResponse> {
-    const { method, body, signal } = request;
+  ): HttpRequest {
     const { userAgent, timeouts } = this.#options;
-    return new Promise((resolve, reject) => {
-      const outgoing = open(url, {
-        ...options,
-        method,
-        signal,
-        headers: {
-          ...request.headers,
-          ...headers,
-          "user-agent": userAgent,
-          // Digests are of the bytes as they are; a coding on top would only hide a bomb.
-          "accept-encoding": "identity",
-          ...(authorization === null ? {} : { authorization }),
-          ...(body || method === "POST" ? { "content-length": String(body?.size ?? 0) } : {}),
-        },
-      });
-      const failed = (error: unknown) => {
-        outgoing.destroy();
-        reject(error);
-      };
-      outgoing.on("error", failed);
-      outgoing.on("socket", socket => limitConnecting(socket, secure, timeouts.connectMs, failed));
-      let answer: IncomingMessage | null = null;
-      outgoing.setTimeout(timeouts.idleMs, () => {
-        // Destroying the request would lose the reason for who reads the response.
-        (answer ?? outgoing).destroy(silence(timeouts.idleMs, url));
-      });
-      outgoing.on("response", response => {
-        answer = response;
-        const { statusCode: status = 0, headers } = response;
-        const lent = request.lent && CONTENT.includes(status) ? lentBody(response) : null;
-        resolve({ status, headers, url, body: response, lent });
-      });
-      // A server may answer, and close, before it has read the whole body: then its answer counts.
-      if (body) pipeline(Readable.from(body.open()), outgoing).catch(error => answer ?? failed(error));
-      else outgoing.end();
+    const head = requestHead(method, route.target, {
+      host: url.host,
+      ...headers,
+      ...route.headers,
+      "user-agent": userAgent,
+      // Digests are of the bytes as they are; a coding on top would only hide a bomb.
+      "accept-encoding": "identity",
+      ...(authorization === null ? {} : { authorization }),
+      ...(body || method === "POST" ? { "content-length": String(body?.size ?? 0) } : {}),
     });
+    return { method, head, body, idleMs: timeouts.idleMs, signal };
   }
-}
-
-function silence(milliseconds: number, url: URL): RegistryError {
-  return new RegistryError("Timeout", `${url.host} was silent for ${milliseconds} ms`);
-}
-
-/** Fails a request whose connection takes too long. Sockets that are reused stand already. */
-function limitConnecting(socket: Socket, secure: boolean, milliseconds: number, fail: (error: Error) => void): void {
-  if (!socket.connecting) return;
-  const timer = setTimeout(
-    () => fail(new RegistryError("Timeout", `no connection within ${milliseconds} ms`)),
-    milliseconds,
-  );
-  const done = () => clearTimeout(timer);
-  socket.once(secure ? "secureConnect" : "connect", done).once("close", done);
 }

@@ -93,7 +93,7 @@ export class BlobUpload {
     const headers = { ...OCTETS, "content-range": `${upload.offset}-${end - 1}` };
     const request = { method: "PATCH", url: upload.url, headers, body: blobOf(chunk) } as const;
     const response = await this.#session.write(this.#place, request, [202]);
-    response.body.resume();
+    response.body.discard();
     const offset = receivedBytes(response) ?? end;
     if (offset !== end) {
       // "0-0" stands for nothing and for one byte; both are short of any chunk.
@@ -113,14 +113,15 @@ export class BlobUpload {
     const response = await this.#session.repeated(this.#place, () =>
       this.#session.write(this.#place, request, [204, 200]),
     );
-    response.body.resume();
+    response.body.discard();
     const offset = receivedBytes(response);
     if (offset === null || offset > this.#blob.size) {
       throw new RegistryError("BadResponse", `${upload.url.host} doesn't say how much of the upload it has`).at(
         this.#place,
       );
     }
-    const url = response.headers.location === undefined ? upload.url : this.#location(response);
+    const { location } = response.headers;
+    const url = location === undefined ? upload.url : this.#location(response);
     return { ...upload, url, offset };
   }
 
@@ -148,7 +149,7 @@ export class BlobUpload {
       { method: "POST", url },
       from === null ? [202] : [201, 202],
     );
-    response.body.resume();
+    response.body.discard();
     if (response.status === 201) return null;
     const minimum = Number(/^\d{1,12}$/.exec(String(response.headers["oci-chunk-min-length"]))?.[0] ?? 0);
     return { url: this.#location(response), offset: 0, minimum };
@@ -158,7 +159,7 @@ export class BlobUpload {
     const target = new URL(url);
     target.searchParams.set("digest", this.#blob.digest);
     const request = { method: "PUT", url: target, headers: OCTETS, body: body ?? blobOf(Buffer.alloc(0)) } as const;
-    (await this.#session.write(this.#place, request, [201])).body.resume();
+    (await this.#session.write(this.#place, request, [201])).body.discard();
   }
 
   async #isThere(): Promise<boolean> {

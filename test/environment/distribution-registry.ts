@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { get } from "node:http";
+import { get as getSecurely } from "node:https";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
@@ -8,7 +10,7 @@ import { binaryOf } from "./cluster/binaries.ts";
 import type { Progress } from "./cluster/progress.ts";
 import { freePorts } from "./ports.ts";
 
-/** The distribution project's registry, of its own release or of a distribution's, with files on disk and plain HTTP. */
+/** The distribution project's registry, of its own release or of a distribution's, with files on disk. */
 export interface DistributionRegistry {
   /** "host:port", as references spell it. */
   readonly address: string;
@@ -18,6 +20,8 @@ export interface DistributionRegistry {
 }
 
 export interface DistributionOptions {
+  /** PEM; without it, plain HTTP is spoken. */
+  readonly tls?: { readonly certificate: string; readonly privateKey: string } | null;
   /** Who may use it, in Apache's form with bcrypt; default: everyone. */
   readonly htpasswd?: string | null;
   /** The program; without it, the pinned release, built from its Go module on first use. */
@@ -34,7 +38,7 @@ export async function startDistributionRegistry(
   folder: string,
   host: string,
   progress: Progress = () => {},
-  { htpasswd = null, program = null }: DistributionOptions = {},
+  { tls = null, htpasswd = null, program = null }: DistributionOptions = {},
 ): Promise<DistributionRegistry> {
   const binary = program ?? (await binaryOf("registry", progress));
   const [port = 0] = await freePorts(1);
@@ -44,13 +48,18 @@ export async function startDistributionRegistry(
   const config = join(folder, "registry.yaml");
   const users = join(folder, "htpasswd");
   if (htpasswd !== null) await writeFile(users, htpasswd);
+  const [certificate, key] = [join(folder, "registry.crt"), join(folder, "registry.key")];
+  if (tls !== null) {
+    await writeFile(certificate, tls.certificate);
+    await writeFile(key, tls.privateKey, { mode: 0o600 });
+  }
   await writeFile(
     config,
     stringify({
       version: 0.1,
       log: { level: "error", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: data }, delete: { enabled: true } },
-      http: { addr: address },
+      http: { addr: address, ...(tls !== null && { tls: { certificate, key } }) },
       ...(htpasswd !== null && { auth: { htpasswd: { realm: "test", path: users } } }),
     }),
   );
@@ -65,7 +74,7 @@ export async function startDistributionRegistry(
     });
   }
   const deadline = performance.now() + START_MS;
-  while (!(await answers(address))) {
+  while (!(await answers(address, tls !== null))) {
     if (child.exitCode !== null || performance.now() > deadline) {
       child.kill();
       throw new Error(`the registry at ${address} does not answer\n${log}`);
@@ -88,9 +97,16 @@ export async function startDistributionRegistry(
   };
 }
 
-function answers(address: string): Promise<boolean> {
-  return fetch(`http://${address}/v2/`).then(
-    ({ status }) => status === 200 || status === 401,
-    () => false,
-  );
+function answers(address: string, secure: boolean): Promise<boolean> {
+  return new Promise(resolve => {
+    // Whether it answers, not who it is.
+    const request = secure
+      ? getSecurely(`https://${address}/v2/`, { rejectUnauthorized: false })
+      : get(`http://${address}/v2/`);
+    request.on("error", () => resolve(false));
+    request.on("response", response => {
+      response.resume();
+      resolve(response.statusCode === 200 || response.statusCode === 401);
+    });
+  });
 }

@@ -13,6 +13,7 @@ import { parseReference } from "../../src/oci/reference.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { noopModule } from "../../src/wasm/noop-module.ts";
 import { bundledEntry, type FetcherOptions, runFetcherProcess } from "../environment/fetcher-process.ts";
+import { imageNodeOptions } from "../environment/image-entrypoint.ts";
 import { type Registry, startRegistry } from "../environment/registry/registry.ts";
 import { unavailable } from "../environment/requirement.ts";
 import { spawnChecked } from "../environment/spawn.ts";
@@ -146,6 +147,8 @@ describe("the fetcher as images run it", function () {
 
     it("and needs none of its own user's", () => expectCompiled("used"));
 
+    it("with the options that the image gives Node", () => expectCompiled("used", { node: imageNodeOptions() }));
+
     it("as any user", function () {
       if (process.getuid?.() !== 0) unavailable(this, "only root can start a process as another user");
       return expectCompiled("used", { uid: OTHER_USER });
@@ -189,7 +192,13 @@ describe("the fetcher as images run it", function () {
     const late = names.filter(name => /^fetch-[a-z-]+-[0-9A-Z]{8}\.cjs$/.test(name));
     const kinds = late.map(name => name.replace(/-[0-9A-Z]{8}\.cjs$/, "")).sort();
     const verification = ["fetch-chunk", "fetch-image-verification", "fetch-keyless"];
-    assert.deepEqual(kinds, ["fetch-archive", "fetch-bootstrap", ...verification, "fetch-secure-connections"]);
+    assert.deepEqual(kinds, [
+      "fetch-archive",
+      "fetch-bootstrap",
+      ...verification,
+      "fetch-secure-dialling",
+      "fetch-tunnel",
+    ]);
     const always = names.filter(name => !late.some(part => name.startsWith(part)) && !name.endsWith(".LEGAL.txt"));
     assert.deepEqual(always.sort(), ["commands.mjs", FETCHER, compiledPath(FETCHER), "wasmount.mjs"]);
     const entryPoints = [fileURLToPath(new URL("../../src/cli/fetch-process.ts", import.meta.url))];

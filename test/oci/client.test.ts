@@ -120,7 +120,8 @@ describe("RegistryClient", () => {
       let failures = 2;
       const shaky = await stage.serve((request, response, body) => {
         failures -= 1;
-        if (failures === 1) return serving("busy", { "retry-after": "2" }, 503)(request, response, body);
+        if (failures === 1)
+          return serving("busy", { "retry-after": "2", connection: "close" }, 503)(request, response, body);
         if (failures === 0) return void response.destroy();
         manifest()(request, response, body);
       });

@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { get } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { RegistryClient } from "../../src/oci/client.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { lentBody } from "../../src/oci/lent-body.ts";
 import type { RegistryClientOptions } from "../../src/oci/options.ts";
-import { PlainAgent } from "../../src/oci/plain-agent.ts";
 import { coded } from "./scripted-server.ts";
 
 const MIB = 1024 * 1024;
@@ -75,7 +72,7 @@ describe("a blob that is lent", () => {
     return `sha256:${hash.digest("hex")}`;
   }
 
-  it("comes whole, through one buffer", async () => {
+  it("comes whole, through one buffer of two halves, which grow once", async () => {
     const memory = new Set<ArrayBufferLike>();
     const hash = createHash("sha256");
     for await (const chunk of await blob(whole)) {
@@ -83,8 +80,7 @@ describe("a blob that is lent", () => {
       memory.add(chunk.buffer);
     }
     assert.equal(`sha256:${hash.digest("hex")}`, DESCRIPTOR.digest);
-    // What came with the headers lies elsewhere.
-    assert.ok(memory.size <= 2, `${memory.size} buffers`);
+    assert.ok(memory.size <= 4, `${memory.size} pieces of memory`);
   });
 
   it("waits for a slow reader, and overwrites nothing that it still reads", async () => {
@@ -181,21 +177,7 @@ describe("a blob that is lent", () => {
     });
   });
 
-  it("fails where its response is given up meanwhile", async () => {
-    await blob(whole);
-    const { port } = server.address() as AddressInfo;
-    const agent = new PlainAgent({ keepAlive: true });
-    const body = await new Promise<AsyncIterable<Buffer> | null>(resolve => {
-      get({ agent, host: "127.0.0.1", port }, response => {
-        resolve(lentBody(response));
-        setImmediate(() => response.destroy());
-      });
-    });
-    assert.ok(body);
-    await assert.rejects(sha256(body));
-  });
-
-  it("comes as ever where its length is not known before", async () => {
+  it("comes the same way where its length is not known before", async () => {
     const answer: Answer = socket => {
       socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
       for (let at = 0; at < BLOB.length; at += MIB) {
