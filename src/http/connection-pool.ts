@@ -82,10 +82,12 @@ export class ConnectionPool {
     signal.throwIfAborted();
     const place = this.#place(key);
     // Nobody overtakes.
-    const idle = place.waiting.length === 0 ? place.idle.pop() : undefined;
-    if (idle?.isUsable) return { place, connection: idle };
-    idle?.destroy();
-    if (place.waiting.length === 0 && place.open < this.#max) {
+    const isFirst = place.waiting.length === 0;
+    for (let idle = isFirst ? place.idle.pop() : undefined; idle; idle = place.idle.pop()) {
+      if (idle.isUsable) return { place, connection: idle };
+      idle.destroy();
+    }
+    if (isFirst && place.open < this.#max) {
       place.open += 1;
       return { place, connection: await this.#dialled(key, place, dial, signal) };
     }

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { HttpError } from "./error.ts";
 import { type Framing, framingOf, staysOpen } from "./framing.ts";
 import type { Inbound } from "./inbound.ts";
-import { ResponseBody } from "./response-body.ts";
+import { type Body, ResponseBody } from "./response-body.ts";
 import { HEAD_END, HEAD_START, type Headers, MAX_HEAD_BYTES, type ResponseHead, readHead } from "./response-head.ts";
 
 /** What is written at a time: whether the other side takes it is noticed after each. */
@@ -32,7 +32,7 @@ export interface RequestBody {
 export interface HttpResponse {
   readonly status: number;
   readonly headers: Headers;
-  readonly body: ResponseBody;
+  readonly body: Body;
 }
 
 /** An HTTP/1.1 connection that stands: one exchange after the other. */

@@ -5,8 +5,21 @@ import { messageBody } from "./message-body.ts";
 /** A rest that is read for its connection to be used again. */
 const MAX_DISCARDED = 8 * 1024;
 
-/** A response's body, of which nobody may want anything. */
-export class ResponseBody {
+/** A response's body. It is to be read to its end, discarded or destroyed. */
+export interface Body {
+  /**
+   * What is in it, once. Each piece is lent: it lies in memory that the next one overwrites.
+   * @throws {HttpError} Closed, Silent, NotHttp, the connection's errors and the signal's reason
+   */
+  chunks(): AsyncGenerator<Buffer, void, undefined>;
+  /** Ends with it unread. Its connection is kept where the rest is short. */
+  discard(): void;
+  /** Ends with it, and with its connection, unless all of it was read. */
+  destroy(): void;
+}
+
+/** One that comes on a connection. */
+export class ResponseBody implements Body {
   readonly #inbound: Inbound;
   readonly #framing: Framing;
   #over: ((isWhole: boolean) => void) | null;
@@ -19,10 +32,6 @@ export class ResponseBody {
     this.#over = over;
   }
 
-  /**
-   * What is in it, once. Each piece is lent: it lies in memory that the next one overwrites.
-   * @throws {HttpError} Closed, Silent, NotHttp, the connection's errors and the signal's reason
-   */
   async *chunks(): AsyncGenerator<Buffer, void, undefined> {
     try {
       yield* messageBody(this.#inbound, this.#framing);
@@ -32,7 +41,6 @@ export class ResponseBody {
     }
   }
 
-  /** Ends with it unread. Its connection is kept where the rest is short. */
   discard(): void {
     if (this.#isDiscarded) return;
     this.#isDiscarded = true;
@@ -43,7 +51,6 @@ export class ResponseBody {
     else this.#drain().catch(() => {});
   }
 
-  /** Ends with it, and with its connection, unless all of it was read. */
   destroy(): void {
     this.#end(false);
   }
@@ -61,4 +68,15 @@ export class ResponseBody {
     this.#over = null;
     over?.(isWhole);
   }
+}
+
+/** One that was read before. */
+export function heldBody(bytes: Buffer): Body {
+  return {
+    async *chunks() {
+      yield bytes;
+    },
+    discard() {},
+    destroy() {},
+  };
 }

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { held } from "./body.ts";
 import { type Challenge, readChallenge } from "./challenge.ts";
 import { CredentialIdentity } from "./credential-identity.ts";
 import { basicAuthorization, type Credential, type CredentialSource, MAX_CREDENTIALS } from "./credentials.ts";
@@ -65,20 +66,16 @@ export class Authorizer {
     if (challenge === null) return response;
     this.#drop(remembered, response);
     let tried = 0;
-    try {
-      for await (const offer of this.#offers(challenge, request, scope, credentials)) {
-        if (tried > 0) response.body.discard();
-        tried += 1;
-        response = await this.#transport.send({ ...request, authorization: offer.authorization });
-        if (response.status !== 401 && response.status !== 403) {
-          this.#accepted.set(key, offer);
-          return response;
-        }
-        this.#drop(offer, response);
+    for await (const offer of this.#offers(challenge, request, scope, credentials)) {
+      tried += 1;
+      response = await this.#transport.send({ ...request, authorization: offer.authorization });
+      if (response.status !== 401 && response.status !== 403) {
+        this.#accepted.set(key, offer);
+        return response;
       }
-    } catch (error) {
-      response.body.discard();
-      throw error;
+      this.#drop(offer, response);
+      // The next offer may be a token of the same server's, and the last answer is what counts in the end.
+      response = await held(response, request.signal);
     }
     if (tried > 0) return response;
     throw new RegistryError("Unauthorized", unauthorizedText(host, challenge, credentials.length), { status: 401 });

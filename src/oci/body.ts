@@ -1,3 +1,4 @@
+import { heldBody } from "../http/response-body.ts";
 import type { Headers } from "../http/response-head.ts";
 import { cleaned, RegistryError, type RegistryErrorCode } from "./error.ts";
 import { failureOf } from "./failure.ts";
@@ -69,7 +70,7 @@ export function announcedSize(headers: Headers): number | null {
 /** The error that a response with a status of failure means. Reads at most 8 KiB of what the registry says. */
 export async function refusal(response: TransportResponse, signal: AbortSignal, now: number): Promise<RegistryError> {
   const { status, headers, url } = response;
-  const text = await readErrorBody(response, signal);
+  const text = (await readErrorBody(response, signal)).toString("utf8");
   const { code, says } = statusMeaning(status);
   const known = knownCode(text);
   return new RegistryError(code, `${url.host} ${says} (${status}${known === null ? "" : ` ${known}`})`, {
@@ -79,7 +80,15 @@ export async function refusal(response: TransportResponse, signal: AbortSignal, 
   });
 }
 
-async function readErrorBody(response: TransportResponse, signal: AbortSignal): Promise<string> {
+/**
+ * A response of failure, with its body in memory as far as anybody reads it: who may still need it, and asks for something
+ * else before that, has no connection waiting meanwhile.
+ */
+export async function held(response: TransportResponse, signal: AbortSignal): Promise<TransportResponse> {
+  return { ...response, body: heldBody(await readErrorBody(response, signal)) };
+}
+
+async function readErrorBody(response: TransportResponse, signal: AbortSignal): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let left = MAX_ERROR_BODY;
   try {
@@ -92,7 +101,7 @@ async function readErrorBody(response: TransportResponse, signal: AbortSignal): 
     // The status already tells what counts; an error body that breaks off only costs the detail.
     if (signal.aborted) throw error;
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
 function statusMeaning(status: number): { readonly code: RegistryErrorCode; readonly says: string } {

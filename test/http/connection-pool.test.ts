@@ -345,7 +345,6 @@ describe("a pool of connections", () => {
     await counter.came(3);
     for (const target of ["/1", "/2", "/3"]) counter.answer(target);
     await Promise.all(asked);
-    await Promise.any([0, 1, 2].map(async at => (await server.peer(at)).closed()));
     while (server.peers.filter(({ socket }) => socket.closed).length < 2) await new Promise(setImmediate);
     const another = ask({ target: "/4" });
     await counter.came(4);
@@ -417,6 +416,18 @@ describe("a pool of connections", () => {
       assert.equal(server.peers.length, 1);
     });
 
+    it("keeps no connection that is being made", async () => {
+      const server = await serve(answering(HELLO));
+      const pool = poolOf(1, 1);
+      const dial: Dial = async signal => {
+        const connection = await dialPlain(server.destination, signal);
+        pool.close();
+        return connection;
+      };
+      await assert.rejects(pool.exchange("a", dial, requestOf()), { name: "HttpError", code: "Closed" });
+      await (await server.peer()).closed();
+    });
+
     it("makes no connection for requests that wait", async () => {
       const { server, pool, ask } = await staged(once, 1);
       await bytesOf(await ask());
@@ -486,6 +497,24 @@ describe("a pool of connections", () => {
       assert.equal((await ask({ method: "POST" })).status, 200);
       assert.equal(server.peers.length, 2);
       await gone(0);
+    });
+
+    it("lets nobody wait for it while others are idle", async () => {
+      const counter = new Counter();
+      const { server, connections, ask } = await staged(counter.part);
+      const idle = ["/1", "/2"].map(target => ask({ target }).then(bytesOf));
+      await counter.came(2);
+      for (const [at, target] of ["/1", "/2"].entries()) {
+        counter.answer(target);
+        await idle[at];
+      }
+      // It becomes of no use without being closed.
+      await (await server.peer(1)).send(HELLO);
+      while (connections[1]?.isUsable) await new Promise(setImmediate);
+      const asked = ["/3", "/4"].map(target => ask({ target }).then(bytesOf));
+      await counter.came(4);
+      for (const target of ["/3", "/4"]) counter.answer(target);
+      await Promise.all(asked);
     });
 
     /** Answers one request of each connection, and closes it at the next one in its own way. */

@@ -133,6 +133,21 @@ describe("authentication", () => {
     });
   }
 
+  it("asks for the next token over the connection of the refusal, of which it keeps what is to be told", async () => {
+    const token: Script = (request, response) => {
+      response.end(`{"token":"${request.headers.authorization === basic("third") ? "good" : "bad"}"}`);
+    };
+    const server = await registryWith({ token });
+    const options = (...names: string[]) => ({
+      credentials: () => names.map(password),
+      maxSockets: 1,
+      deadlineMs: 2000,
+    });
+    await stage.client([server], options("first", "second", "third")).resolve(at(server));
+    const refused = stage.client([server], options("first", "second")).resolve(at(server));
+    await assert.rejects(refused, coded("Unauthorized"));
+  });
+
   it("tries eight credentials and no more", async () => {
     const server = await registryWith({ challenge: () => "Basic realm=x", open: () => false });
     const credentials = () => Array.from({ length: 50 }, (_, index) => password(`user${index}`));

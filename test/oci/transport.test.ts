@@ -76,6 +76,17 @@ describe("Transport", () => {
     assert.equal(registry.seen.length, 6);
   });
 
+  it("gives back the connection of a redirect that it refuses", async () => {
+    const registry = await stage.serve((request, response, body) => {
+      (request.url === "/v2/a" ? to("ftp://files.example/") : hello)(request, response, body);
+    });
+    const transport = transportTo([registry], { maxSockets: 1 });
+    await assert.rejects(transport.send(get(registry)), coded("UnsafeRedirect"));
+    const url = new URL(`http://${registry.address}/v2/b`);
+    const response = await transport.send(get(registry, { url, signal: AbortSignal.timeout(900) }));
+    assert.equal((await readBody(response, 10, "the body", AbortSignal.timeout(900))).toString(), "hello");
+  });
+
   it("follows no redirect of a request that must not be redirected", async () => {
     const other = await stage.serve(hello);
     const registry = await stage.serve(to(() => `http://${other.address}/`));
