@@ -165,9 +165,14 @@ export class Connection {
     this.#sending = false;
   }
 
+  /** Whether the other side has all that we had to send so far, and there is more to come. */
+  #isSlow(): boolean {
+    return this.#sending && this.#socket.writableLength === 0;
+  }
+
   #timeOver(): void {
     if (this.#idleMs === 0) this.#socket.destroy();
-    else if (this.#inbound.isAwaited) {
+    else if (this.#inbound.isAwaited && !this.#isSlow()) {
       this.#socket.destroy(new HttpError("Silent", `silent for ${this.#idleMs} ms`));
     } else {
       // It is we who are slow: the time counts anew.

@@ -35,7 +35,8 @@ export function framingOf(method: string, { status, minor, headers }: ResponseHe
 /** Whether another request may follow once the body is read (RFC 9112 section 9.3). */
 export function staysOpen({ minor, headers }: ResponseHead, framing: Framing): boolean {
   if (minor === 0 || framing.kind === "close") return false;
-  const { connection = "" } = headers;
-  const options = connection.toLowerCase().split(",");
+  // The second one is no field of HTTP's, but some servers' and Node's.
+  const { connection = "", "proxy-connection": proxied = "" } = headers;
+  const options = `${connection},${proxied}`.toLowerCase().split(",");
   return !options.some(option => option.trim() === "close");
 }

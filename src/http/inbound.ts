@@ -74,7 +74,7 @@ export class Inbound {
   /** Whether nothing has come that nobody asked for, and more may. */
   get isQuiet(): boolean {
     const isEmpty = this.#reading === this.#writing ? this.#start === this.#end : this.#isRead() && this.#end === 0;
-    return isEmpty && !this.#isFull && !this.#ended;
+    return isEmpty && !this.#ended;
   }
 
   /** Whether somebody waits for what is to come. */

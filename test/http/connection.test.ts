@@ -381,6 +381,23 @@ describe("a connection", () => {
     const CREATED = "HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n";
     const put = (body: RequestBody): Pick<HttpRequest, "method" | "body"> => ({ method: "PUT", body });
 
+    it("bears a source that is slower than a server may be silent", async () => {
+      const connection = await connectionTo(async peer => {
+        await peer.head();
+        await peer.bytes(10);
+        await peer.send(CREATED);
+      });
+      const body: RequestBody = {
+        size: 10,
+        open: async function* () {
+          yield Buffer.from("hello");
+          await new Promise(resolve => setTimeout(resolve, 300));
+          yield Buffer.from("hello");
+        },
+      };
+      assert.equal((await begun(connection, { ...put(body), idleMs: 50 }).response).status, 201);
+    });
+
     it("sends it whole, no faster than the server takes it", async () => {
       const sent = Buffer.alloc(16 * MIB + 5);
       for (let at = 0; at < sent.length; at += 1009) sent[at] = at % 251;
@@ -582,6 +599,20 @@ describe("a connection", () => {
         }
       });
     }
+
+    it("is used again, however often that is said", async () => {
+      for (const answer of [sized(5), chunked(5)]) {
+        const connection = await answering(answer);
+        for (let request = 0; request < 2; request += 1) {
+          const { response, over } = begun(connection);
+          const { body } = await response;
+          for (let time = 0; time < 3; time += 1) body.discard();
+          assert.equal(await over, true);
+          body.destroy();
+        }
+        assert.equal((await bytesOf(await begun(connection).response)).toString(), "xxxxx");
+      }
+    });
 
     const refused: readonly (readonly [what: string, answer: string])[] = [
       ["a length of more", "HTTP/1.1 200 OK\r\ncontent-length: 8193\r\n\r\n"],

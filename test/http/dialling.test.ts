@@ -45,6 +45,23 @@ async function slowlyRead(connection: Connection): Promise<number> {
   return size;
 }
 
+/** What nobody reads is not sent: much less than all that the server has. */
+async function leavesUnread(dial: (part: Part) => Promise<Connection>): Promise<void> {
+  let sent = 0;
+  const connection = await dial(async peer => {
+    await peer.head();
+    await peer.send(`HTTP/1.1 200 OK\r\ncontent-length: ${64 * MIB}\r\n\r\n`);
+    for (; sent < 64; sent += 1) await peer.send(BODY.subarray(0, MIB));
+  });
+  const { body } = await connection.exchange(requestOf(), () => {});
+  for (let last = -1; last !== sent; ) {
+    last = sent;
+    for (let turn = 0; turn < 100; turn += 1) await new Promise(setImmediate);
+  }
+  assert.ok(sent < 32, `${sent} MiB are sent that nobody reads`);
+  body.destroy();
+}
+
 describe("dialling", () => {
   const servers: RawServer[] = [];
   const sockets: Socket[] = [];
@@ -82,6 +99,9 @@ describe("dialling", () => {
     it("brings a body that is read slowly, byte for byte", async () => {
       assert.equal(await slowlyRead(await dialPlain((await serve(large)).destination, forever())), BODY.length);
     });
+
+    it("lets the server wait for a reader", () =>
+      leavesUnread(async part => dialPlain((await serve(part)).destination, forever())));
 
     it("fails as the system says", async () => {
       await assert.rejects(dialPlain(await refusing(), forever()), { code: "ECONNREFUSED" });
@@ -199,6 +219,8 @@ describe("dialling", () => {
           };
           assert.equal(await slowlyRead(await dial(await secure(small))), BODY.length);
         });
+
+        it("lets the server wait for a reader", () => leavesUnread(async part => dial(await secure(part))));
 
         it("takes a body byte for byte", async () => {
           const { promise: taken, resolve } = Promise.withResolvers<Buffer>();
