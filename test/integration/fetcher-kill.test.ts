@@ -119,7 +119,7 @@ describe("the fetcher's bytes", function () {
   it("pass by: a module of 256 MiB takes less than 120 MB, little more than one of 1 MiB, and is asked for once", () =>
     expectPassing(plan => plan));
 
-  // Nothing is lent here: chunks are Node's own.
+  // TLS gives more than was asked for, and that is not to add up.
   it("pass by where TLS is spoken, too", async () => {
     const { ca, server: credentials } = await makeTrust(["localhost"]);
     const { certificate: cert, privateKey: key } = credentials;
