@@ -74,7 +74,7 @@ export class Volume {
   }
 
   #create(final: string, finished: (name: string, file: FinishedFile) => void): UnfinishedFile {
-    const temporary = `${dirname(final)}/${UNFINISHED}${randomBytes(8).toString("hex")}`;
+    const temporary = unfinishedBeside(final);
     const descriptor = guard(`create ${final}`, () => {
       makeFolder(dirname(final), this.root);
       return openSync(temporary, "wx+", 0o600);
@@ -100,7 +100,7 @@ export class Volume {
    * @param sha256 of the file, 64 hex digits
    */
   link(final: string, file: string, sha256: string): void {
-    const temporary = `${dirname(final)}/${UNFINISHED}${randomBytes(8).toString("hex")}`;
+    const temporary = unfinishedBeside(final);
     guard(`link ${final}`, () => {
       makeFolder(dirname(final), this.root);
       symlinkSync(relative(dirname(final), file), temporary);
@@ -178,6 +178,10 @@ export function fileSha256(path: string): string | null {
     throw volumeError(`read ${path}`, error);
   }
   return hash.digest("hex");
+}
+
+function unfinishedBeside(final: string): string {
+  return `${dirname(final)}/${UNFINISHED}${randomBytes(8).toString("hex")}`;
 }
 
 /** Makes a folder below `root` that everybody may read, whatever the process's umask says. */

@@ -1,21 +1,19 @@
+import { LRUCache } from "lru-cache";
+
 /** TLS sessions by place, so that the next connection there need not prove everything anew (RFC 8446 section 2.2). */
 export class TlsSessions {
-  readonly #max: number;
-  readonly #sessions = new Map<string, Buffer>();
+  readonly #sessions: LRUCache<string, Buffer>;
 
   /** @param max places; of more, those whose last session is oldest are forgotten */
   constructor(max: number) {
-    this.#max = max;
+    this.#sessions = new LRUCache({ max });
   }
 
   get(place: string): Buffer | undefined {
-    return this.#sessions.get(place);
+    return this.#sessions.peek(place);
   }
 
   keep(place: string, session: Buffer): void {
-    this.#sessions.delete(place);
     this.#sessions.set(place, session);
-    const [oldest] = this.#sessions.keys();
-    if (this.#sessions.size > this.#max && oldest !== undefined) this.#sessions.delete(oldest);
   }
 }

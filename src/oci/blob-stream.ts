@@ -54,10 +54,9 @@ async function* chunksAt(
     const response = await open(session, place, descriptor, offset);
     try {
       // A server without ranges sends it all once more.
-      for await (const chunk of skipping(
-        chunksOf(response, place.signal, lent),
-        response.status === 206 ? 0 : offset,
-      )) {
+      const known = response.status === 206 ? 0 : offset;
+      const chunks = chunksOf(response, place.signal, lent);
+      for await (const chunk of known === 0 ? chunks : skipping(chunks, known)) {
         offset += chunk.length;
         yield chunk;
       }
