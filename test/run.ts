@@ -31,14 +31,17 @@ let passed = 0;
 let failed = 0;
 let skipped = 0;
 for (const { tier, result, seconds, exit } of outcomes) {
-  // A tier that ended without a word has failed as a whole.
-  const counts = result ?? { passed: 0, failed: 1, skipped: [] };
+  const counts = result ?? { passed: 0, failed: [], skipped: [] };
   passed += counts.passed;
-  failed += counts.failed === 0 && exit !== 0 ? 1 : counts.failed;
+  // A tier that ended without a word has failed as a whole.
+  failed += counts.failed.length === 0 && exit !== 0 ? 1 : counts.failed.length;
   skipped += counts.skipped.length;
   const said =
-    result === null ? `ended with ${exit} before it reported` : `${counts.passed} passed, ${counts.failed} failed`;
+    result === null
+      ? `ended with ${exit} before it reported`
+      : `${counts.passed} passed, ${counts.failed.length} failed`;
   console.log(`${tier}: ${said}, ${counts.skipped.length} skipped, ${seconds} s`);
+  for (const { title, message } of counts.failed) console.log(`  failed: ${title}: ${message}`);
   for (const { title, reason } of counts.skipped) console.log(`  skipped: ${title}: ${reason}`);
 }
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);

@@ -15,7 +15,7 @@ export type TierName = keyof typeof tiers;
 
 export interface TierResult {
   readonly passed: number;
-  readonly failed: number;
+  readonly failed: readonly { readonly title: string; readonly message: string }[];
   readonly skipped: readonly { readonly title: string; readonly reason: string }[];
 }
 
@@ -45,24 +45,28 @@ const mocha = new Mocha({
 for (const file of files) mocha.addFile(file);
 await mocha.loadFilesAsync();
 
+let passed = 0;
+const failed: { title: string; message: string }[] = [];
 const skipped: { title: string; reason: string }[] = [];
-const failures = await new Promise<{ passed: number; failed: number }>(resolve => {
-  let passed = 0;
-  const runner = mocha.run(failed => resolve({ passed, failed }));
+await new Promise(resolve => {
+  const runner = mocha.run(resolve);
   runner.on(Mocha.Runner.constants.EVENT_TEST_PASS, () => {
     passed += 1;
+  });
+  runner.on(Mocha.Runner.constants.EVENT_TEST_FAIL, (test: Mocha.Test, error: unknown) => {
+    failed.push({ title: test.fullTitle(), message: beginning(error) });
   });
   runner.on(Mocha.Runner.constants.EVENT_TEST_PENDING, test => {
     skipped.push({ title: test.fullTitle(), reason: skipReason(test) });
   });
 });
 
-const result: TierResult = { ...failures, skipped };
+const result: TierResult = { passed, failed, skipped };
 process.send?.(result);
 // Under CI nothing may be skipped, and a run of nothing is no pass.
-const nothing = result.passed + result.failed === 0;
+const nothing = passed + failed.length === 0;
 const incomplete = process.env["CI"] !== undefined && skipped.length > 0;
-process.exitCode = result.failed > 0 || incomplete || (nothing && skipped.length === 0) ? 1 : 0;
+process.exitCode = failed.length > 0 || incomplete || (nothing && skipped.length === 0) ? 1 : 0;
 process.disconnect?.();
 
 // What a test left open must be seen, and must not hold the run.
@@ -80,4 +84,10 @@ function skipReason(test: Mocha.Test): string {
     if (reason) return reason;
   }
   return "no reason given";
+}
+
+/** The report above has all of it, which for long values is thousands of lines. */
+function beginning(error: unknown): string {
+  const message = (error as { message?: unknown } | null)?.message ?? error;
+  return `${message}`.trim().replace(/\s+/g, " ").slice(0, 300);
 }

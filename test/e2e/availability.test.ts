@@ -6,6 +6,7 @@ import { connect } from "node:tls";
 import { buildahUnavailable } from "../environment/buildah.ts";
 import { binaryOf } from "../environment/cluster/binaries.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
+import { serviceEndpoints } from "../environment/cluster/proxy-rules.ts";
 import { stateFolder } from "../environment/cluster/settings.ts";
 import { clusterStatus } from "../environment/cluster/status.ts";
 import { reviveComponent } from "../environment/cluster/up.ts";
@@ -18,10 +19,15 @@ import type { Manifest } from "../environment/stage.ts";
 
 const SHOP = "e2e-availability";
 const PLAIN = "e2e-availability-plain";
-/** For how long calls may still begin that a killed replica costs: until its endpoint is gone. */
-const LOSS_MS = 2_000;
+/**
+ * A bound for what a kubelet (which looks once a second), a controller and kube-proxy (which writes once a second) take
+ * to remove the endpoint of a replica that was killed, on a machine that is busy. bench/README.md has what they do take.
+ */
+const REMOVAL_MS = 10_000;
 /** The longest that a call may have been under way: the registration's timeout. */
 const IN_FLIGHT_MS = 5_000;
+/** Replicas', for reviews. */
+const PORT = 10_250;
 const OUTAGE_MS = 60_000;
 const FULL_SIZE = 4;
 
@@ -107,25 +113,31 @@ describe("a release of two replicas, under 200 admissions a second where the mac
     assertLossless(await under(work));
   });
 
-  it("loses, when the leader is killed, calls of less than two seconds; a Deployment reaches full size meanwhile", async () => {
+  it("loses, when the leader is killed, calls until its endpoint is gone; a Deployment reaches full size meanwhile", async () => {
     const { kubectl } = stage;
     const before = await holder();
     const leading = ({ metadata }: Manifest) => before.startsWith(`${metadata.name}_`);
     const victim = (await replicas(kubectl)).find(leading) ?? assert.fail(before);
     const pid = await podProcess(victim.metadata.uid, "/app/wasmount.mjs");
-    let killedAt = 0;
+    assert.ok((await endpoints()).includes(`${victim.status.podIP}:${PORT}`));
+    let [killedAt, goneAt] = [0, 0];
     const { created, reviewed } = await under(async () => {
       await kubectl.apply(deployment(FULL_SIZE));
       killedAt = Date.now();
       process.kill(pid, "SIGKILL");
+      goneAt = await endpointRemoved(victim);
       await kubectl.run(["rollout", "status", "deployment/shop", "-n", SHOP, "--timeout=180s"]);
     });
     for (const { message } of created.failures) assert.match(message, /failed calling webhook/);
     const failures = [...created.failures, ...reviewed.failures];
-    const late = failures.filter(({ begunAt }) => begunAt < killedAt - IN_FLIGHT_MS || begunAt >= killedAt + LOSS_MS);
+    const late = failures.filter(({ begunAt }) => begunAt < killedAt - IN_FLIGHT_MS || begunAt >= goneAt);
     const last = Math.max(0, ...failures.map(({ begunAt }) => begunAt - killedAt));
-    progress(`${failures.length} failed, the last of them sent ${last} ms after the kill`);
-    assert.deepEqual(late, [], `${killedAt}`);
+    const removal = goneAt - killedAt;
+    progress(
+      `${failures.length} failed, the last sent ${last} ms after the kill; endpoint removed after ${removal} ms`,
+    );
+    assert.deepEqual(late, [], `killed at ${killedAt}, endpoint removed at ${goneAt}`);
+    assert.ok(removal < REMOVAL_MS, `the endpoint was removed after ${removal} ms`);
     assert.deepEqual((await shopPods()).map(isInjected), Array(FULL_SIZE).fill(true));
     const restarted = (await replicas(kubectl)).find(({ metadata }) => metadata.uid === victim.metadata.uid);
     assert.equal(restarted?.status.containerStatuses[0].restartCount, 1, "it was the right process");
@@ -187,6 +199,26 @@ describe("a release of two replicas, under 200 admissions a second where the mac
     await until("an Event", async () => (await events("reason=FilterMounted")).length > 0);
   });
 
+  const endpoints = () => serviceEndpoints(`${RELEASE_NAMESPACE}/wasmount-webhook`);
+
+  /** Waits until no call goes to a replica that was killed. @returns when it was seen: milliseconds of the wall clock */
+  async function endpointRemoved({ metadata, status }: Manifest): Promise<number> {
+    const isBack = async () => {
+      const now = (await replicas(stage.kubectl)).find(one => one.metadata.uid === metadata.uid);
+      const { ready, restartCount } = now?.status.containerStatuses[0] ?? {};
+      return ready && restartCount > 0;
+    };
+    let looks = 0;
+    const look = async () => {
+      if (!(await endpoints()).includes(`${status.podIP}:${PORT}`)) return true;
+      // Between two writings of kube-proxy's it may have gone and come again. This costs more than to read rules.
+      looks += 1;
+      return looks % 20 === 0 && isBack();
+    };
+    await until("a Service without it", look, 50);
+    return Date.now();
+  }
+
   /** Brings a Deployment to a size, with all its pods ready. */
   async function scaledTo(size: number): Promise<void> {
     await stage.kubectl.apply(deployment(size));
@@ -234,7 +266,7 @@ describe("a release of two replicas, under 200 admissions a second where the mac
 /** The certificate that a replica serves to whoever trusts nobody. */
 function served(host: string): Promise<X509Certificate> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port: 10_250, rejectUnauthorized: false }, () => {
+    const socket = connect({ host, port: PORT, rejectUnauthorized: false }, () => {
       const certificate = socket.getPeerX509Certificate();
       socket.destroy();
       if (certificate) resolve(certificate);
@@ -245,7 +277,7 @@ function served(host: string): Promise<X509Certificate> {
 }
 
 /** Polls, with a bound for what never happens. */
-async function until(what: string, look: () => Promise<boolean>): Promise<void> {
+async function until(what: string, look: () => Promise<boolean>, pauseMs = 500): Promise<void> {
   const end = performance.now() + 180_000;
   let last: unknown = null;
   while (
@@ -255,6 +287,6 @@ async function until(what: string, look: () => Promise<boolean>): Promise<void> 
     }))
   ) {
     if (performance.now() > end) assert.fail(`waited 180 s for ${what}: ${last}`);
-    await sleep(500);
+    await sleep(pauseMs);
   }
 }
