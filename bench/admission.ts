@@ -1,10 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
-import { messageOf } from "../src/error.ts";
+import { Option } from "commander";
 import { binaryOf } from "../test/environment/cluster/binaries.ts";
-import { reporter } from "../test/environment/cluster/progress.ts";
+import { benchmark, end, integer, progress, thisMachine } from "./command.ts";
 import { chooseCores } from "./cores.ts";
 import { Bench, type Measurement, median } from "./measurement.ts";
 import { type Result, resultTable, type ServerResult } from "./report.ts";
@@ -29,12 +28,11 @@ interface Options {
 }
 
 const MILLION = 1_000_000;
-const { progress, end } = reporter(process.stderr, () => performance.now());
-
-const program = new Command("bench:admission")
-  .description(
-    "Measures `wasmount webhook` over TLS against a bare express server that does the least: CPU time an admission, latency at a fixed rate, throughput, memory.",
-  )
+await benchmark<Options>(
+  "bench:admission",
+  "Measures `wasmount webhook` over TLS against a bare express server that does the least: CPU time an admission, latency at a fixed rate, throughput, memory.",
+  main,
+)
   .addOption(number("--rounds <n>", "rounds of each measurement, whose median counts", 3, 1, 21))
   .addOption(number("--seconds <n>", "duration of each measurement", 30, 1, 600))
   .addOption(number("--warm-up <n>", "seconds of load on each server before anything is measured", 10, 1, 600))
@@ -63,18 +61,7 @@ Examples:
 All traffic stays on loopback. The load comes from vegeta, built from its pinned Go module on first use.
 Linux only: memory is read from /proc. Exit status: 0 measured, 1 failed, 2 wrong usage.`,
   )
-  .showHelpAfterError("(add --help for what there is)")
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-  .action(async (options: Options) => {
-    try {
-      await main(options);
-    } catch (error) {
-      end();
-      process.stderr.write(`bench:admission: ${messageOf(error)}\n`);
-      process.exitCode = 1;
-    }
-  });
-await program.parseAsync();
+  .parseAsync();
 
 async function main(options: Options): Promise<void> {
   const { plans, replicas, path } = options;
@@ -132,12 +119,7 @@ async function runRounds(
   const [ours, theirs] = [wasmount, baseline].map(server => serverResult(server, measured.get(server)!));
   if (ours === undefined || theirs === undefined) throw new TypeError("two servers have two results");
   const result: Result = {
-    machine: {
-      cpu: cpus()[0]?.model ?? "unknown CPU",
-      cores: cpus().length,
-      node: process.versions.node,
-      pinned,
-    },
+    machine: { ...thisMachine(), pinned },
     load: {
       rounds,
       workers,
@@ -182,12 +164,4 @@ async function runSoak(bench: Bench, { wasmount, baseline }: Servers, options: O
 
 function number(flags: string, description: string, fallback: number, least: number, most: number): Option {
   return new Option(flags, description).default(fallback).argParser(integer(least, most));
-}
-
-function integer(least: number, most: number): (text: string) => number {
-  return text => {
-    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`an integer from ${least} to ${most} is allowed.`);
-  };
 }

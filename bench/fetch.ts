@@ -1,14 +1,13 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Option } from "commander";
 import { bundleImage } from "../bundle.ts";
 import { createAuthority, issueServerCertificate } from "../src/certs/authority.ts";
-import { messageOf } from "../src/error.ts";
 import { binaryOf } from "../test/environment/cluster/binaries.ts";
-import { reporter } from "../test/environment/cluster/progress.ts";
 import { startDistributionRegistry } from "../test/environment/distribution-registry.ts";
 import { p256 } from "../test/trust/samples.ts";
+import { benchmark, end, integer, progress, thisMachine } from "./command.ts";
 import { chooseCores } from "./cores.ts";
 import { type Contender, orasPull, removeRun, startNode, wasmountFetch } from "./fetch-contenders.ts";
 import { pushPadded, signImage } from "./fetch-module.ts";
@@ -24,21 +23,20 @@ interface Options {
   readonly json?: true;
 }
 
-const { progress, end } = reporter(process.stderr, () => performance.now());
-
-const program = new Command("bench:fetch")
-  .description(
-    "Measures `wasmount fetch` against `oras pull` of the same image from the same registry: the whole process, from exec to exit, on one core, over loopback. Wall and CPU time, peak of resident memory.",
-  )
+await benchmark<Options>(
+  "bench:fetch",
+  "Measures `wasmount fetch` against `oras pull` of the same image from the same registry: the whole process, from exec to exit, on one core, over loopback. Wall and CPU time, peak of resident memory.",
+  main,
+)
   .addOption(
     new Option("--rounds <n>", "runs of each program for each size, whose median counts")
       .default(15)
-      .argParser(text => integer(text, 1, 1001)),
+      .argParser(integer(1, 1001)),
   )
   .addOption(
     new Option("--sizes <list>", "sizes of modules in MiB, separated by commas")
       .default([1, 20, 100], "1,20,100")
-      .argParser(text => text.split(",").map(one => integer(one, 1, 1024))),
+      .argParser(text => text.split(",").map(integer(1, 1024))),
   )
   .addOption(new Option("--program <file>", "the entry of another build of wasmount, in place of this checkout's"))
   .addOption(new Option("--profile <folder>", "write a CPU profile of each of our runs there (it slows them)"))
@@ -57,18 +55,7 @@ Examples:
 oras and the registry are built from their pinned Go modules on first use; python3 measures the processes (wait4).
 Linux only. All traffic stays on loopback. Exit status: 0 measured, 1 failed, 2 wrong usage.`,
   )
-  .showHelpAfterError("(add --help for what there is)")
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-  .action(async (options: Options) => {
-    try {
-      await main(options);
-    } catch (error) {
-      end();
-      process.stderr.write(`bench:fetch: ${messageOf(error)}\n`);
-      process.exitCode = 1;
-    }
-  });
-await program.parseAsync();
+  .parseAsync();
 
 async function main({ rounds, sizes, program, profile, tls = false, json }: Options): Promise<void> {
   const oras = await binaryOf("oras", progress);
@@ -99,7 +86,7 @@ async function main({ rounds, sizes, program, profile, tls = false, json }: Opti
       results.push({ mebibytes, programs: contenders.map(({ name }, index) => summary(name, costs[index] ?? [])) });
     }
     end();
-    const machine = { cpu: cpus()[0]?.model ?? "unknown CPU", cores: cpus().length, node: process.versions.node };
+    const machine = thisMachine();
     const report = { machine, tls, pinned: cores !== null, rounds, load: meter.loads, results };
     process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : fetchTable(report));
   } finally {
@@ -143,10 +130,4 @@ async function takeTurns(
     }
   }
   return costs;
-}
-
-function integer(text: string, least: number, most: number): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw new InvalidArgumentError(`integers from ${least} to ${most} are allowed.`);
 }

@@ -1,15 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { cpus, loadavg, tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Command, InvalidArgumentError, Option } from "commander";
-import { messageOf } from "../src/error.ts";
+import { Option } from "commander";
 import { apiServer } from "../src/kube/api-server.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../test/environment/cluster/cluster.ts";
-import { reporter } from "../test/environment/cluster/progress.ts";
 import { setMeshStage } from "../test/environment/istio/mesh.ts";
 import { makeNamespace } from "../test/environment/namespace.ts";
 import { startOtherWebhook } from "../test/environment/other-webhook.ts";
+import { benchmark, end, integer, progress, thisMachine } from "./command.ts";
 import { kinds, podMaker } from "./startup-pods.ts";
 import { type StartupReport, startupTable } from "./startup-report.ts";
 import { PodStarter, type Start } from "./startup-run.ts";
@@ -24,18 +23,12 @@ const NAMESPACE = "bench-startup";
 /** The kubelet looks for ended containers once a second: pods are to be created at any moment of it. */
 const RHYTHM_MS = 1_000;
 
-const { progress, end } = reporter(process.stderr, () => performance.now());
-
-const program = new Command("bench:startup")
-  .description(
-    "Measures how much later a pod of a real Istio mesh is Ready for its filter: from the call that creates it, with a filter, without, and without but with one more init container that does nothing.",
-  )
-  .addOption(
-    new Option("--pods <n>", "pods of each kind, in turns").default(20).argParser(text => {
-      if (/^\d{1,3}$/.test(text) && Number(text) > 0) return Number(text);
-      throw new InvalidArgumentError("integers from 1 to 999 are allowed.");
-    }),
-  )
+await benchmark<Options>(
+  "bench:startup",
+  "Measures how much later a pod of a real Istio mesh is Ready for its filter: from the call that creates it, with a filter, without, and without but with one more init container that does nothing.",
+  main,
+)
+  .addOption(new Option("--pods <n>", "pods of each kind, in turns").default(20).argParser(integer(1, 999)))
   .addOption(new Option("--cpu-limit <quantity>", "CPU limit of the fetcher, in place of the default"))
   .option("--json", "print the result, each single pod included, as JSON")
   .addHelpText(
@@ -50,18 +43,7 @@ Raises the local cluster with its node (npm run cluster -- status), istiod, a re
 cluster end with the run. The parts are built on first use. Linux and root only.
 Exit status: 0 measured, 1 failed, 2 wrong usage.`,
   )
-  .showHelpAfterError("(add --help for what there is)")
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-  .action(async (options: Options) => {
-    try {
-      await main(options);
-    } catch (error) {
-      end();
-      process.stderr.write(`bench:startup: ${messageOf(error)}\n`);
-      process.exitCode = 1;
-    }
-  });
-await program.parseAsync();
+  .parseAsync();
 
 async function main({ pods, cpuLimit, json }: Options): Promise<void> {
   const reason = await clusterUnavailable({ node: true });
@@ -104,7 +86,7 @@ async function measure(cluster: Cluster, folder: string, count: number, cpuLimit
       }
     }
     return {
-      machine: { cpu: cpus()[0]?.model ?? "unknown CPU", cores: cpus().length, node: process.versions.node },
+      machine: thisMachine(),
       load: { least: Math.min(...loads), most: Math.max(...loads) },
       pods: count,
       starts,

@@ -62,7 +62,7 @@ export class HeldObjects<Held extends Watched> {
   }
 }
 
-/** A namespace's name has no "/". */
-function keyOf({ namespace, name }: Watched): string {
+/** What tells an object from all others of its collection: a namespace's name has no "/". */
+export function keyOf({ namespace, name }: Watched): string {
   return namespace === "" ? name : `${namespace}/${name}`;
 }

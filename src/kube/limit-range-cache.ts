@@ -14,8 +14,8 @@ import {
 import type { Deadline } from "./deadline.ts";
 import { KubeError } from "./error.ts";
 import { type ContainerLimit, readLimitRange } from "./limit-range.ts";
+import { ObjectGroups } from "./object-groups.ts";
 import { metadataKind, type ObjectMetadata } from "./object-metadata.ts";
-
 import { SharedReads } from "./shared-reads.ts";
 
 /** What one namespace's LimitRanges may take, together. */
@@ -72,8 +72,7 @@ export function limitRangeCache(
   const server = apiServer(kubeConfig);
   const ending = new AbortController();
   const now = () => performance.now();
-  /** Versions by name, by namespace. */
-  const versions = new Map<string, Map<string, string>>();
+  const ranges = new ObjectGroups<ObjectMetadata>(({ namespace }) => namespace);
   const readings = new Map<string, Reading>();
   const watch = new CollectionWatch({
     server,
@@ -82,10 +81,10 @@ export function limitRangeCache(
     changed(before, after) {
       const namespace = after?.namespace ?? before?.namespace ?? "";
       if (before?.resourceVersion === after?.resourceVersion) return;
-      note(versions, namespace, before, after);
+      ranges.change(before, after);
       const reading = readings.get(namespace);
       if (reading) reading.outdatedAt ??= now();
-      if (!versions.has(namespace)) readings.delete(namespace);
+      if (!ranges.has(namespace)) readings.delete(namespace);
     },
     settings,
     interrupted,
@@ -96,18 +95,18 @@ export function limitRangeCache(
   const doubt = () => doubtAbout("LimitRanges", watch, settings.staleMs);
 
   const reads = new SharedReads(async namespace => {
-    const before = versionsOf(versions, namespace);
+    const before = versionsOf(ranges, namespace);
     const limits = await readLimits(server, namespace, settings.readMs, ending.signal);
     // What changed meanwhile may be in it or not: it is read again.
-    const isCurrent = watch.open && versionsOf(versions, namespace) === before;
-    if (versions.has(namespace)) readings.set(namespace, { limits, outdatedAt: isCurrent ? null : now() });
+    const isCurrent = watch.open && versionsOf(ranges, namespace) === before;
+    if (ranges.has(namespace)) readings.set(namespace, { limits, outdatedAt: isCurrent ? null : now() });
     return limits;
   });
 
   /** What is known without asking, if it was right a moment ago; null otherwise. */
   function last(namespace: string): Reading | null {
     if (doubt() !== null) return null;
-    if (!versions.has(namespace)) return NONE;
+    if (!ranges.has(namespace)) return NONE;
     const reading = readings.get(namespace);
     return reading && now() - (reading.outdatedAt ?? now()) <= settings.staleMs ? reading : null;
   }
@@ -135,21 +134,13 @@ export function limitRangeCache(
   };
 }
 
-function versionsOf(versions: ReadonlyMap<string, ReadonlyMap<string, string>>, namespace: string): string {
-  return JSON.stringify([...(versions.get(namespace) ?? [])].sort());
-}
-
-function note(
-  versions: Map<string, Map<string, string>>,
-  namespace: string,
-  before: ObjectMetadata | undefined,
-  after: ObjectMetadata | undefined,
-): void {
-  const known = versions.get(namespace) ?? new Map<string, string>();
-  if (before) known.delete(before.name);
-  if (after) known.set(after.name, after.resourceVersion);
-  if (known.size > 0) versions.set(namespace, known);
-  else versions.delete(namespace);
+function versionsOf(ranges: ObjectGroups<ObjectMetadata>, namespace: string): string {
+  return JSON.stringify(
+    ranges
+      .of(namespace)
+      .map(range => [range.name, range.resourceVersion])
+      .sort(),
+  );
 }
 
 async function readLimits(

@@ -8,6 +8,7 @@ import {
   stateAmong,
 } from "../dataplanes/consul-service.ts";
 import { type Interruption, WATCH_SETTINGS } from "../kube/collection-watch.ts";
+import { ObjectGroups } from "../kube/object-groups.ts";
 import type { WatchedKind } from "../kube/watched-kind.ts";
 import { type AttachingWatch, type AttachingWatchSettings, attachingWatch } from "./attaching-watch.ts";
 
@@ -31,38 +32,23 @@ export function serviceDefaultsWatch(
     readonly settings?: AttachingWatchSettings;
   },
 ): ServiceDefaultsWatch {
-  /** By name, and then by namespace. */
-  const services = new Map<string, Map<string, StoredServiceDefaults>>();
+  const services = new ObjectGroups<StoredServiceDefaults>(({ name }) => name);
   const watch = attachingWatch<StoredServiceDefaults>(kubeConfig, {
     plural: "ServiceDefaults",
     path: SERVICE_DEFAULTS_PATH,
     kind,
-    changed: (before, after) => note(services, before, after),
+    changed: (before, after) => services.change(before, after),
     settings,
     interrupted,
   });
   return {
     state(wanted, namespace) {
-      const found = watch.isUnknown() ? undefined : services.get(wanted.metadata.name)?.values();
-      return stateAmong(found ?? [], wanted, namespace);
+      return stateAmong(watch.isUnknown() ? [] : services.of(wanted.metadata.name), wanted, namespace);
     },
     synced: watch.synced,
     contactSeconds: watch.contactSeconds,
     close: watch.close,
   };
-}
-
-function note(
-  services: Map<string, Map<string, StoredServiceDefaults>>,
-  before: StoredServiceDefaults | undefined,
-  after: StoredServiceDefaults | undefined,
-): void {
-  const name = after?.name ?? before?.name ?? "";
-  const known = services.get(name) ?? new Map<string, StoredServiceDefaults>();
-  if (before) known.delete(before.namespace);
-  if (after) known.set(after.namespace, after);
-  if (known.size > 0) services.set(name, known);
-  else services.delete(name);
 }
 
 const kind: WatchedKind<StoredServiceDefaults> = {
