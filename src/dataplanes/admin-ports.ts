@@ -3,6 +3,7 @@ import type { DataPlaneName } from "../plan/plan.ts";
 import { HIGRESS_GATEWAY } from "./higress.ts";
 import { istioProxyOf } from "./istio-container.ts";
 import { KUMA_ADMIN_PORT } from "./kuma-container.ts";
+import { longRunningNamed } from "./long-running.ts";
 
 /** Istio's default (mesh.v1alpha1.ProxyConfig, proxyAdminPort). */
 const ISTIO_DEFAULT = 15_000;
@@ -23,7 +24,7 @@ export const VERSIONLESS: ReadonlySet<DataPlaneName> = new Set(["consul", "gloo"
 const PORTS: Readonly<Record<DataPlaneName, (pod: Pod) => number | null>> = {
   envoy: () => null,
   istio: pod => agentsPort(istioProxyOf(pod)),
-  higress: ({ spec }) => agentsPort(spec.containers.find(({ name }) => name === HIGRESS_GATEWAY)),
+  higress: pod => agentsPort(longRunningNamed(pod, HIGRESS_GATEWAY)?.container),
   kuma: ({ metadata: { annotations } }) => portOf(annotations?.[KUMA_ADMIN_PORT]),
   "envoy-gateway": () => ENVOY_GATEWAY,
   consul: () => null,

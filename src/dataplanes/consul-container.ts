@@ -1,6 +1,7 @@
 import { type OrRefusal, refuse } from "../decision/refusal.ts";
-import type { Container, ContainerList, Pod } from "../kube/pod.ts";
+import type { Pod } from "../kube/pod.ts";
 import type { ProxyContainer, ProxyWishes } from "./data-plane.ts";
+import { longRunning, type PlacedContainer } from "./long-running.ts";
 import { proxyUser } from "./proxy-user.ts";
 
 /** The container of Envoy in every pod that Consul's injector changes; `consul-dataplane-<service>` where a pod has several. */
@@ -9,18 +10,12 @@ export const CONSUL_DATAPLANE = "consul-dataplane";
 const CONSUL_ID = 5995;
 const GATEWAY = "consul.hashicorp.com/gateway-kind";
 
-interface Candidate {
-  readonly list: ContainerList;
-  readonly index: number;
-  readonly container: Container;
-}
-
 /**
  * Finds Consul's Envoy. A pod with one for each of several services is refused: a filter can be had for one of them only, and
  * the others would pass the same application's traffic.
  */
 export function findConsulProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContainer> {
-  const [found, ...others] = proxiesOf(pod);
+  const [found, ...others] = longRunning(pod).filter(isProxy);
   if (found === undefined || (proxyContainer !== null && proxyContainer !== found.container.name)) {
     return refuse("ProxyNotFound", `looked for a container named ${CONSUL_DATAPLANE}, which Consul adds`);
   }
@@ -47,15 +42,8 @@ export function findConsulProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRe
   };
 }
 
-function proxiesOf({ spec }: Pod): Candidate[] {
-  const lists: readonly ContainerList[] = ["containers", "initContainers"];
-  return lists.flatMap(list =>
-    (spec[list] ?? []).flatMap((container, index) => {
-      const { name, restartPolicy } = container;
-      const isOne = name === CONSUL_DATAPLANE || name.startsWith(`${CONSUL_DATAPLANE}-`);
-      return isOne && (list === "containers" || restartPolicy === "Always") ? [{ list, index, container }] : [];
-    }),
-  );
+function isProxy({ container: { name } }: PlacedContainer): boolean {
+  return name === CONSUL_DATAPLANE || name.startsWith(`${CONSUL_DATAPLANE}-`);
 }
 
 const SERVICE = "consul.hashicorp.com/connect-service";

@@ -1,8 +1,9 @@
 import type { OrRefusal } from "../decision/refusal.ts";
 import type { Namespace } from "../kube/namespace.ts";
-import type { Container, ContainerList, Pod, VolumeMount } from "../kube/pod.ts";
+import type { Pod, VolumeMount } from "../kube/pod.ts";
 import type { DataPlaneName, PlanBootstrap, PlanFilter } from "../plan/plan.ts";
 import type { AttachingObject } from "./attaching-object.ts";
+import type { PlacedContainer } from "./long-running.ts";
 
 /** Whose traffic a filter sees. */
 export type Direction = "inbound" | "outbound" | "gateway";
@@ -56,10 +57,7 @@ export interface ProxyWishes {
   readonly tcpAllowed: boolean;
 }
 
-export interface ProxyContainer {
-  readonly list: ContainerList;
-  readonly index: number;
-  readonly container: Container;
+export interface ProxyContainer extends PlacedContainer {
   /** The user and group that the fetcher runs as. */
   readonly uid: number;
   readonly gid: number;

@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { type OrRefusal, refuse } from "../decision/refusal.ts";
-import type { Container, ContainerList, Pod } from "../kube/pod.ts";
+import type { Container, Pod } from "../kube/pod.ts";
 import { FETCHER_NAME, type ProxyContainer, type ProxyWishes } from "./data-plane.ts";
+import { longRunning, type PlacedContainer } from "./long-running.ts";
 import { proxyUser } from "./proxy-user.ts";
 
 /** The user "envoy" of the official image. */
@@ -14,19 +15,13 @@ const HINT = "annotate wasmount.dev/proxy-container with the container's name";
 /** The first release of upstream Envoy with Wasm is 1.16. */
 const OLDEST_MINOR = 16;
 
-interface Candidate {
-  readonly list: ContainerList;
-  readonly index: number;
-  readonly container: Container;
-}
-
 /**
  * Finds plain Envoy: by the author's word, else by container name, image or command. Native sidecars (init containers
  * that restart always) are searched like containers. Two that may be it are not chosen between: the other one would run
  * unfiltered.
  */
 export function findProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContainer> {
-  const candidates = longRunning(pod);
+  const candidates = longRunning(pod).filter(({ container }) => container.name !== FETCHER_NAME);
   const names = candidates.map(({ container }) => container.name).join(", ");
   if (proxyContainer !== null) {
     const named = candidates.find(({ container }) => container.name === proxyContainer);
@@ -43,14 +38,6 @@ export function findProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<
     return refuse("ProxyAmbiguous", `${which} may be it; ${HINT}`);
   }
   return describe(pod, first);
-}
-
-function longRunning(pod: Pod): Candidate[] {
-  const containers = pod.spec.containers.map((container, index) => ({ list: "containers", index, container }) as const);
-  const sidecars = (pod.spec.initContainers ?? [])
-    .map((container, index) => ({ list: "initContainers", index, container }) as const)
-    .filter(({ container }) => container.restartPolicy === "Always" && container.name !== FETCHER_NAME);
-  return [...containers, ...sidecars];
 }
 
 function isEnvoy({ name, image = "", command }: Container): boolean {
@@ -70,7 +57,7 @@ function nameAndTag(image: string): { name: string; tag: string } {
   return colon < 0 ? { name: last, tag: "" } : { name: last.slice(0, colon), tag: last.slice(colon + 1) };
 }
 
-function describe(pod: Pod, { list, index, container }: Candidate): OrRefusal<ProxyContainer> {
+function describe(pod: Pod, { list, index, container }: PlacedContainer): OrRefusal<ProxyContainer> {
   const envoyVersion = releaseOf(container.image ?? "");
   if (envoyVersion !== null && Number(envoyVersion.slice(2)) < OLDEST_MINOR) {
     const found = `container ${container.name} runs Envoy ${envoyVersion}`;

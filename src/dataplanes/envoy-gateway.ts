@@ -3,6 +3,7 @@ import type { Pod } from "../kube/pod.ts";
 import type { Attachment, DataPlane, Load, ProxyContainer, ProxyWishes } from "./data-plane.ts";
 import { releaseOf } from "./envoy-container.ts";
 import { type GatewayTarget, patchPolicy } from "./envoy-gateway-policy.ts";
+import { longRunningNamed } from "./long-running.ts";
 import { proxyUser } from "./proxy-user.ts";
 import { refuseShadowing } from "./shadowing.ts";
 import { refuseUnseen } from "./unseen-object.ts";
@@ -29,20 +30,17 @@ export const envoyGatewayDataPlane: DataPlane = {
 };
 
 function find(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContainer> {
-  const index = pod.spec.containers.findIndex(({ name }) => name === CONTAINER);
-  const container = pod.spec.containers[index];
+  const found = longRunningNamed(pod, CONTAINER);
   const isManaged = pod.metadata.labels?.[MANAGED_BY] === "envoy-gateway" && targetOf(pod) !== null;
   // A bootstrap in a file is the pod author's own.
-  const isInline = container?.args?.some(arg => arg.startsWith("--config-yaml")) ?? false;
-  if (container === undefined || !isManaged || !isInline || (proxyContainer ?? CONTAINER) !== CONTAINER) {
+  const isInline = found?.container.args?.some(arg => arg.startsWith("--config-yaml")) ?? false;
+  if (found === null || !isManaged || !isInline || (proxyContainer ?? CONTAINER) !== CONTAINER) {
     return refuse("ProxyNotFound", `looked for a container named ${CONTAINER} in a pod that Envoy Gateway manages`);
   }
   return {
-    list: "containers",
-    index,
-    container,
-    ...proxyUser(pod, container, NONROOT),
-    envoyVersion: releaseOf(container.image ?? ""),
+    ...found,
+    ...proxyUser(pod, found.container, NONROOT),
+    envoyVersion: releaseOf(found.container.image ?? ""),
     directions: ["gateway"],
   };
 }

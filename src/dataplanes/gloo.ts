@@ -3,6 +3,7 @@ import { slotModulePath } from "../envoy/filter-file.ts";
 import type { Pod } from "../kube/pod.ts";
 import type { AttachingObject } from "./attaching-object.ts";
 import type { AttachedFilter, Attachment, DataPlane, Load, ProxyContainer, ProxyWishes } from "./data-plane.ts";
+import { longRunningNamed } from "./long-running.ts";
 import { proxyUser } from "./proxy-user.ts";
 import { refuseShadowing } from "./shadowing.ts";
 import { refuseUnseen } from "./unseen-object.ts";
@@ -33,14 +34,14 @@ export const glooDataPlane: DataPlane = {
 
 function find(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContainer> {
   const id = pod.metadata.labels?.[KIND] === "gateway-proxy" ? pod.metadata.labels[ID] : undefined;
-  const index = pod.spec.containers.findIndex(({ name }) => name === id);
-  const container = pod.spec.containers[index];
-  if (container === undefined || (proxyContainer ?? id) !== id) {
+  const found = id === undefined ? null : longRunningNamed(pod, id);
+  if (found === null || (proxyContainer ?? id) !== id) {
     return refuse(
       "ProxyNotFound",
       `looked for a container with the name in label ${ID} of a pod with label ${KIND}=gateway-proxy, which Gloo's chart writes`,
     );
   }
+  const { container } = found;
   const image = container.image ?? "";
   if (!new RegExp(`(?:^|/)${ENTERPRISE}(?:[:@]|$)`).test(image)) {
     return refuse(
@@ -49,9 +50,7 @@ function find(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContain
     );
   }
   return {
-    list: "containers",
-    index,
-    container,
+    ...found,
     ...proxyUser(pod, container, GLOO_ID),
     envoyVersion: null,
     directions: ["gateway"],

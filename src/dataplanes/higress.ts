@@ -3,6 +3,7 @@ import type { Pod } from "../kube/pod.ts";
 import type { Attachment, DataPlane, Load, ProxyContainer, ProxyWishes } from "./data-plane.ts";
 import { slotFilter } from "./istio-slots.ts";
 import { statisticsAnnotation } from "./istio-statistics.ts";
+import { longRunningNamed } from "./long-running.ts";
 import { podSlots } from "./mesh-slots.ts";
 import { proxyUser } from "./proxy-user.ts";
 import { refuseShadowing } from "./shadowing.ts";
@@ -28,20 +29,18 @@ export const higressDataPlane: DataPlane = {
 };
 
 function find(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContainer> {
-  const index = pod.spec.containers.findIndex(({ name }) => name === HIGRESS_GATEWAY);
-  const container = pod.spec.containers[index];
-  if (container === undefined || (proxyContainer ?? HIGRESS_GATEWAY) !== HIGRESS_GATEWAY) {
+  const found = longRunningNamed(pod, HIGRESS_GATEWAY);
+  if (found === null || (proxyContainer ?? HIGRESS_GATEWAY) !== HIGRESS_GATEWAY) {
     return refuse("ProxyNotFound", `looked for a container named ${HIGRESS_GATEWAY}, which Higress's chart has`);
   }
+  const { container } = found;
   const [kind, role] = container.args ?? [];
   if (kind !== "proxy" || role !== "router") {
-    const found = JSON.stringify((container.args ?? []).slice(0, 2));
-    return refuse("ProxyUnsupported", `container ${HIGRESS_GATEWAY} has args ${found}: looked for proxy router`);
+    const written = JSON.stringify((container.args ?? []).slice(0, 2));
+    return refuse("ProxyUnsupported", `container ${HIGRESS_GATEWAY} has args ${written}: looked for proxy router`);
   }
   return {
-    list: "containers",
-    index,
-    container,
+    ...found,
     ...proxyUser(pod, container, HIGRESS_ID),
     envoyVersion: releaseOf(container.image ?? ""),
     directions: ["gateway"],

@@ -1,6 +1,7 @@
 import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
-import type { Container, ContainerList, Pod } from "../kube/pod.ts";
+import type { Container, Pod } from "../kube/pod.ts";
 import type { Direction, ProxyContainer, ProxyWishes } from "./data-plane.ts";
+import { longRunningNamed } from "./long-running.ts";
 import { proxyUser } from "./proxy-user.ts";
 
 /** The container of every Envoy that Istio brings: sidecars, native sidecars, gateways, waypoints. */
@@ -10,12 +11,6 @@ const ISTIO_ID = 1337;
 /** Istio 1.N comes with Envoy 1.(N + 8): 1.24 with 1.32, 1.28 with 1.36. */
 const ENVOY_MINORS_AHEAD = 8;
 
-interface Candidate {
-  readonly list: ContainerList;
-  readonly index: number;
-  readonly container: Container;
-}
-
 /**
  * Finds Istio's Envoy, and says which traffic it sees. What has the name and is no Envoy, or one that no static object
  * can select, is refused with the reason.
@@ -23,7 +18,7 @@ interface Candidate {
 export function findIstioProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRefusal<ProxyContainer> {
   const other = otherProxy(pod);
   if (other !== null) return refuse("ProxyUnsupported", other);
-  const found = proxyOf(pod);
+  const found = longRunningNamed(pod, ISTIO_PROXY);
   if (found === null || (proxyContainer !== null && proxyContainer !== ISTIO_PROXY)) {
     return refuse("ProxyNotFound", `looked for a container named ${ISTIO_PROXY}, which Istio adds`);
   }
@@ -40,24 +35,11 @@ export function findIstioProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRef
 }
 
 export function hasIstioProxy(pod: Pod): boolean {
-  return proxyOf(pod) !== null;
+  return longRunningNamed(pod, ISTIO_PROXY) !== null;
 }
 
 export function istioProxyOf(pod: Pod): Container | null {
-  return proxyOf(pod)?.container ?? null;
-}
-
-function proxyOf({ spec }: Pod): Candidate | null {
-  const lists = [
-    ["containers", spec.containers],
-    ["initContainers", (spec.initContainers ?? []).map(one => (one.restartPolicy === "Always" ? one : null))],
-  ] as const;
-  for (const [list, containers] of lists) {
-    const index = containers.findIndex(container => container?.name === ISTIO_PROXY);
-    const container = containers[index];
-    if (container) return { list, index, container };
-  }
-  return null;
+  return longRunningNamed(pod, ISTIO_PROXY)?.container ?? null;
 }
 
 /** What Istio puts into pods that is no Envoy at all. */

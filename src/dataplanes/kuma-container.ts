@@ -1,6 +1,7 @@
 import { isRefusal, type OrRefusal, refuse } from "../decision/refusal.ts";
-import type { ContainerList, Pod } from "../kube/pod.ts";
+import type { Pod } from "../kube/pod.ts";
 import type { ProxyContainer, ProxyWishes } from "./data-plane.ts";
+import { longRunningNamed } from "./long-running.ts";
 import { proxyUser } from "./proxy-user.ts";
 
 /** The container of Envoy in every pod that Kuma's injector changes (pkg/plugins/runtime/k8s/util/names.go). */
@@ -24,7 +25,7 @@ export function findKumaProxy(pod: Pod, { proxyContainer }: ProxyWishes): OrRefu
       `container ${KUMA_GATEWAY} is a built-in gateway of Kuma, which policies select by its MeshGateway, and not by labels of its pod`,
     );
   }
-  const found = proxyOf(pod);
+  const found = longRunningNamed(pod, KUMA_SIDECAR);
   if (found === null || (proxyContainer !== null && proxyContainer !== KUMA_SIDECAR)) {
     return refuse("ProxyNotFound", `looked for a container named ${KUMA_SIDECAR}, which Kuma adds`);
   }
@@ -70,18 +71,6 @@ export function meshOf(pod: Pod, { container }: ProxyContainer, meshes: readonly
     "ProxyUnsupported",
     `mesh ${mesh} has no slots: the operator's setting kuma.meshes (of the chart) has ${meshes.join(", ")}`,
   );
-}
-
-function proxyOf({ spec }: Pod): Pick<ProxyContainer, "list" | "index" | "container"> | null {
-  const lists: readonly ContainerList[] = ["containers", "initContainers"];
-  for (const list of lists) {
-    const index = (spec[list] ?? []).findIndex(
-      ({ name, restartPolicy }) => name === KUMA_SIDECAR && (list === "containers" || restartPolicy === "Always"),
-    );
-    const container = spec[list]?.[index];
-    if (container) return { list, index, container };
-  }
-  return null;
 }
 
 /** What a pod's proxy is beside a sidecar (pod_converter.go), with what it lacks then. */
