@@ -1,6 +1,38 @@
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** Waits until a signal is aborted, which it may be already. */
 export async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, "abort");
+}
+
+/**
+ * What comes of some work, unless a signal is aborted first; the work itself goes on.
+ * @param reason what is thrown then, in place of the signal's own reason
+ * @throws that, and what the work throws
+ */
+export async function unlessAborted<Value>(
+  signal: AbortSignal,
+  work: Promise<Value>,
+  reason: () => unknown = () => signal.reason,
+): Promise<Value> {
+  const { promise: never, reject } = Promise.withResolvers<never>();
+  const give = () => reject(reason());
+  if (signal.aborted) give();
+  else signal.addEventListener("abort", give, { once: true });
+  try {
+    return await Promise.race([never, work]);
+  } finally {
+    signal.removeEventListener("abort", give);
+  }
+}
+
+/** Waits until some work is done, and no longer than so many milliseconds. @throws what the work throws meanwhile */
+export async function doneWithin(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  const stop = new AbortController();
+  try {
+    await Promise.race([work, sleep(milliseconds, undefined, { signal: stop.signal }).catch(() => {})]);
+  } finally {
+    stop.abort();
+  }
 }

@@ -1,4 +1,4 @@
-import { withDeadline } from "../kube/collection-watch.ts";
+import { withDeadline } from "../kube/answer-deadline.ts";
 import type { LevelState } from "../kube/level-loop.ts";
 import type { Secret, SecretStore } from "../kube/secret.ts";
 import type { Certificates, Leaf, ServerNames } from "./certificates.ts";

@@ -1,3 +1,4 @@
+import { withDeadline } from "./answer-deadline.ts";
 import type { ApiServer } from "./api-server.ts";
 import { type Backoff, waitAfterFailures } from "./backoff.ts";
 import { jsonOf, linesOf } from "./body.ts";
@@ -287,24 +288,6 @@ export function doubtAbout(
   const age = watch.contactAge ?? Infinity;
   if (age <= staleMs) return null;
   return `no word about ${what} from the API server for ${Math.round(age / 1000)} s${why}`;
-}
-
-/** Runs something that ends, at the latest, after so many milliseconds. */
-export async function withDeadline<Value>(
-  outer: AbortSignal,
-  milliseconds: number,
-  run: (signal: AbortSignal) => Promise<Value>,
-): Promise<Value> {
-  const stop = new AbortController();
-  const why = new KubeError("Unreachable", `no answer within ${milliseconds} ms`);
-  const timer = setTimeout(() => stop.abort(why), milliseconds);
-  try {
-    return await run(AbortSignal.any([outer, stop.signal]));
-  } catch (error) {
-    throw stop.signal.aborted ? why : error;
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** After these, what is held may be of another collection, or can't be gone on from. */

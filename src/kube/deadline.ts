@@ -1,3 +1,4 @@
+import { unlessAborted } from "../abort.ts";
 import { KubeError } from "./error.ts";
 
 /**
@@ -32,15 +33,7 @@ export class Deadline {
    * @throws KubeError Deadline, and what the work throws
    */
   async wait<Value>(what: string, work: Promise<Value>): Promise<Value> {
-    const { signal } = this;
-    const { promise: never, reject } = Promise.withResolvers<never>();
-    const give = () => reject(new KubeError("Deadline", `no time left for ${what}: ${this.#milliseconds} ms are over`));
-    if (signal.aborted) give();
-    else signal.addEventListener("abort", give, { once: true });
-    try {
-      return await Promise.race([never, work]);
-    } finally {
-      signal.removeEventListener("abort", give);
-    }
+    const over = () => new KubeError("Deadline", `no time left for ${what}: ${this.#milliseconds} ms are over`);
+    return unlessAborted(this.signal, work, over);
   }
 }

@@ -1,7 +1,9 @@
 import { LRUCache } from "lru-cache";
+import { aborted } from "../abort.ts";
+import { withDeadline } from "./answer-deadline.ts";
 import type { ApiServer } from "./api-server.ts";
 import { type Backoff, waitAfterFailures } from "./backoff.ts";
-import { withDeadline } from "./collection-watch.ts";
+
 import { KubeError } from "./error.ts";
 import { type EventContent, type EventReporter, eventObject, eventSeries } from "./event.ts";
 import { type BucketSize, TokenBuckets } from "./token-buckets.ts";
@@ -276,9 +278,4 @@ export class EventRecorder {
 function dropOf(error: unknown): EventDrop {
   const code = error instanceof KubeError ? error.code : "Unreachable";
   return code === "Unreachable" || code === "TooManyRequests" ? "Unreachable" : "Refused";
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise(resolve => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { messageOf } from "../error.ts";
+import { withDeadline } from "./answer-deadline.ts";
 import { type ApiServer, apiServer } from "./api-server.ts";
 import { jsonOf } from "./body.ts";
 import {
@@ -9,7 +10,6 @@ import {
   type Interruption,
   WATCH_SETTINGS,
   type WatchSettings,
-  withDeadline,
 } from "./collection-watch.ts";
 import type { Deadline } from "./deadline.ts";
 import { KubeError } from "./error.ts";

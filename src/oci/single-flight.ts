@@ -1,3 +1,5 @@
+import { unlessAborted } from "../abort.ts";
+
 interface Flight<Value> {
   readonly value: Promise<Value>;
   readonly abort: AbortController;
@@ -19,13 +21,9 @@ export class SingleFlight<Value> {
     signal.throwIfAborted();
     const flight = this.#flights.get(key) ?? this.#start(key, start);
     flight.waiting += 1;
-    const { promise: never, reject } = Promise.withResolvers<never>();
-    const leave = () => reject(signal.reason);
-    signal.addEventListener("abort", leave, { once: true });
     try {
-      return await Promise.race([flight.value, never]);
+      return await unlessAborted(signal, flight.value);
     } finally {
-      signal.removeEventListener("abort", leave);
       flight.waiting -= 1;
       if (flight.waiting === 0) {
         this.#end(key, flight);

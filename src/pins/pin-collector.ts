@@ -1,6 +1,7 @@
+import { withDeadline } from "../kube/answer-deadline.ts";
 import type { ApiServer } from "../kube/api-server.ts";
 import { jsonOf } from "../kube/body.ts";
-import { withDeadline } from "../kube/collection-watch.ts";
+
 import { KubeError } from "../kube/error.ts";
 import { METADATA_LIST, metadataKind, type ObjectMetadata } from "../kube/object-metadata.ts";
 import { type Page, readPage } from "../kube/watched-kind.ts";

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { unlessAborted } from "../abort.ts";
 import { messageOf } from "../error.ts";
 import type { Deadline } from "../kube/deadline.ts";
 import { KubeError } from "../kube/error.ts";
@@ -109,7 +110,7 @@ export class PinnedTags {
   async #ask(owner: PinOwner, reference: Reference, dryRun: boolean): Promise<ResolvedTag> {
     const signal = AbortSignal.timeout(this.#settings.deadlineMs);
     try {
-      return await before(signal, this.#find(owner, reference, dryRun, signal));
+      return await unlessAborted(signal, this.#find(owner, reference, dryRun, signal));
     } catch (error) {
       const late = signal.aborted && (error === signal.reason || error instanceof KubeError);
       return problemOf(late ? this.#late(reference, error) : error, this.#given.store.whereIs(owner));
@@ -181,18 +182,6 @@ async function inTime(
   } catch (error) {
     if (!(error instanceof KubeError && error.code === "Deadline")) throw error;
     return { problem: `no digest of ${name} came in time`, cause: `${error.code}: ${error.message}` };
-  }
-}
-
-/** What comes of something, unless a signal is aborted first. */
-async function before<Value>(signal: AbortSignal, work: Promise<Value>): Promise<Value> {
-  const { promise: never, reject } = Promise.withResolvers<never>();
-  const give = () => reject(signal.reason);
-  signal.addEventListener("abort", give, { once: true });
-  try {
-    return await Promise.race([work, never]);
-  } finally {
-    signal.removeEventListener("abort", give);
   }
 }
 

@@ -1,12 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
+import { withDeadline } from "../kube/answer-deadline.ts";
 import type { ApiServer } from "../kube/api-server.ts";
-import {
-  CollectionWatch,
-  doubtAbout,
-  type Interruption,
-  WATCH_SETTINGS,
-  withDeadline,
-} from "../kube/collection-watch.ts";
+import { CollectionWatch, doubtAbout, type Interruption, WATCH_SETTINGS } from "../kube/collection-watch.ts";
 import { LEVEL_LOOP_SETTINGS, LevelLoop } from "../kube/level-loop.ts";
 import { readSecret, type Secret, type SecretStore, secretsPath } from "../kube/secret.ts";
 import type { WatchedKind } from "../kube/watched-kind.ts";

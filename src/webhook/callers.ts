@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
+import { doneWithin } from "../abort.ts";
 import type { Patience } from "./patience.ts";
 
 /** Those who call a server, or may. */
@@ -73,12 +73,10 @@ export function watchCallers(server: Server, patience: Patience, now: () => numb
     },
     async gone(patienceMs) {
       if (connections === 0) return;
-      const stop = new AbortController();
       const gone = new Promise<void>(resolve => {
         last = resolve;
       });
-      await Promise.race([gone, sleep(patienceMs, undefined, { signal: stop.signal }).catch(() => {})]);
-      stop.abort();
+      await doneWithin(patienceMs, gone);
     },
   };
 }

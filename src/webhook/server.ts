@@ -3,6 +3,7 @@ import { createServer as createHttpsServer, type ServerOptions } from "node:http
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Express } from "express";
+import { doneWithin } from "../abort.ts";
 import type { Config } from "../config/config.ts";
 import { ConfigError } from "../config/error.ts";
 import type { Logger } from "../observe/log.ts";
@@ -139,9 +140,7 @@ async function closeServer(server: Server): Promise<void> {
   await new Promise(resolve => setImmediate(resolve));
   const closed = new Promise<void>(resolve => server.close(() => resolve()));
   server.closeIdleConnections();
-  const stop = new AbortController();
-  await Promise.race([closed, sleep(IN_FLIGHT_MS, undefined, { signal: stop.signal }).catch(() => {})]);
-  stop.abort();
+  await doneWithin(IN_FLIGHT_MS, closed);
   server.closeAllConnections();
   await closed;
 }
