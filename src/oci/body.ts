@@ -61,10 +61,9 @@ export async function readBody(
   return Buffer.concat(chunks, size);
 }
 
-/** The Content-Length of a response, or null. */
-export function announcedSize(headers: Headers): number | null {
-  const length = headers["content-length"];
-  return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : null;
+/** The Content-Length of a response, or null. That it is a number, `framingOf` has seen to. */
+export function announcedSize({ "content-length": length }: Headers): number | null {
+  return length === undefined ? null : Number(length);
 }
 
 /** The error that a response with a status of failure means. Reads at most 8 KiB of what the registry says. */

@@ -54,6 +54,13 @@ describe("a connection", () => {
   /** Once the server has seen the connection's end. */
   const closed = async () => (await peer()).closed();
 
+  /** The response is none, and the connection is not used again: we close it. */
+  async function assertRefused({ response, over }: Course): Promise<void> {
+    await assert.rejects(response, { name: "HttpError", code: "NotHttp" });
+    assert.equal(await over, false);
+    await closed();
+  }
+
   it("sends the request as it was made, and brings status, headers and body", async () => {
     const { promise: seen, resolve } = Promise.withResolvers<string>();
     const connection = await connectionTo(async peer => {
@@ -109,10 +116,7 @@ describe("a connection", () => {
         await peer.head();
         await peer.repeat(CONTINUE);
       });
-      const { response, over } = begun(connection);
-      await assert.rejects(response, { name: "HttpError", code: "NotHttp" });
-      assert.equal(await over, false);
-      await closed();
+      await assertRefused(begun(connection));
     });
 
     for (const [what, head] of [
@@ -121,19 +125,13 @@ describe("a connection", () => {
       ["have two framings", "HTTP/1.1 103\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n"],
     ] as const) {
       it(`refuses those that ${what}`, async () => {
-        const { response, over } = begun(await saying(`${head}\r\n${HELLO}`));
-        await assert.rejects(response, { name: "HttpError", code: "NotHttp" });
-        assert.equal(await over, false);
-        await closed();
+        await assertRefused(begun(await saying(`${head}\r\n${HELLO}`)));
       });
     }
 
     it("changes to no other protocol", async () => {
       const connection = await saying(`HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\n\r\n${HELLO}`);
-      const { response, over } = begun(connection);
-      await assert.rejects(response, { name: "HttpError", code: "NotHttp" });
-      assert.equal(await over, false);
-      await closed();
+      await assertRefused(begun(connection));
     });
   });
 
@@ -150,10 +148,7 @@ describe("a connection", () => {
     ];
     for (const [what, says] of others) {
       it(`doesn't wait for more: ${what}`, async () => {
-        const { response, over } = begun(await saying(says));
-        await assert.rejects(response, { name: "HttpError", code: "NotHttp" });
-        assert.equal(await over, false);
-        await closed();
+        await assertRefused(begun(await saying(says)));
       });
     }
 
@@ -173,10 +168,7 @@ describe("a connection", () => {
     ];
     for (const [what, says] of malformed) {
       it(`refuses ${what}`, async () => {
-        const { response, over } = begun(await saying(says));
-        await assert.rejects(response, { name: "HttpError", code: "NotHttp" });
-        assert.equal(await over, false);
-        await closed();
+        await assertRefused(begun(await saying(says)));
       });
     }
 
