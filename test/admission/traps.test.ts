@@ -23,7 +23,8 @@ import { reloadCertificate } from "../../src/webhook/certificate-reload.ts";
 import { credentialFiles, readCredentials } from "../../src/webhook/credentials.ts";
 import { PATIENCE } from "../../src/webhook/patience.ts";
 import { shippedNow } from "../environment/installation.ts";
-import { type Answer, cut, hold, list, ScriptedApi, status, until } from "../kube/scripted-api.ts";
+import { until } from "../environment/until.ts";
+import { type Answer, cut, hold, list, ScriptedApi, status, untilTrue } from "../kube/scripted-api.ts";
 import { type AdmissionFixture, admissionFixtures, decideFixture, patchedBy } from "./fixtures.ts";
 import { digest, sampleNamespace, samplePod } from "./pods.ts";
 
@@ -243,7 +244,7 @@ describe("traps that other injectors fell into", () => {
       await sleep(50);
       assert.deepEqual(used, []);
       await put(next);
-      while (used.length === 0) await sleep(5);
+      await until("another certificate", () => used.length > 0, { seconds: 8, pauseMs: 5 });
       assert.deepEqual(used, [next.certificate]);
       assert.ok((reload.current()?.notAfter ?? 0) > first.notAfter, "and its end is the metric's");
     } finally {
@@ -360,7 +361,7 @@ describe("traps that other injectors fell into", () => {
     const settings = { ...NAMESPACE_CACHE_SETTINGS, backoff: { baseMs: 5, maxMs: 10 } };
     const cache = namespaceCache(await api.open(), { keep: () => false, interrupted: () => {}, settings });
     try {
-      await until(
+      await untilTrue(
         () => api.watches.length === refused.length,
         () => `${api.watches.length} watches`,
       );

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { FLEET_SETTINGS, FleetWatch } from "../../src/controller/fleet-watch.ts";
 import { planVouching } from "../../src/controller/vouched-plan.ts";
 import { apiServer } from "../../src/kube/api-server.ts";
-import { type Answer, event, hold, type Script, ScriptedApi, until } from "../kube/scripted-api.ts";
+import { type Answer, event, hold, type Script, ScriptedApi, untilTrue } from "../kube/scripted-api.ts";
 import { DIGESTS, keys, type StoredPod, storedPod, summary, terminated } from "./pods.ts";
 
 const NOW = Date.parse("2026-01-02T03:10:00Z");
@@ -54,14 +54,14 @@ describe("the fleet's watch", () => {
   }
 
   const wanted = (opened: FleetWatch, number: number) =>
-    until(
+    untilTrue(
       () => opened.counts?.filters.wanted === number,
       () => JSON.stringify(opened.counts),
     );
 
   it("says nothing before all pods are listed, and asks for injected ones alone", async () => {
     const opened = await open({ lists: [() => {}] });
-    await until(
+    await untilTrue(
       () => api.lists.length > 0,
       () => "no list",
     );
@@ -140,7 +140,7 @@ describe("the fleet's watch", () => {
       watches: [hold(event("DELETED", pod(6, { name: "one" })), event("DELETED", pod(7, { name: "two" })))],
     });
     await wanted(opened, 0);
-    await until(
+    await untilTrue(
       () => opened.counts?.pods.unverified === 0,
       () => JSON.stringify(opened.counts),
     );

@@ -8,6 +8,7 @@ import { type LiveFilter, withLiveFilters } from "../../src/diagnosis/live-filte
 import type { FilterReport, PodReport, ProxyReport } from "../../src/diagnosis/pod-report.ts";
 import { isWrong, surveyText } from "../../src/diagnosis/survey-text.ts";
 import { PLAIN } from "../../src/diagnosis/table.ts";
+import { until } from "../environment/until.ts";
 import { recordedCluster } from "./recorded-cluster.ts";
 
 const WANTED = "b".repeat(64);
@@ -146,6 +147,8 @@ describe("what Envoy serves of a pod's filters", () => {
   });
 
   describe("from a pod whose owner is hostile", () => {
+    const closed = () => until("all connections to be closed", () => open.size === 0, { seconds: 8, pauseMs: 10 });
+
     it("is unknown where it is endless, and the connection is closed", async () => {
       speak = socket => {
         socket.write("HTTP/1.1 200 OK\r\n\r\n");
@@ -157,7 +160,7 @@ describe("what Envoy serves of a pod's filters", () => {
       };
       const [found] = await withLiveFilters(cluster, [pod()], 600_000);
       assert.match(found?.filters[0]?.live?.why ?? "", /more than 262144 bytes/);
-      await until(() => open.size === 0);
+      await closed();
     });
 
     it("is unknown where nothing comes, or drips", async () => {
@@ -193,7 +196,7 @@ describe("what Envoy serves of a pod's filters", () => {
       speak = socket => socket.write("HTTP/1.1 500 Oops\r\n\r\nand then");
       const [found] = await withLiveFilters(cluster, [pod()], 600_000);
       assert.match(found?.filters[0]?.live?.why ?? "", /HTTP 500/);
-      await until(() => open.size === 0);
+      await closed();
     });
 
     it("is text that a terminal can be given, and short", async () => {
@@ -277,7 +280,3 @@ shop/mute: filter a is unknown: Envoy has no statistic of the filter: no listene
     assert.deepEqual(reports.map(isWrong), [false, false, true, false]);
   });
 });
-
-async function until(come: () => boolean): Promise<void> {
-  while (!come()) await new Promise(resolve => setTimeout(resolve, 10));
-}

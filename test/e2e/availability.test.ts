@@ -16,6 +16,7 @@ import { type LoadSetting, loadText, type Meanwhile, meanwhile } from "../enviro
 import { RELEASE_NAMESPACE, type ReleaseStage, replicas, setReleaseStage } from "../environment/release-stage.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { type Look, until } from "../environment/until.ts";
 
 const SHOP = "e2e-availability";
 const PLAIN = "e2e-availability-plain";
@@ -102,7 +103,7 @@ describe("a release of two replicas, under 200 admissions a second where the mac
     const first = await authority();
     const work = async () => {
       await kubectl.run(["annotate", "secret", "wasmount-webhook-ca", "wasmount.dev/rotate=now", ...inOwn]);
-      await until("certificates of another authority", async () => {
+      await eventually("certificates of another authority", async () => {
         const now = await authority();
         const leaves = await Promise.all((await replicas(kubectl)).map(({ status }) => served(status.podIP)));
         const isNew = now.fingerprint256 !== first.fingerprint256;
@@ -141,14 +142,14 @@ describe("a release of two replicas, under 200 admissions a second where the mac
     assert.deepEqual((await shopPods()).map(isInjected), Array(FULL_SIZE).fill(true));
     const restarted = (await replicas(kubectl)).find(({ metadata }) => metadata.uid === victim.metadata.uid);
     assert.equal(restarted?.status.containerStatuses[0].restartCount, 1, "it was the right process");
-    await until("another leader", async () => (await holder()) !== before && (await holder()) !== "");
+    await eventually("another leader", async () => (await holder()) !== before && (await holder()) !== "");
   });
 
   it("tells of pods that are created after that what became of them", async () => {
     const known = new Set((await shopPods()).map(({ metadata }) => metadata.name));
     await scaledTo(FULL_SIZE + 1);
     const fresh = (await shopPods()).find(({ metadata }) => !known.has(metadata.name)) ?? assert.fail();
-    await until("an Event", async () => {
+    await eventually("an Event", async () => {
       const selector = `reason=FilterMounted,involvedObject.name=${fresh.metadata.name}`;
       return (await events(selector)).length > 0;
     });
@@ -196,7 +197,7 @@ describe("a release of two replicas, under 200 admissions a second where the mac
     assert.deepEqual((await shopPods()).map(isInjected), Array(FULL_SIZE + 3).fill(true));
     // An API server refuses Events for a minute after that: recorders have to try for longer.
     await scaledTo(FULL_SIZE + 4);
-    await until("an Event", async () => (await events("reason=FilterMounted")).length > 0);
+    await eventually("an Event", async () => (await events("reason=FilterMounted")).length > 0);
   });
 
   const endpoints = () => serviceEndpoints(`${RELEASE_NAMESPACE}/wasmount-webhook`);
@@ -215,7 +216,7 @@ describe("a release of two replicas, under 200 admissions a second where the mac
       looks += 1;
       return looks % 20 === 0 && isBack();
     };
-    await until("a Service without it", look, 50);
+    await eventually("a Service without it", look, 50);
     return Date.now();
   }
 
@@ -276,17 +277,7 @@ function served(host: string): Promise<X509Certificate> {
   });
 }
 
-/** Polls, with a bound for what never happens. */
-async function until(what: string, look: () => Promise<boolean>, pauseMs = 500): Promise<void> {
-  const end = performance.now() + 180_000;
-  let last: unknown = null;
-  while (
-    !(await look().catch(error => {
-      last = error;
-      return false;
-    }))
-  ) {
-    if (performance.now() > end) assert.fail(`waited 180 s for ${what}: ${last}`);
-    await sleep(pauseMs);
-  }
+/** As {@link until}, with patience for a machine of which a load takes all. */
+function eventually<Value>(what: string, look: Look<Value>, pauseMs = 500): Promise<Value> {
+  return until(what, look, { seconds: 180, pauseMs });
 }

@@ -5,9 +5,9 @@ import { HelmError } from "../environment/helm.ts";
 import { RELEASE_NAMESPACE, type ReleaseStage, setReleaseStage } from "../environment/release-stage.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 
 const SHOP = "e2e-chart";
-const READY_MS = 60_000;
 
 describe("the chart with the image of the Dockerfile, installed on a real node", function () {
   this.timeout(30 * 60_000);
@@ -57,15 +57,12 @@ describe("the chart with the image of the Dockerfile, installed on a real node",
       [pod.spec.initContainers[0].name, pod.spec.initContainers[0].image],
       ["wasmount-fetch", stage.images.first],
     );
-    const end = performance.now() + READY_MS;
-    for (;;) {
-      const response = await fetch(`http://${pod.status.podIP}:10000/`).catch(() => null);
-      if (response?.status === 200) {
-        assert.equal(response.headers.get("x-filtered-by"), "wasmount");
-        break;
-      }
-      assert.ok(performance.now() < end, `Envoy answers ${response?.status}`);
-    }
+    const look = async () => {
+      const answer = await fetch(`http://${pod.status.podIP}:10000/`);
+      return answer.status === 200 && answer;
+    };
+    const { headers } = await until("Envoy to answer", look, { seconds: 60, pauseMs: 50 });
+    assert.equal(headers.get("x-filtered-by"), "wasmount");
   });
 
   it("is not uninstalled while an injected pod runs, which Helm is told", async () => {

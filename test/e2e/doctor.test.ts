@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { type Credentials, createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
@@ -13,6 +12,7 @@ import { registerService } from "../environment/registration.ts";
 import { unavailable } from "../environment/requirement.ts";
 import { webhookAccount } from "../environment/service-account.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { wasmountImage } from "../environment/wasmount-image.ts";
 
 const NAME = "wasmount-webhook";
@@ -121,17 +121,17 @@ describe("wasmount doctor, of a webhook that runs in the cluster", function () {
 
   async function untilFound(...expected: readonly string[]): Promise<string> {
     let last = "";
-    for (let tries = 0; tries < 20; tries += 1) {
+    const look = async () => {
       const args = ["doctor", "--json", "--kubeconfig", cluster.kubeconfigPath];
       const { stdout, stderr } = await runCommand(args, { cwd: folder });
       last = stdout + stderr;
       const codes = JSON.parse(stdout).checks.flatMap(({ findings }: Manifest) =>
         findings.map(({ code }: Manifest) => code),
       );
-      if (JSON.stringify(codes) === JSON.stringify(expected)) return last;
-      await sleep(500);
-    }
-    return assert.fail(`expected ${expected.join(", ") || "nothing"}, found ${last}`);
+      return JSON.stringify(codes) === JSON.stringify(expected) && last;
+    };
+    const what = () => `${expected.join(", ") || "nothing"} to be found, and not ${last}`;
+    return until(what, look, { seconds: 60, pauseMs: 500, bears: () => false });
   }
 
   it("finds nothing wrong with two replicas that are well", async () => {

@@ -3,7 +3,6 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { RegistryClient } from "../../src/oci/client.ts";
 import { moduleImage } from "../../src/oci/module-image.ts";
 import { pushModule } from "../../src/oci/push-module.ts";
@@ -14,10 +13,10 @@ import { buildExampleFilter } from "../environment/example.ts";
 import { Kubectl } from "../environment/kubectl.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { applicationImage } from "../environment/wasmount-image.ts";
 
 const NAMESPACE = "e2e-image-volume";
-const DONE_MS = 90_000;
 
 /** What the pod's program prints: what lies in the volume, the module's hash, and what a write comes to. */
 const LOOK = `
@@ -59,16 +58,6 @@ describe("an image that we pushed as compat, as the image volume of a pod", func
     await registry?.stop();
     if (folder) await rm(folder, { recursive: true, force: true });
   });
-
-  async function until<Value>(what: string, look: () => Promise<Value | null | undefined>): Promise<Value> {
-    const deadline = performance.now() + DONE_MS;
-    for (;;) {
-      const found = await look().catch(() => null);
-      if (found) return found;
-      if (performance.now() > deadline) assert.fail(`waited ${DONE_MS / 1000} s for ${what}`);
-      await sleep(200);
-    }
-  }
 
   it("is mounted by containerd, read-only, with the module's own bytes", async () => {
     const client = new RegistryClient({ registries: [{ host: registry.address, plainHttp: true }] });

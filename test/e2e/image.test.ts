@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
 import { version } from "../../src/cli/version.ts";
@@ -12,10 +11,10 @@ import { releaseArchive, type TestRelease, testRelease } from "../environment/im
 import { unavailable } from "../environment/requirement.ts";
 import { patchedPod, reviewPod } from "../environment/review.ts";
 import { type ExampleObjects, type Manifest, type Stage, setStage } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 
 const NAMESPACE = "e2e-image";
 const REFERENCE = "docker.io/local/wasmount-release:1";
-const READY_MS = 90_000;
 /** The user of Istio's sidecars, and one as OpenShift gives them: neither has an account in the image. */
 const MESH_USER = 1337;
 const RANGE_USER = 1_000_670_000;
@@ -57,20 +56,6 @@ describe("the image of the Dockerfile, on a real node", function () {
     await stage?.strike();
     if (folder) await rm(folder, { recursive: true, force: true });
   });
-
-  async function until<Value>(what: string, look: () => Promise<Value | null | undefined>): Promise<Value> {
-    const deadline = performance.now() + READY_MS;
-    let last: unknown = null;
-    for (;;) {
-      const found = await look().catch(error => {
-        last = error;
-        return null;
-      });
-      if (found) return found;
-      if (performance.now() > deadline) assert.fail(`waited ${READY_MS / 1000} s for ${what}: ${last}`);
-      await sleep(200);
-    }
-  }
 
   const podState = (name: string): Promise<Manifest> => stage.kubectl.get("pod", name, "-n", NAMESPACE);
 

@@ -2,15 +2,14 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { runCommand } from "../environment/command.ts";
 import { flipLastByte } from "../environment/corruption.ts";
 import { unavailable } from "../environment/requirement.ts";
 import { type ExampleObjects, type Manifest, type Stage, setStage } from "../environment/stage.ts";
+import { type Look, until } from "../environment/until.ts";
 
 const NAMESPACE = "e2e-injection";
-const READY_MS = 60_000;
 
 describe("a plain-Envoy pod on a real node", function () {
   this.timeout(20 * 60_000);
@@ -29,7 +28,9 @@ describe("a plain-Envoy pod on a real node", function () {
     example = await stage.example(NAMESPACE);
     await stage.kubectl.run(["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true"]);
     await stage.kubectl.apply(example.namespace, example.configMap);
-    await until("the default ServiceAccount", () => stage.kubectl.get("serviceaccount", "default", "-n", NAMESPACE));
+    await eventually("the default ServiceAccount", () =>
+      stage.kubectl.get("serviceaccount", "default", "-n", NAMESPACE),
+    );
   });
 
   after(async () => {
@@ -49,18 +50,12 @@ describe("a plain-Envoy pod on a real node", function () {
 
   const podState = (name: string): Promise<Manifest> => stage.kubectl.get("pod", name, "-n", NAMESPACE);
 
-  async function until<Value>(what: string, look: () => Promise<Value | null | undefined>): Promise<Value> {
-    const deadline = performance.now() + READY_MS;
-    for (;;) {
-      const found = await look().catch(() => null);
-      if (found) return found;
-      if (performance.now() > deadline) assert.fail(`waited ${READY_MS / 1000} s for ${what}`);
-      await sleep(200);
-    }
+  function eventually<Value>(what: string, look: Look<Value>): Promise<Value> {
+    return until(what, look, { seconds: 60 });
   }
 
   async function running(name: string): Promise<Manifest> {
-    return until(`pod ${name} to be ready`, async () => {
+    return eventually(`pod ${name} to be ready`, async () => {
       const pod = await podState(name);
       return pod.status.conditions?.some(
         (condition: Manifest) => condition.type === "Ready" && condition.status === "True",
@@ -73,7 +68,7 @@ describe("a plain-Envoy pod on a real node", function () {
   it("answers with the filter's header", async () => {
     await stage.kubectl.apply(podNamed("shop"));
     const pod = await running("shop");
-    const response = await until("Envoy to listen", async () => {
+    const response = await eventually("Envoy to listen", async () => {
       const answer = await fetch(`http://${pod.status.podIP}:10000/`);
       return answer.status === 200 ? answer : null;
     });
@@ -119,7 +114,7 @@ describe("a plain-Envoy pod on a real node", function () {
   }
 
   it("has an Event that says which filters are mounted, with their digests and sizes", async () => {
-    const [event, another] = await until("an Event", async () => {
+    const [event, another] = await eventually("an Event", async () => {
       const found = await toldOf("shop");
       return found.length > 0 ? found : null;
     });
@@ -133,7 +128,7 @@ describe("a plain-Envoy pod on a real node", function () {
   it("has an Event that says why its filter could not be had, and counts", async () => {
     const missing = stage.module.reference.replace(/:1\.0$/, `@sha256:${"0".repeat(64)}`);
     await stage.kubectl.apply(podNamed("missing", { annotations: { "wasmount.dev/module.headers": missing } }));
-    const event = await until("an Event that counts", async () => {
+    const event = await eventually("an Event that counts", async () => {
       const [found, another] = await toldOf("missing");
       assert.equal(another, undefined);
       return found?.series?.count >= 2 ? found : null;
@@ -159,7 +154,7 @@ describe("a plain-Envoy pod on a real node", function () {
     pod.metadata.annotations["wasmount.dev/config.headers"] = "x-filtered-by = implicit";
     await stage.kubectl.apply(pod);
     const { status } = await running("implicit");
-    const response = await until("Envoy to listen", async () => {
+    const response = await eventually("Envoy to listen", async () => {
       const answer = await fetch(`http://${status.podIP}:10000/`);
       return answer.status === 200 ? answer : null;
     });
@@ -195,7 +190,7 @@ describe("a plain-Envoy pod on a real node", function () {
   it("never starts Envoy with a module that was changed in the registry, and says why", async () => {
     await stage.registry.corrupt(stage.module.layer, flipLastByte);
     await stage.kubectl.apply(podNamed("corrupted"));
-    const pod = await until("the fetcher to fail", async () => {
+    const pod = await eventually("the fetcher to fail", async () => {
       const found = await podState("corrupted");
       const state = found.status.initContainerStatuses?.[0];
       return (state?.state.terminated ?? state?.lastState.terminated) ? found : null;
@@ -212,7 +207,7 @@ describe("a plain-Envoy pod on a real node", function () {
       assert.equal(containerID, undefined);
     }
     // Between two tries of the fetcher kubectl shows Init:0/1.
-    await until("kubectl to show the failure", async () => {
+    await eventually("kubectl to show the failure", async () => {
       const table = await stage.kubectl.run(["get", "pod", "corrupted", "-n", NAMESPACE, "--no-headers"]);
       return /Init:(Error|CrashLoopBackOff)/.test(table) || null;
     });

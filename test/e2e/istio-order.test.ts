@@ -11,13 +11,13 @@ import { makeNamespace } from "../environment/namespace.ts";
 import { registerWebhook } from "../environment/registration.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const NAMESPACE = "e2e-istio-order";
 const ISTIOS = "istio-sidecar-injector";
 /** API servers call webhooks in the order of their registrations' names. */
 const places = { before: "a-wasmount", after: "wasmount" } as const;
-const PATIENCE_MS = 60_000;
 
 type Policy = "Never" | "IfNeeded";
 
@@ -98,16 +98,10 @@ describe("wasmount and Istio's injector, in whichever order an API server calls 
 
   async function tried(kind: string): Promise<Manifest> {
     const pod = JSON.stringify(authored(kind));
-    const deadline = performance.now() + PATIENCE_MS;
-    for (;;) {
-      try {
-        return JSON.parse(await kubectl.run(["create", "--dry-run=server", "-o", "json", "-f", "-"], pod));
-      } catch (error) {
-        // Both watch the namespace, and may not have seen it yet.
-        if (performance.now() > deadline || !/not ready|no endpoints|refused/.test(String(error))) throw error;
-        await sleep(500);
-      }
-    }
+    const create = () => kubectl.run(["create", "--dry-run=server", "-o", "json", "-f", "-"], pod);
+    // Both watch the namespace, and may not have seen it yet.
+    const bears = (error: unknown) => /not ready|no endpoints|refused/.test(String(error));
+    return JSON.parse(await until("both to know the namespace", create, { seconds: 60, pauseMs: 500, bears }));
   }
 
   let reference: Readonly<Record<string, Manifest>> = {};

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { ISTIO_NAMESPACE, type Istiod, startIstiod } from "../environment/istio/istiod.ts";
 import { type MeshStage, type PodChanges, service, setMeshStage } from "../environment/istio/mesh.ts";
 import { makeNamespace } from "../environment/namespace.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 
 const REVISION = "canary";
 const TAG = "next";
@@ -20,7 +20,6 @@ const namespaces = {
   absent: { name: "e2e-istio-absent-rev", labels: { "istio.io/rev": "gone" } },
   plain: { name: "e2e-istio-first", labels: { "istio-injection": "enabled" } },
 } as const;
-const READY_MS = 90_000;
 
 /** Ours is called before both of Istio's, so that each pod is one that has no proxy yet. */
 describe("pods of two revisions of Istio in one mesh", function () {
@@ -53,21 +52,6 @@ describe("pods of two revisions of Istio in one mesh", function () {
   function parts(): { readonly mesh: MeshStage; readonly second: Istiod } {
     assert.ok(mesh && second);
     return { mesh, second };
-  }
-
-  async function until<Value>(what: string, look: () => Promise<Value | null | undefined>): Promise<Value> {
-    const deadline = performance.now() + READY_MS;
-    let last: unknown;
-    for (;;) {
-      try {
-        const found = await look();
-        if (found) return found;
-      } catch (error) {
-        last = error;
-      }
-      if (performance.now() > deadline) assert.fail(`waited ${READY_MS / 1000} s for ${what}: ${last ?? ""}`);
-      await sleep(200);
-    }
   }
 
   /** A pod that knows only the second istiod's address: what its proxy does, that one told it. */

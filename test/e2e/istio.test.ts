@@ -6,7 +6,6 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { stateFolder } from "../environment/cluster/settings.ts";
 import { runCommand } from "../environment/command.ts";
@@ -16,12 +15,12 @@ import { ISTIO_NAMESPACE } from "../environment/istio/istiod.ts";
 import { installSlots, type MeshStage, type PodChanges, service, setMeshStage } from "../environment/istio/mesh.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { visitorOf } from "../environment/visitor.ts";
 
 const NAMESPACE = "e2e-istio";
 /** Where nobody injects anything. */
 const BARE_NAMESPACE = "e2e-istio-bare";
-const READY_MS = 90_000;
 
 describe("a pod of a real Istio mesh", function () {
   this.timeout(20 * 60_000);
@@ -64,21 +63,6 @@ describe("a pod of a real Istio mesh", function () {
     await mesh.strike();
     await rm(folder, { recursive: true, force: true });
   });
-
-  async function until<Value>(what: string, look: () => Promise<Value | null | undefined>): Promise<Value> {
-    const deadline = performance.now() + READY_MS;
-    let last: unknown;
-    for (;;) {
-      try {
-        const found = await look();
-        if (found) return found;
-      } catch (error) {
-        last = error;
-      }
-      if (performance.now() > deadline) assert.fail(`waited ${READY_MS / 1000} s for ${what}: ${last ?? ""}`);
-      await sleep(200);
-    }
-  }
 
   const podState = (name: string): Promise<Manifest> => kubectl().get("pod", name, "-n", NAMESPACE);
 

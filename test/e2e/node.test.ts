@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { CoreV1Api, type V1Pod, type V1PodSpec } from "@kubernetes/client-node";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { attempt } from "../environment/cluster/command.ts";
 import { nodeImage } from "../environment/images/images.ts";
 import { unavailable } from "../environment/requirement.ts";
+import { type Look, until } from "../environment/until.ts";
 
 const server = `
 import { createServer } from "node:http";
@@ -57,7 +57,7 @@ describe("the local cluster's node", function () {
     image = await cluster.importImage(archivePath);
     const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
     await core.createNamespace({ body: { metadata: { name: namespace, labels } } });
-    await until(async () => {
+    await eventually("the default ServiceAccount", async () => {
       const { items } = await core.listNamespacedServiceAccount({ namespace });
       return items.find(({ metadata }) => metadata?.name === "default");
     });
@@ -70,7 +70,7 @@ describe("the local cluster's node", function () {
   it("runs a pod of the restricted level, which answers at its address, and whose log can be read", async () => {
     await create("server", { containers: [{ name: "app", image, args: ["/app/server.mjs"], securityContext }] });
     const pod = await podWhen("server", ({ status }) => status?.containerStatuses?.[0]?.ready === true);
-    const answer = await until(() => ask(`http://${pod.status?.podIP}:8080/hello`));
+    const answer = await eventually("the server to answer", () => ask(`http://${pod.status?.podIP}:8080/hello`));
     assert.equal(answer, "user 65532");
     const log = await core.readNamespacedPodLog({ namespace, name: "server" });
     assert.match(log, /asked for \/hello/);
@@ -119,20 +119,16 @@ describe("the local cluster's node", function () {
   }
 
   function podWhen(name: string, isSo: (pod: V1Pod) => boolean): Promise<V1Pod> {
-    return until(async () => {
+    return eventually(`pod ${name} to be as it is wanted`, async () => {
       const pod = await core.readNamespacedPod({ namespace, name });
       return isSo(pod) ? pod : undefined;
     });
   }
 });
 
-/** The first answer that is not undefined; the test's own time limit ends the waiting. */
-async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await sleep(100);
-  }
+/** As {@link until}, but where the API server can't answer that is an error at once. */
+function eventually<Value>(what: string, look: Look<Value>): Promise<Value> {
+  return until(what, look, { pauseMs: 100, bears: () => false });
 }
 
 async function ask(url: string): Promise<string | undefined> {

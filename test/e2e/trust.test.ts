@@ -3,7 +3,6 @@ import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { RegistryClient } from "../../src/oci/client.ts";
 import { moduleImage } from "../../src/oci/module-image.ts";
 import { pushModule } from "../../src/oci/push-module.ts";
@@ -14,11 +13,11 @@ import { unavailable } from "../environment/requirement.ts";
 import { spawnChecked } from "../environment/spawn.ts";
 import { type ExampleObjects, type Manifest, type Stage, setStage } from "../environment/stage.ts";
 import { startTcpProxy, type TcpProxy } from "../environment/tcp-proxy.ts";
+import { type Look, until } from "../environment/until.ts";
 import { MAIN } from "../environment/webhook-process.ts";
 
 const NAMESPACE = "e2e-trust";
 const POLICY = "e2e-release";
-const READY_MS = 90_000;
 
 describe("a policy on a real node", function () {
   this.timeout(20 * 60_000);
@@ -54,7 +53,9 @@ describe("a policy on a real node", function () {
     example = await stage.example(NAMESPACE);
     await stage.kubectl.run(["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true"]);
     await stage.kubectl.apply(example.namespace, example.configMap);
-    await until("the default ServiceAccount", () => stage.kubectl.get("serviceaccount", "default", "-n", NAMESPACE));
+    await eventually("the default ServiceAccount", () =>
+      stage.kubectl.get("serviceaccount", "default", "-n", NAMESPACE),
+    );
   });
 
   after(async () => {
@@ -71,14 +72,9 @@ describe("a policy on a real node", function () {
     await kubectl("delete", "pods", "--all", "--wait=false", "--grace-period=1").catch(() => {});
   });
 
-  async function until<Value>(what: string, look: () => Promise<Value | null | undefined>): Promise<Value> {
-    const deadline = performance.now() + READY_MS;
-    for (;;) {
-      const found = await look().catch(() => null);
-      if (found) return found;
-      if (performance.now() > deadline) assert.fail(`waited ${READY_MS / 1000} s for ${what}\n${stage.webhook.log()}`);
-      await sleep(200);
-    }
+  /** As {@link until}, and says what the webhook said. */
+  function eventually<Value>(what: string, look: Look<Value>): Promise<Value> {
+    return until(() => `${what}\n${stage.webhook.log()}`, look);
   }
 
   /** Applies the policy and waits for the webhook to say that it goes by it. */
@@ -93,7 +89,7 @@ describe("a policy on a real node", function () {
         verify: { authorities: [{ name: "release-key", key: { pem: publicKey } }] },
       },
     });
-    await until("the policy to be in force", async () => {
+    await eventually("the policy to be in force", async () => {
       const { metadata, status } = await stage.kubectl.get<Manifest>("wasmpolicy", POLICY);
       const ready = status?.conditions?.find(({ type }: Manifest) => type === "Ready");
       return ready?.status === "True" && status.observedGeneration === metadata.generation;
@@ -118,12 +114,12 @@ describe("a policy on a real node", function () {
     spawnChecked(process.execPath, [MAIN, "sign", image, "--key", join(folder, "release.key"), "--plain-http"], {});
 
   async function headersOf(name: string): Promise<Headers> {
-    const pod = await until(`pod ${name} to be ready`, async () => {
+    const pod = await eventually(`pod ${name} to be ready`, async () => {
       const found = await stage.kubectl.get<Manifest>("pod", name, "-n", NAMESPACE);
       const ready = ({ type, status }: Manifest) => type === "Ready" && status === "True";
       return found.status.conditions?.some(ready) ? found : null;
     });
-    const { headers } = await until("Envoy to listen", async () => {
+    const { headers } = await eventually("Envoy to listen", async () => {
       const answer = await fetch(`http://${pod.status.podIP}:10000/`);
       return answer.status === 200 ? answer : null;
     });
@@ -132,7 +128,7 @@ describe("a policy on a real node", function () {
 
   /** The termination message of a fetcher that fails. */
   async function failureOf(name: string): Promise<string> {
-    return until("the fetcher to fail", async () => {
+    return eventually("the fetcher to fail", async () => {
       const pod = await stage.kubectl.get<Manifest>("pod", name, "-n", NAMESPACE);
       const { state, lastState } = pod.status.initContainerStatuses[0];
       for (const { containerID } of pod.status.containerStatuses) assert.equal(containerID, undefined);
@@ -151,7 +147,7 @@ describe("a policy on a real node", function () {
   it("lets a signed one run, which the fetcher verified too", async () => {
     await sign(stage.module.reference);
     // What was not signed counts as such for five seconds.
-    await until("the signature to count", () =>
+    await eventually("the signature to count", () =>
       stage.kubectl.apply(podNamed("signed", stage.module.reference)).then(() => true),
     );
     assert.equal((await headersOf("signed")).get("x-filtered-by"), "wasmount");

@@ -4,11 +4,11 @@ import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { get } from "node:http";
 import { get as getSecurely } from "node:https";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { binaryOf } from "./cluster/binaries.ts";
 import type { Progress } from "./cluster/progress.ts";
 import { freePorts } from "./ports.ts";
+import { until } from "./until.ts";
 
 /** The distribution project's registry, of its own release or of a distribution's, with files on disk. */
 export interface DistributionRegistry {
@@ -27,8 +27,6 @@ export interface DistributionOptions {
   /** The program; without it, the pinned release, built from its Go module on first use. */
   readonly program?: string | null;
 }
-
-const START_MS = 15_000;
 
 /**
  * Starts a registry that keeps its files below `folder`.
@@ -73,13 +71,16 @@ export async function startDistributionRegistry(
       log += text;
     });
   }
-  const deadline = performance.now() + START_MS;
-  while (!(await answers(address, tls !== null))) {
-    if (child.exitCode !== null || performance.now() > deadline) {
-      child.kill();
-      throw new Error(`the registry at ${address} does not answer\n${log}`);
-    }
-    await sleep(50);
+  try {
+    const look = () => {
+      if (child.exitCode !== null) throw new Error(`the registry at ${address} has ended\n${log}`);
+      return answers(address, tls !== null);
+    };
+    const what = () => `the registry at ${address} to answer\n${log}`;
+    await until(what, look, { seconds: 15, pauseMs: 50, bears: () => false });
+  } catch (error) {
+    child.kill();
+    throw error;
   }
   return {
     address,

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { openCluster } from "./cluster/cluster.ts";
 import { applyGuards, untilEnforced } from "./guards.ts";
 import { Kubectl } from "./kubectl.ts";
 import type { Manifest } from "./stage.ts";
+import { until } from "./until.ts";
 
 /** The label of the namespaces of a run of tests. */
 const LABEL = "guards.test/run";
@@ -63,11 +63,8 @@ export async function openGuarded(
 
 /** Waits for what pods can't be created without. */
 async function serviceAccount(kubectl: Kubectl, namespace: string): Promise<void> {
-  for (let tries = 0; tries < 100; tries += 1) {
-    if (await kubectl.get("serviceaccount", "default", "-n", namespace).catch(() => null)) return;
-    await sleep(200);
-  }
-  throw new Error(`namespace ${namespace} has no default ServiceAccount`);
+  const account = () => kubectl.get("serviceaccount", "default", "-n", namespace);
+  await until(`the default ServiceAccount of namespace ${namespace}`, account, { seconds: 20 });
 }
 
 /** A namespace of a run. */

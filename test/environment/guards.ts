@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { shipped } from "./installation.ts";
 import { type Kubectl, KubectlError } from "./kubectl.ts";
 import type { Manifest } from "./stage.ts";
+import { until } from "./until.ts";
 
 const BINDING = "ValidatingAdmissionPolicyBinding";
 const API = "admissionregistration.k8s.io/v1";
@@ -96,14 +96,14 @@ export async function applyGuards(
 
 /** Waits until the API server enforces the guards in a namespace that has their label. */
 export async function untilEnforced(kubectl: Kubectl, namespace: string): Promise<void> {
-  for (let tries = 0; tries < 150; tries += 1) {
+  const isRefused = async () => {
     try {
       await kubectl.run(["create", "configmap", "sentinel", "-n", namespace, "--dry-run=server"]);
+      return false;
     } catch (error) {
-      if (error instanceof KubectlError && error.message.includes("sentinel' with binding")) return;
+      if (error instanceof KubectlError && error.message.includes("sentinel' with binding")) return true;
       throw error;
     }
-    await sleep(200);
-  }
-  throw new Error("the API server doesn't enforce the guards");
+  };
+  await until("the API server to enforce the guards", isRefused, { seconds: 30, bears: () => false });
 }

@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { type Cluster, openCluster } from "./cluster/cluster.ts";
 import { type CommandOutcome, runCommand } from "./command.ts";
@@ -10,6 +9,7 @@ import { Kubectl } from "./kubectl.ts";
 import { registerWebhook } from "./registration.ts";
 import { webhookAccount } from "./service-account.ts";
 import type { Manifest } from "./stage.ts";
+import { type Look, until } from "./until.ts";
 import { startWebhookProcess, type WebhookProcess } from "./webhook-process.ts";
 
 export const SYSTEM = "wasmount-system";
@@ -22,8 +22,8 @@ export interface Installation {
   readonly webhook: WebhookProcess;
   /** Runs `wasmount`, on this cluster. */
   wasmount(...args: readonly string[]): Promise<CommandOutcome>;
-  /** Waits for something to be so. @returns what the look found */
-  until<Value>(what: string, look: () => Promise<Value | null | undefined | false>): Promise<Value>;
+  /** Waits for something to be so, for a minute; an error is thrown at once. @returns what the look found */
+  eventually<Value>(what: string, look: Look<Value>): Promise<Value>;
   /** Creates a pod, for nothing or to stay. @returns kubectl's outcome as text: what it printed, or how it was refused */
   tried(pod: Manifest, ...options: readonly string[]): Promise<string>;
   close(): Promise<void>;
@@ -78,14 +78,7 @@ export async function install(folder: string): Promise<Installation> {
       kubectl,
       webhook,
       wasmount: (...args) => runCommand([...args, "--kubeconfig", cluster.kubeconfigPath], { cwd: folder }),
-      async until(what, look) {
-        for (let tries = 0; tries < 300; tries += 1) {
-          const found = await look();
-          if (found) return found;
-          await sleep(200);
-        }
-        throw new Error(`never: ${what}\n${webhook.log()}`);
-      },
+      eventually: (what, look) => until(() => `${what}\n${webhook.log()}`, look, { seconds: 60, bears: () => false }),
       tried: (pod, ...options) => created(cluster, pod, options),
       close,
     };

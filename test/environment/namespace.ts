@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Kubectl } from "./kubectl.ts";
+import { until } from "./until.ts";
 
 /** The metadata that a test gives a namespace. */
 export interface NamespaceMetadata {
@@ -11,9 +11,6 @@ export interface NamespaceMetadata {
 export async function makeNamespace(kubectl: Kubectl, name: string, metadata: NamespaceMetadata = {}): Promise<void> {
   await kubectl.run(["delete", "namespace", name, "--ignore-not-found"]);
   await kubectl.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name, ...metadata } });
-  for (let tries = 0; tries < 150; tries += 1) {
-    if (await kubectl.get("serviceaccount", "default", "-n", name).catch(() => null)) return;
-    await sleep(200);
-  }
-  throw new Error(`namespace ${name} has no default ServiceAccount`);
+  const account = () => kubectl.get("serviceaccount", "default", "-n", name);
+  await until(`the default ServiceAccount of namespace ${name}`, account, { seconds: 30 });
 }

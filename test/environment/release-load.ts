@@ -6,6 +6,7 @@ import type { Cluster } from "./cluster/cluster.ts";
 import { RELEASE_NAMESPACE, type ReleaseStage, replicas } from "./release-stage.ts";
 import type { Manifest } from "./stage.ts";
 import { type LoadOutcome, type RunningLoad, type SteadyLoad, startLoad } from "./steady-load.ts";
+import { until } from "./until.ts";
 
 const SERVICE = "wasmount-webhook";
 const MODULE = "wasmount.dev/module.headers";
@@ -78,11 +79,8 @@ export async function meanwhile(
 /** Waits until each load has had some more answers. */
 async function more(running: readonly (readonly [string, RunningLoad])[]): Promise<void> {
   const aims = running.map(([, load]) => load.answered() + 20);
-  const end = performance.now() + 60_000;
-  while (!running.every(([, load], index) => load.answered() >= (aims[index] ?? 0))) {
-    if (performance.now() > end) throw new Error("the load has no answers");
-    await new Promise(resolve => setTimeout(resolve, 50));
-  }
+  const isThere = () => running.every(([, load], index) => load.answered() >= (aims[index] ?? 0));
+  await until("more answers to each load", isThere, { seconds: 60, pauseMs: 50 });
 }
 
 /** With other owners than were ever seen, a tag would be looked up for each: 10 ms of CPU in place of 2. */

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { envoyBinary } from "../environment/envoy.ts";
+import { until } from "../environment/until.ts";
 
 /** One Envoy on this machine. */
 export interface EnvoyProcess {
@@ -78,18 +78,8 @@ export function upgrade(url: string): Promise<Answer> {
 
 /** Asks again until the answer is yes. Refused connections count as no. */
 export async function eventually(question: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + PATIENCE_MS;
-  let last: unknown;
-  while (Date.now() < end) {
-    try {
-      if (await question()) return;
-    } catch (error) {
-      if (error instanceof Ended) throw error;
-      last = error;
-    }
-    await sleep(50);
-  }
-  throw new Error(`still not after ${PATIENCE_MS} ms: ${question}`, { cause: last });
+  const bears = (error: unknown) => !(error instanceof Ended);
+  await until(String(question), question, { seconds: PATIENCE_MS / 1000, pauseMs: 50, bears });
 }
 
 class Ended extends Error {}

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import type { Pod } from "../../src/kube/pod.ts";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
@@ -12,6 +11,7 @@ import { registerWebhook } from "../environment/registration.ts";
 import { unavailable } from "../environment/requirement.ts";
 import { reviewPod } from "../environment/review.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const NAMESPACE = "integration-admission";
@@ -46,12 +46,8 @@ describe("admission by a real API server", function () {
     namespace.metadata.name = NAMESPACE;
     await kubectl.run(["delete", "namespace", NAMESPACE, "--ignore-not-found"]);
     await kubectl.apply(namespace);
-    for (let tries = 0; ; tries += 1) {
-      const found = await kubectl.get("serviceaccount", "default", "-n", NAMESPACE).catch(() => null);
-      if (found) break;
-      if (tries > 100) assert.fail("no default ServiceAccount");
-      await sleep(200);
-    }
+    const account = () => kubectl.get("serviceaccount", "default", "-n", NAMESPACE);
+    await until("the default ServiceAccount", account, { seconds: 20 });
     pod = parse(await exampleManifest("pod"));
     pod.metadata.namespace = NAMESPACE;
     pod.metadata.annotations["wasmount.dev/module.headers"] = `registry.example/headers@sha256:${"a".repeat(64)}`;

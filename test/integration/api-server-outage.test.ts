@@ -8,6 +8,7 @@ import { openCluster as openWebhookCluster, type Cluster as WebhookCluster } fro
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { unavailable } from "../environment/requirement.ts";
 import { startTcpProxy, type TcpProxy } from "../environment/tcp-proxy.ts";
+import { until } from "../environment/until.ts";
 import { stuckRegistries } from "../webhook/stuck-registries.ts";
 
 const NAMESPACE = "integration-api-server-outage";
@@ -68,12 +69,13 @@ describe("an API server that is away for half a minute", function () {
     await api.patchNamespace({ name: NAMESPACE, body: { metadata: { labels: { seen: value } } } }, merge);
   }
 
-  async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    for (let tries = 0; !(await holds()); tries += 1) {
-      if (tries > 1_200) assert.fail(`never: ${what}; ${webhook.namespaces.notReady()}`);
-      await sleep(100);
-    }
-  }
+  /** An answer from memory that fails is never borne. */
+  const eventually = (what: string, holds: () => boolean | Promise<boolean>) =>
+    until(() => `${what}; ${webhook.namespaces.notReady()}`, holds, {
+      seconds: 120,
+      pauseMs: 100,
+      bears: () => false,
+    });
 
   /** Watches that are open: one that isn't has said nothing since the cut. */
   async function contacts(): Promise<number[]> {
@@ -82,9 +84,9 @@ describe("an API server that is away for half a minute", function () {
   }
 
   it("is asked patiently meanwhile, answered for from memory, and caught up with afterwards", async () => {
-    await until("all caches", async () => (await contacts()).length === CACHES);
-    await until("all watches", () => webhook.namespaces.notReady() === null);
-    await until("a leader", async () => /^wasmount_leader 1$/m.test((await metrics.expose()).text));
+    await eventually("all caches", async () => (await contacts()).length === CACHES);
+    await eventually("all watches", () => webhook.namespaces.notReady() === null);
+    await eventually("a leader", async () => /^wasmount_leader 1$/m.test((await metrics.expose()).text));
     assert.equal((await webhook.namespaces.get(NAMESPACE))?.labels["seen"], "before");
     const [before, cutAt] = [proxy.connections(), performance.now()];
     proxy.cut();
@@ -100,11 +102,14 @@ describe("an API server that is away for half a minute", function () {
     assert.ok(attempts <= WATCHES * ATTEMPTS + RENEWALS + 1, `${attempts} connections`);
     proxy.mend();
     const mended = performance.now();
-    await until("fresh caches", async () => {
+    await eventually("fresh caches", async () => {
       const since = (performance.now() - mended) / 1000;
       return (await contacts()).filter(age => age < since).length === CACHES;
     });
-    await until("the change", async () => (await webhook.namespaces.get(NAMESPACE))?.labels["seen"] === "meanwhile");
+    await eventually(
+      "the change",
+      async () => (await webhook.namespaces.get(NAMESPACE))?.labels["seen"] === "meanwhile",
+    );
     assert.equal(webhook.namespaces.notReady(), null);
     const back = proxy.connections() - before - attempts;
     console.log(

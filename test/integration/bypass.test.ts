@@ -48,7 +48,7 @@ describe("wasmount bypass", function () {
   const dry = (name = "dry") => installation.tried(asking(NAMESPACE, name), "--dry-run=server", "-o", "json");
 
   const answers = (what: string, expected: RegExp) =>
-    installation.until(what, async () => {
+    installation.eventually(what, async () => {
       const output = await dry();
       return expected.test(output) ? output : null;
     });
@@ -111,7 +111,7 @@ describe("wasmount bypass", function () {
 
   it("lets pods start unfiltered where that is asked for, with a warning", async () => {
     await bypass(0, "on", "--unfiltered", "--reason", REASON, "--yes");
-    const output = await installation.until("a pod to be let in", async () => {
+    const output = await installation.eventually("a pod to be let in", async () => {
       const said = await installation.tried(asking(NAMESPACE, "unfiltered"));
       return /pod\/unfiltered created/.test(said) ? said : null;
     });

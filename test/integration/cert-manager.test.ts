@@ -3,7 +3,6 @@ import { X509Certificate } from "node:crypto";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse, parseAllDocuments } from "yaml";
 import { type CertManager, startCertManager } from "../environment/cert-manager.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
@@ -13,6 +12,7 @@ import { makeNamespace } from "../environment/namespace.ts";
 import { registerWebhook } from "../environment/registration.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { type Look, until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const NAMESPACE = "integration-cert-manager";
@@ -55,28 +55,22 @@ describe("cert-manager, by the manifests that ship,", function () {
     if (folder) await rm(folder, { recursive: true, force: true });
   });
 
-  /** Polls, with a bound for what never happens. */
-  async function until<Value>(look: () => Promise<Value | null>, what: string): Promise<Value> {
-    const end = performance.now() + 90_000;
-    for (;;) {
-      const found = await look().catch(() => null);
-      if (found !== null) return found;
-      if (performance.now() > end) assert.fail(`never ${what}\n${webhook?.log()}\n${certManager?.log().slice(-4000)}`);
-      await sleep(200);
-    }
+  /** As {@link until}, and says what webhook and cert-manager said. */
+  function eventually<Value>(what: string, look: Look<Value>): Promise<Value> {
+    return until(() => `${what}\n${webhook?.log()}\n${certManager?.log().slice(-4000)}`, look);
   }
 
   /** What the Secret holds, once it is another certificate than before. */
   function issued(
     before = "",
   ): Promise<{ readonly certificate: string; readonly key: string; readonly authority: string }> {
-    return until(async () => {
+    return eventually("another certificate", async () => {
       const { data } = await kubectl.get<Manifest>(...SECRET);
       const [certificate, key, authority] = ["tls.crt", "tls.key", "ca.crt"].map(name =>
         Buffer.from(data[name], "base64").toString(),
       ) as [string, string, string];
       return certificate === "" || certificate === before ? null : { certificate, key, authority };
-    }, "issued");
+    });
   }
 
   async function bundles(): Promise<readonly string[]> {
@@ -88,17 +82,17 @@ describe("cert-manager, by the manifests that ship,", function () {
   }
 
   const trusted = (...authorities: readonly string[]) =>
-    until(async () => {
+    eventually("registrations that trust it", async () => {
       const found = await bundles();
       const isTrusting = (bundle: string) => authorities.every(authority => bundle.includes(authority.trim()));
-      return found.length === 14 && found.every(isTrusting) ? true : null;
-    }, "trusted");
+      return found.length === 14 && found.every(isTrusting);
+    });
 
   const created = () =>
-    until(async () => {
+    eventually("a pod to be created", async () => {
       const text = await kubectl.run(["create", "--dry-run=server", "-o", "json", "-f", "-"], JSON.stringify(pod));
-      return text.includes("wasmount-fetch") ? true : null;
-    }, "created");
+      return text.includes("wasmount-fetch");
+    });
 
   it("makes the certificate that the webhook serves, and tells the registrations whom to trust", async () => {
     const text = (await readFile(new URL("../../certs/cert-manager.yaml", import.meta.url), "utf8")).replaceAll(
@@ -141,7 +135,7 @@ describe("cert-manager, by the manifests that ship,", function () {
       await writeFile(`${file}.new`, text);
       await rename(`${file}.new`, file);
     }
-    await until(async () => (log().includes(fingerprint) ? true : null), "served");
+    await eventually("it to be served", () => log().includes(fingerprint));
   }
 
   async function renew(name: string): Promise<void> {
@@ -172,10 +166,10 @@ describe("cert-manager, by the manifests that ship,", function () {
   it("renews the authority, and what was served before it is believed after it", async () => {
     const before = await issued();
     await renew("wasmount-webhook-authority");
-    await until(async () => {
+    await eventually("another authority", async () => {
       const { data } = await kubectl.get<Manifest>("secret", "wasmount-webhook-authority", "-n", OWN);
-      return Buffer.from(data["tls.crt"], "base64").toString() === before.authority ? null : true;
-    }, "another authority");
+      return Buffer.from(data["tls.crt"], "base64").toString() !== before.authority;
+    });
     await renew("wasmount-webhook");
     const after = await issued(before.certificate);
     assert.notEqual(after.authority, before.authority);

@@ -3,11 +3,11 @@ import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { stringify } from "yaml";
 import { type Credentials, createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
 import { sampleNamespace } from "../admission/pods.ts";
+import { until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const NAMES: [string, ...string[]] = ["localhost", "127.0.0.1"];
@@ -65,10 +65,8 @@ describe("a webhook's certificate", () => {
   }
 
   async function logged(text: RegExp, times = 1): Promise<void> {
-    for (let tries = 0; (webhook.log().match(text) ?? []).length < times; tries += 1) {
-      if (tries > 600) assert.fail(`never logged: ${text}\n${webhook.log()}`);
-      await sleep(50);
-    }
+    const isLogged = () => (webhook.log().match(text) ?? []).length >= times;
+    await until(() => `${text} to be logged\n${webhook.log()}`, isLogged, { seconds: 30, pauseMs: 50 });
   }
 
   async function expiry(): Promise<number> {

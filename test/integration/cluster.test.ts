@@ -6,6 +6,7 @@ import { type Cluster, clusterUnavailable, openCluster } from "../environment/cl
 import { attempt } from "../environment/cluster/command.ts";
 import type { ClusterStatus } from "../environment/cluster/status.ts";
 import { unavailable } from "../environment/requirement.ts";
+import { until } from "../environment/until.ts";
 
 const main = fileURLToPath(new URL("../environment/cluster/main.ts", import.meta.url));
 const command = (...args: string[]) => attempt(process.execPath, [main, ...args]);
@@ -62,11 +63,11 @@ describe("the local cluster's control plane", function () {
   });
 
   it("gives a new namespace its default ServiceAccount", async () => {
-    for (;;) {
+    const isThere = async () => {
       const { items } = await core.listNamespacedServiceAccount({ namespace });
-      if (items.some(({ metadata }) => metadata?.name === "default")) return;
-      await new Promise(resolve => setTimeout(resolve, 100));
-    }
+      return items.some(({ metadata }) => metadata?.name === "default");
+    };
+    await until("the ServiceAccount", isThere, { seconds: 50, pauseMs: 100, bears: () => false });
   });
 
   it("enforces Pod Security", async () => {

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { type Credentials, createAuthority, issueServerCertificate } from "../../src/certs/authority.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
@@ -16,6 +15,7 @@ import { asking, type Installation, install, SYSTEM } from "../environment/insta
 import { makeNamespace } from "../environment/namespace.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { visitorOf } from "../environment/visitor.ts";
 
 const NAMESPACE = "integration-doctor";
@@ -80,12 +80,12 @@ describe("wasmount doctor", function () {
   /** API servers take a moment to go by what they were told. */
   async function untilFound(expected: readonly string[]): Promise<Diagnosis> {
     let last: Diagnosis | undefined;
-    for (let tries = 0; tries < 20; tries += 1) {
+    const look = async () => {
       last = await doctor();
-      if (JSON.stringify(last.codes) === JSON.stringify(expected)) return last;
-      await sleep(300);
-    }
-    return assert.fail(`expected ${expected.join(", ") || "nothing"}, found ${last?.text}`);
+      return JSON.stringify(last.codes) === JSON.stringify(expected) && last;
+    };
+    const what = () => `${expected.join(", ") || "nothing"} to be found, and not ${last?.text}`;
+    return until(what, look, { seconds: 30, pauseMs: 300, bears: () => false });
   }
 
   /** An object as it is to be written again. */
@@ -459,7 +459,7 @@ describe("wasmount doctor", function () {
   ];
 
   it("finds nothing wrong with an installation that is well", async () => {
-    await installation.until("the webhook to be asked", async () => (await doctor()).codes.length === 0);
+    await installation.eventually("the webhook to be asked", async () => (await doctor()).codes.length === 0);
     const { code, stdout } = await installation.wasmount("doctor", "-n", NAMESPACE);
     assert.equal(code, 0, stdout);
     assert.match(stdout, /^ok {7}the API server's version\nok/);

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { exampleManifest } from "../environment/example.ts";
@@ -12,6 +11,7 @@ import { makeNamespace } from "../environment/namespace.ts";
 import { registerWebhook } from "../environment/registration.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const NAMESPACE = "integration-failed-create";
@@ -66,12 +66,12 @@ describe("a ReplicaSet's event FailedCreate, written by the real controller,", f
       spec: { replicas: 1, selector: { matchLabels: labels }, template: pod },
     });
     const selector = `involvedObject.kind=ReplicaSet,involvedObject.name=${name},reason=FailedCreate`;
-    for (let tries = 0; tries < 300; tries += 1) {
+    const event = async () => {
       const { items } = await kubectl.get<Manifest>("events", "-n", NAMESPACE, "--field-selector", selector);
-      if (items.length > 0) return items[0].message;
-      await sleep(200);
-    }
-    return assert.fail(`no event FailedCreate about ${name}`);
+      return items[0];
+    };
+    const { message } = await until(`an event FailedCreate about ${name}`, event, { seconds: 60, bears: () => false });
+    return message;
   }
 
   const cases: readonly (readonly [what: string, annotations: Readonly<Record<string, string>>, words: string])[] = [

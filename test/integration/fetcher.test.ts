@@ -7,7 +7,6 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import { RegistryClient } from "../../src/oci/client.ts";
 import { type ModuleImageOptions, moduleImage } from "../../src/oci/module-image.ts";
@@ -18,6 +17,7 @@ import { planToEnvironment } from "../../src/plan/transport.ts";
 import { noopModule } from "../../src/wasm/noop-module.ts";
 import { exampleManifest } from "../environment/example.ts";
 import { type Registry, startRegistry } from "../environment/registry/registry.ts";
+import { until } from "../environment/until.ts";
 import { MAIN } from "../environment/webhook-process.ts";
 import { samplePlan } from "../plan/sample.ts";
 
@@ -430,7 +430,8 @@ describe("fetcher", () => {
   async function halfway(wanted: Plan) {
     const env = { PATH: process.env["PATH"] ?? "", ...environment(wanted) };
     const child = spawn(process.execPath, [MAIN, "fetch"], { env, stdio: ["ignore", "ignore", "pipe"] });
-    while (!(await files("modules")).some(name => name.startsWith(".unfinished"))) await sleep(20);
+    const isHalfway = async () => (await files("modules")).some(name => name.startsWith(".unfinished"));
+    await until("a module that is not whole", isHalfway, { seconds: 50, pauseMs: 20, bears: () => false });
     return child;
   }
 

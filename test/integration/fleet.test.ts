@@ -17,12 +17,12 @@ import { unavailable } from "../environment/requirement.ts";
 import { type ServiceAccount, webhookAccount } from "../environment/service-account.ts";
 import type { Manifest } from "../environment/stage.ts";
 import { startTcpProxy, type TcpProxy } from "../environment/tcp-proxy.ts";
+import { type Look, until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const OWN = "integration-fleet-system";
 const NAMESPACE = "integration-fleet";
 const LEASE = "wasmount-controller";
-const FOUND_MS = 60_000;
 const IMAGE = `registry.example/headers@sha256:${"a".repeat(64)}`;
 
 describe("what becomes of fetchers, by a real API server,", function () {
@@ -80,16 +80,9 @@ describe("what becomes of fetchers, by a real API server,", function () {
     return replica;
   }
 
-  async function until<Value>(what: string, look: () => Promise<Value | null | undefined | false>): Promise<Value> {
-    const deadline = performance.now() + FOUND_MS;
-    for (;;) {
-      const found = await look().catch(() => null);
-      if (found) return found;
-      if (performance.now() > deadline) {
-        assert.fail(`waited ${FOUND_MS / 1000} s for ${what}\n${replicas.map(({ log }) => log()).join("\n")}`);
-      }
-      await sleep(200);
-    }
+  /** As {@link until}, and says what the replicas said. */
+  function eventually<Value>(what: string, look: Look<Value>): Promise<Value> {
+    return until(() => `${what}\n${replicas.map(({ log }) => log()).join("\n")}`, look, { seconds: 60 });
   }
 
   async function metric(replica: WebhookProcess, name: string): Promise<number | null> {
@@ -148,11 +141,11 @@ describe("what becomes of fetchers, by a real API server,", function () {
 
   it("is known to the one replica that leads, and to no other", async () => {
     const [first, second] = [await start("first"), await start("second", join(folder, "through.kubeconfig"))];
-    await until("a leader", () => leads(first));
+    await eventually("a leader", () => leads(first));
     const { metadata, spec } = await kubectl.get<Manifest>("lease", LEASE, "-n", OWN);
     assert.match(spec.holderIdentity, /_[0-9a-f]{16}$/);
     assert.equal(metadata.name, LEASE);
-    await until("the list of pods", async () => (await filters(first, "wanted")) === 0);
+    await eventually("the list of pods", async () => (await filters(first, "wanted")) === 0);
     assert.equal(await metric(second, "wasmount_leader"), 0);
     assert.equal(await filters(second, "wanted"), null);
     const registered = { ...first, name: NAMESPACE, namespaces: [NAMESPACE] };
@@ -165,11 +158,11 @@ describe("what becomes of fetchers, by a real API server,", function () {
     const variables = made.spec.initContainers[0].env.map(({ name, value }: Manifest) => [name, value]);
     const { plan } = planFromEnvironment(Object.fromEntries(variables));
     assert.equal(IMAGE.split("@")[1], plan.filters[0]?.digest);
-    await until("a pending filter", async () => (await filters(leader, "pending")) === 1);
+    await eventually("a pending filter", async () => (await filters(leader, "pending")) === 1);
     const modules = [{ filters: ["headers"], digest: plan.filters[0]?.digest, source: "registry" }];
     const summary = JSON.stringify({ summary: "wasmount-fetch", bytes: 4711, seconds: 0.25, modules });
     await report("good", { ready: true, state: ended(0, summary) });
-    const [event] = await until("an Event", async () => {
+    const [event] = await eventually("an Event", async () => {
       const found = await events("good");
       return found.length > 0 && found;
     });
@@ -189,7 +182,7 @@ describe("what becomes of fetchers, by a real API server,", function () {
     await create("bad");
     const message = "wasmount-fetch: ManifestUnknown: registry.example/headers@sha256:aaaa: no such manifest";
     await report("bad", { state: ended(3, `some log\n${message}`) });
-    const [event] = await until("an Event", async () => {
+    const [event] = await eventually("an Event", async () => {
       const found = await events("bad");
       return found.length > 0 && found;
     });
@@ -197,15 +190,15 @@ describe("what becomes of fetchers, by a real API server,", function () {
     assert.equal(event?.note, "ManifestUnknown: registry.example/headers@sha256:aaaa: no such manifest (exit code 3)");
     const backOff = { waiting: { reason: "CrashLoopBackOff", message: "back-off 10s" } };
     await report("bad", { state: backOff, lastState: ended(3, message), restartCount: 1 });
-    await until("a failed filter", async () => (await filters(leader, "failed")) === 1);
+    await eventually("a failed filter", async () => (await filters(leader, "failed")) === 1);
     await report("bad", { state: backOff, lastState: ended(3, message), restartCount: 4 });
-    await until("a count of 4 failures", async () => {
+    await eventually("a count of 4 failures", async () => {
       const [counted, another] = await events("bad");
       assert.equal(another, undefined);
       return counted?.series?.count === 4;
     });
     await report("bad", { ready: true, state: ended(0, ""), lastState: ended(3, message), restartCount: 5 });
-    await until("both Events", async () => (await events("bad")).length === 2);
+    await eventually("both Events", async () => (await events("bad")).length === 2);
     assert.deepEqual(
       await Promise.all(["wanted", "mounted", "failed"].map(state => filters(leader, state))),
       [2, 2, 0],
@@ -227,11 +220,14 @@ describe("what becomes of fetchers, by a real API server,", function () {
     await create("none", forged([]));
     await create("unsigned", forged(unsigned));
     for (const name of ["none", "unsigned"]) await report(name, { state: ended(3, "wasmount-fetch: Evil: text") });
-    await until("pods that nobody vouches for", async () => {
+    await eventually("pods that nobody vouches for", async () => {
       return (await metric(leader, 'wasmount_fleet_pods{state="unverified"}')) === 2;
     });
     await create("last", forged([]));
-    await until("the last one", async () => (await metric(leader, 'wasmount_fleet_pods{state="unverified"}')) === 3);
+    await eventually(
+      "the last one",
+      async () => (await metric(leader, 'wasmount_fleet_pods{state="unverified"}')) === 3,
+    );
     assert.deepEqual([...(await events("none")), ...(await events("unsigned"))], []);
     assert.equal(await filters(leader, "wanted"), 2);
   });
@@ -241,8 +237,8 @@ describe("what becomes of fetchers, by a real API server,", function () {
     const before = await Promise.all(["good", "bad"].map(events));
     await first.kill();
     replicas = [second];
-    await until("another leader", () => leads(second));
-    await until("its list", async () => (await filters(second, "wanted")) === 2);
+    await eventually("another leader", () => leads(second));
+    await eventually("its list", async () => (await filters(second, "wanted")) === 2);
     assert.equal(await metric(second, 'wasmount_fetcher_terminations_total{outcome="Mounted"}'), null);
     // It has told by now what it had to tell: of this one it does.
     await report("unsigned", { state: ended(4, "") });
@@ -258,17 +254,17 @@ describe("what becomes of fetchers, by a real API server,", function () {
     const [second] = replicas as [WebhookProcess];
     const third = await start("third");
     proxy.cut();
-    await until("another leader", () => leads(third));
-    await until("that the one cut off knows", async () => !(await leads(second)));
+    await eventually("another leader", () => leads(third));
+    await eventually("the one cut off to know", async () => !(await leads(second)));
     assert.equal(await filters(second, "wanted"), null);
     await sleep(45_000);
     proxy.mend();
-    await until("that it is ready again", async () => (await fetch(`${second.plainUrl}/readyz`)).status === 200);
+    await eventually("it to be ready again", async () => (await fetch(`${second.plainUrl}/readyz`)).status === 200);
     assert.equal(await leads(third), true);
     // Ending, the leader lets go at once.
     assert.equal(await third.stop(), 0);
     replicas = [second];
-    await until("the one that was cut off to lead", () => leads(second));
-    await until("its list", async () => (await filters(second, "wanted")) === 2);
+    await eventually("the one that was cut off to lead", () => leads(second));
+    await eventually("its list", async () => (await filters(second, "wanted")) === 2);
   });
 });

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { ApiException, CoreV1Api, type V1Pod } from "@kubernetes/client-node";
 import { isOurVolume } from "../../src/dataplanes/data-plane.ts";
 import type { Container, Pod, SecurityContext } from "../../src/kube/pod.ts";
@@ -9,6 +8,7 @@ import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.
 import { authored, type GuardedCluster, injected, namespaceOf, openGuarded } from "../environment/guarded-cluster.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { injected as admitted } from "../validation/injected-pod.ts";
 
 const PLAIN = "integration-guards";
@@ -60,12 +60,12 @@ describe("guards of existing pods", function () {
 
   it("have expressions whose types the API server finds right", async () => {
     for (const policy of cluster?.policies ?? []) {
-      let status: Manifest;
-      for (let tries = 0; status?.typeChecking === undefined && tries < 100; tries += 1) {
-        if (tries > 0) await sleep(200);
-        ({ status } = await kubectl.get<Manifest>("validatingadmissionpolicy", policy));
-      }
-      assert.deepEqual(status?.typeChecking, {}, policy);
+      const checking = async () => {
+        const { status } = await kubectl.get<Manifest>("validatingadmissionpolicy", policy);
+        return status?.typeChecking;
+      };
+      const found = await until(`the types of ${policy}`, checking, { seconds: 20, bears: () => false });
+      assert.deepEqual(found, {}, policy);
     }
   });
 

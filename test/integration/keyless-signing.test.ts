@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
 import { stringify } from "yaml";
 import { RegistryClient } from "../../src/oci/client.ts";
 import { moduleImage } from "../../src/oci/module-image.ts";
@@ -16,6 +15,7 @@ import { type CommandOutcome, runCommand, startCommand } from "../environment/co
 import { type Registry, startRegistry } from "../environment/registry/registry.ts";
 import { unavailable } from "../environment/requirement.ts";
 import { spawnChecked } from "../environment/spawn.ts";
+import { until } from "../environment/until.ts";
 import { ISSUER, identityTokenOf, privateSigstore, SUBJECT } from "../trust/private-sigstore.ts";
 import { type SigstoreServers, sigstoreServers } from "../trust/sigstore-servers.ts";
 
@@ -152,7 +152,7 @@ describe("wasmount sign --keyless", function () {
     const before = servers.requests.length;
     const child = startCommand(sign(), { cwd: folder, env });
     const ended = once(child, "close");
-    while (servers.requests.length === before) await setTimeout(20);
+    await until("a request", () => servers.requests.length > before, { pauseMs: 20 });
     const interrupted = performance.now();
     child.kill("SIGINT");
     assert.deepEqual(await ended, [130, null]);

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { defaultConfig } from "../../src/config/load.ts";
 import type { AttachingObject } from "../../src/dataplanes/attaching-object.ts";
 import { serviceDefaults } from "../../src/dataplanes/consul-service.ts";
@@ -14,6 +13,7 @@ import { Kubectl } from "../environment/kubectl.ts";
 import { meshProxyPatches } from "../environment/mesh-proxy-patches.ts";
 import { makeNamespace } from "../environment/namespace.ts";
 import { unavailable } from "../environment/requirement.ts";
+import { until } from "../environment/until.ts";
 
 const KUMA = "integration-kuma-system";
 const SHOP = "integration-consul-shop";
@@ -73,7 +73,7 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     objects = found ?? assert.fail("Kuma is named");
     slots = slotWatch(cluster.kubeConfig, objects, { interrupted });
     services = serviceDefaultsWatch(cluster.kubeConfig, { interrupted });
-    await until("both are listed", () => slots.synced() && services.synced());
+    await eventually("both to be listed", () => slots.synced() && services.synced());
   });
 
   after(async () => {
@@ -90,24 +90,20 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     await kubectl.run(["apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-"], list);
   }
 
-  async function until(what: string, holds: () => boolean): Promise<void> {
-    for (let tries = 0; !holds(); tries += 1) {
-      if (tries > 600) assert.fail(`never: ${what}`);
-      await sleep(50);
-    }
-  }
+  const eventually = (what: string, holds: () => boolean) =>
+    until(what, holds, { seconds: 30, pauseMs: 50, bears: () => false });
 
   it("tells how a slot's MeshProxyPatch stands, of which Kuma's definition takes every member", async () => {
     const place = { namespace: KUMA, mesh: "default", root: "/wasmount" };
     const name = patchName("in-last-01", "default");
     assert.equal(slots.state(name), "Missing");
     await apply(slotPatch("in-last-01", place), slotPatch("http-only", place));
-    await until("installed", () => slots.state(name) === "Installed");
-    await until("counted", () => slots.count()?.Installed === 2);
+    await eventually("it to be installed", () => slots.state(name) === "Installed");
+    await eventually("it to be counted", () => slots.count()?.Installed === 2);
     await kubectl.run(["label", "-n", KUMA, "meshproxypatch", name, "kuma.io/effect=shadow"]);
-    await until("altered", () => slots.state(name) === "Altered");
+    await eventually("it to be altered", () => slots.state(name) === "Altered");
     await kubectl.run(["delete", "-n", KUMA, "meshproxypatch", name]);
-    await until("missing again", () => slots.state(name) === "Missing");
+    await eventually("it to be missing again", () => slots.state(name) === "Missing");
   });
 
   it("tells how a service's ServiceDefaults stands, before and after Consul has taken it", async () => {
@@ -115,17 +111,17 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     const state = () => services.state(wanted, null);
     assert.equal(state(), "Missing");
     await apply(wanted);
-    await until("not synced", () => state() === "NotSynced");
+    await eventually("it to be not synced", () => state() === "NotSynced");
     const status = JSON.stringify({ status: { conditions: [{ type: "Synced", status: "True" }] } });
     const one = ["-n", SHOP, "servicedefaults", "shop"];
     await kubectl.run(["patch", ...one, "--subresource=status", "--type=merge", "-p", status]);
-    await until("attached", () => state() === "Attached");
+    await eventually("it to be attached", () => state() === "Attached");
     assert.equal(services.state(wanted, SHOP), "Attached");
     assert.equal(services.state(wanted, KUMA), "Missing");
     await kubectl.run(["patch", ...one, "--type=merge", "-p", JSON.stringify({ spec: { protocol: "tcp" } })]);
-    await until("differs", () => state() === "Differs");
+    await eventually("it to differ", () => state() === "Differs");
     await kubectl.run(["delete", ...one]);
-    await until("missing again", () => state() === "Missing");
+    await eventually("it to be missing again", () => state() === "Missing");
   });
 
   it("counts what attaches filters as missing where the mesh's definitions are gone, or never were", async () => {
@@ -134,12 +130,18 @@ describe("what attaches filters for Kuma and Consul, watched on a real API serve
     const name = patchName("in-first-01", "default");
     const wanted: AttachingObject = serviceDefaults("shop", SHOP, [filterIn("in-last-01")], "/wasmount");
     await apply(slotPatch("in-first-01", place), wanted);
-    await until("installed", () => slots.state(name) === "Installed" && services.state(wanted, null) !== "Missing");
+    await eventually(
+      "it to be installed",
+      () => slots.state(name) === "Installed" && services.state(wanted, null) !== "Missing",
+    );
     await kubectl.run(["delete", "crd", ...names]);
-    await until("gone", () => slots.state(name) === "Missing" && services.state(wanted, null) === "Missing");
+    await eventually(
+      "all to be missing",
+      () => slots.state(name) === "Missing" && services.state(wanted, null) === "Missing",
+    );
     const late = slotWatch(cluster.kubeConfig, objects, { interrupted });
     try {
-      await until("asked for", () => late.notReady() === null);
+      await eventually("an answer", () => late.notReady() === null);
       assert.equal(late.state(name), "Missing");
       assert.deepEqual([late.count(), late.synced(), late.contactSeconds()], [null, true, null]);
       assert.deepEqual([slots.count()?.Installed, slots.notReady()], [0, null]);

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { CoreV1Api, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
 import type { Interruption } from "../../src/kube/collection-watch.ts";
 import { type NamespaceCache, namespaceCache } from "../../src/kube/namespace-cache.ts";
 import { type Cluster, clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { unavailable } from "../environment/requirement.ts";
+import { until } from "../environment/until.ts";
 
 const NAMESPACE = "integration-namespace-cache";
 const WRITES = 200;
@@ -32,12 +33,9 @@ describe("namespaces watched on a real API server", function () {
     await api?.deleteNamespace({ name: NAMESPACE }).catch(() => {});
   });
 
-  async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    for (let tries = 0; !(await holds()); tries += 1) {
-      if (tries > 600) assert.fail(`never: ${what}`);
-      await sleep(50);
-    }
-  }
+  /** What the cache throws is never borne: it is to know namespaces all the while. */
+  const eventually = (what: string, holds: () => boolean | Promise<boolean>) =>
+    until(what, holds, { seconds: 30, pauseMs: 50, bears: () => false });
 
   async function patch(metadata: object): Promise<void> {
     const merge = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
@@ -46,26 +44,26 @@ describe("namespaces watched on a real API server", function () {
 
   it("is not ready at first, and is once namespaces are listed", async () => {
     assert.match(cache.notReady() ?? "", /not listed yet/);
-    await until("ready", () => cache.notReady() === null);
+    await eventually("the list", () => cache.notReady() === null);
     assert.equal(cache.synced(), true);
     assert.equal((await cache.get("default"))?.labels["kubernetes.io/metadata.name"], "default");
   });
 
   it("sees a namespace come, change and go, and keeps of its annotations only ours", async () => {
     await api.deleteNamespace({ name: NAMESPACE }).catch(() => {});
-    await until("the old namespace is gone", async () => (await cache.get(NAMESPACE)) === null);
+    await eventually("the old namespace to be gone", async () => (await cache.get(NAMESPACE)) === null);
     const annotations = { "wasmount.dev/module.a": "registry.example/a:1", "example.com/other": "x" };
     await api.createNamespace({ body: { metadata: { name: NAMESPACE, annotations } } });
     assert.deepEqual((await cache.get(NAMESPACE))?.annotations, { "wasmount.dev/module.a": "registry.example/a:1" });
     await patch({ labels: { "wasmount.dev/inject": "true" } });
-    await until("the label", async () => (await cache.get(NAMESPACE))?.labels["wasmount.dev/inject"] === "true");
+    await eventually("the label", async () => (await cache.get(NAMESPACE))?.labels["wasmount.dev/inject"] === "true");
     await api.deleteNamespace({ name: NAMESPACE });
-    await until("gone", async () => (await cache.get(NAMESPACE)) === null);
+    await eventually("the namespace to be gone", async () => (await cache.get(NAMESPACE)) === null);
   });
 
   it("knows of a write within moments of its answer", async () => {
     await api.createNamespace({ body: { metadata: { name: NAMESPACE } } });
-    await until("the namespace", async () => (await cache.get(NAMESPACE)) !== null);
+    await eventually("the namespace", async () => (await cache.get(NAMESPACE)) !== null);
     const lags: number[] = [];
     let behind = 0;
     for (let write = 0; write < WRITES; write += 1) {

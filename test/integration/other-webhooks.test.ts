@@ -3,7 +3,6 @@ import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { exampleManifest } from "../environment/example.ts";
@@ -14,6 +13,7 @@ import { type OtherWebhook, startOtherWebhook, type Turn, turns } from "../envir
 import { registerWebhook } from "../environment/registration.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const NAMESPACE = "integration-other-webhooks";
@@ -149,11 +149,11 @@ describe("beside other mutating webhooks, by a real API server", function () {
   /** The API server learns of registrations in its own time. */
   async function untilCalled(): Promise<void> {
     for (const turn of turns) {
-      for (let tries = 0; other?.calls(`ready-${turn}`) === 0; tries += 1) {
-        if (tries === 100) assert.fail(`the API server never called ${turn}`);
+      const isCalled = async () => {
         await create(taken(`ready-${turn}`, turn, () => {}));
-        await sleep(100);
-      }
+        return other?.calls(`ready-${turn}`) !== 0;
+      };
+      await until(`the API server to call ${turn}`, isCalled, { seconds: 40, pauseMs: 100, bears: () => false });
     }
   }
 

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
 import { apiServer } from "../../src/kube/api-server.ts";
 import { type PodCache, podCache } from "../../src/kube/pod-cache.ts";
@@ -19,6 +18,7 @@ import { type Registry, startRegistry } from "../environment/registry/registry.t
 import { unavailable } from "../environment/requirement.ts";
 import { inNamespace } from "../environment/service-account.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { MODULE } from "../oci/images.ts";
 
 /** In place of the operator's namespace, and of an author's. */
@@ -49,12 +49,8 @@ describe("pinned tags on a real API server", function () {
       { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: SERVICE_ACCOUNT, namespace: OWN } },
       ...(await rules()),
     );
-    await until("the ServiceAccount of the author's pods", async () =>
-      kubectl.get("serviceaccount", "default", "-n", SHOP).then(
-        () => true,
-        () => false,
-      ),
-    );
+    const account = () => kubectl.get("serviceaccount", "default", "-n", SHOP);
+    await until("the ServiceAccount of the author's pods", account, { seconds: 30, pauseMs: 50 });
     kubeConfig = as(cluster, await kubectl.run(["create", "token", SERVICE_ACCOUNT, "-n", OWN]));
     registry = await startRegistry();
     client = new RegistryClient({ registries: [{ host: registry.address, plainHttp: true }] });
@@ -89,13 +85,6 @@ describe("pinned tags on a real API server", function () {
     assert.ok(server);
     config.loadFromClusterAndUser(server, { name: SERVICE_ACCOUNT, token });
     return config;
-  }
-
-  async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    for (let tries = 0; !(await holds()); tries += 1) {
-      if (tries > 600) assert.fail(`never: ${what}`);
-      await sleep(50);
-    }
   }
 
   /** Moves the tag to another image. @returns its digest */
@@ -237,6 +226,9 @@ describe("pinned tags on a real API server", function () {
 
     after(() => pods?.close());
 
+    const eventually = (what: string, holds: () => boolean) =>
+      until(what, holds, { seconds: 30, pauseMs: 50, bears: () => false });
+
     /** A pod that is never scheduled. */
     async function createPod(name: string, uid: string, labels: object): Promise<void> {
       const owner = { apiVersion: "v1", kind: "ConfigMap", name: "none", uid, controller: true };
@@ -260,7 +252,7 @@ describe("pinned tags on a real API server", function () {
       await createPod("living", "living", { [LABEL]: "true" });
       await createPod("unlabelled", "gone", {});
       try {
-        await until("the pod is known", () => pods.current() && pods.isOwnerLive(SHOP, "living"));
+        await eventually("the pod to be known", () => pods.current() && pods.isOwnerLive(SHOP, "living"));
         assert.equal(pods.isOwnerLive(SHOP, "gone"), false);
         assert.equal((await collector.run(never)).deleted, 0);
         now += 2 * HOUR;
@@ -272,7 +264,7 @@ describe("pinned tags on a real API server", function () {
       } finally {
         for (const name of ["living", "unlabelled"]) await deletePod(name);
       }
-      await until("the pod's end is known", () => !pods.isOwnerLive(SHOP, "living"));
+      await eventually("the pod's end to be known", () => !pods.isOwnerLive(SHOP, "living"));
       assert.equal((await collector.run(never)).deleted, 0);
       now += 2 * HOUR;
       assert.equal((await collector.run(never)).deleted, 1);

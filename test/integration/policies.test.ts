@@ -28,6 +28,7 @@ import { unavailable } from "../environment/requirement.ts";
 import { type ServiceAccount, webhookAccount } from "../environment/service-account.ts";
 import { spawnChecked } from "../environment/spawn.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { until } from "../environment/until.ts";
 import { MAIN, startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 import { ISSUER, privateSigstore, SUBJECT, statementOf } from "../trust/private-sigstore.ts";
 
@@ -35,7 +36,7 @@ const OWN = "integration-policies-system";
 const NAMESPACE = "integration-policies";
 const OTHER = "integration-policies-other";
 const POLICIES = ["integration-release", "integration-prod", "integration-secret"];
-const FOUND_MS = 20_000;
+const FOUND_SECONDS = 20;
 
 describe("policies of a cluster, by a real API server and a real registry,", function () {
   this.timeout(15 * 60_000);
@@ -139,14 +140,15 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
 
   async function condition({ kind, metadata: { name, namespace } }: Manifest, ready: string): Promise<Manifest> {
     const place = namespace === undefined ? [] : ["-n", namespace];
-    const deadline = performance.now() + FOUND_MS;
-    for (;;) {
+    let last: Manifest;
+    const look = async () => {
       const { metadata, status } = await kubectl.get<Manifest>(kind, name, ...place);
+      last = status;
       const found = status?.conditions?.find(({ type }: Manifest) => type === "Ready");
-      if (found?.status === ready && status.observedGeneration === metadata.generation) return status;
-      if (performance.now() > deadline) assert.fail(`${JSON.stringify(status)}\n${webhook.log()}`);
-      await sleep(100);
-    }
+      return found?.status === ready && status.observedGeneration === metadata.generation ? status : null;
+    };
+    const what = () => `${kind} ${name} to be ready: ${ready}, and not ${JSON.stringify(last)}\n${webhook.log()}`;
+    return until(what, look, { seconds: FOUND_SECONDS, pauseMs: 100, bears: () => false });
   }
 
   /** What a pod with an image would become. */
@@ -273,7 +275,7 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     await condition(policy, "True");
     await create(image);
     await kubectl.apply(secret("next", { "wasmount.dev/trust-material": "true" }));
-    await until(() => denied(image, /not signed \(ops: the signature found is not by this key\)/));
+    await eventually(() => denied(image, /not signed \(ops: the signature found is not by this key\)/));
     assert.ok(!webhook.log().includes(data("next")["cosign.pub"]));
   });
 
@@ -316,9 +318,11 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     // Certificates begin when they are made, to the second.
     const soon = () => new Date(Date.now() + 1_000);
     await attach(await sigstore.sign({ statement, subject: `${SUBJECT}-evil`, logged: soon() }));
-    await until(() => denied(image, /not signed \(ci: it is signed by ".*main-evil" of ".*", not ".*main" by ".*"\)/));
+    await eventually(() =>
+      denied(image, /not signed \(ci: it is signed by ".*main-evil" of ".*", not ".*main" by ".*"\)/),
+    );
     await attach(await sigstore.sign({ statement, logged: soon() }));
-    await until(() => create(image));
+    await eventually(() => create(image));
     const plan = planOf(await create(image));
     const fetched = join(folder, "keyless");
     await mkdir(fetched);
@@ -341,7 +345,7 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     await denied(image, /NamespacedWasmPolicy\/integration-policies\/own: not signed/);
     await create(image, { namespace: OTHER });
     await sign(image, "next");
-    await until(() => create(image));
+    await eventually(() => create(image));
   });
 
   it("are for namespaces as they are, whatever a pod says (5, 11, 12)", async () => {
@@ -351,7 +355,7 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     await denied(image, /no WasmPolicy is for/);
     await kubectl.run(["label", "namespace", NAMESPACE, "env=prod"]);
     const says = /WasmPolicy\/integration-prod: not signed/;
-    await until(() => denied(image, says));
+    await eventually(() => denied(image, says));
     for (const forged of [
       { annotations: { [`${PREFIX}status`]: '{"version":1,"filters":[{"verifiedBy":"both"}]}' } },
       { deletionTimestamp: "2020-01-01T00:00:00Z", deletionGracePeriodSeconds: 0 },
@@ -459,16 +463,7 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
   });
 
   /** Tries until it works: verdicts that are bad count for five seconds, and watches deliver when they do. */
-  async function until(attempt: () => Promise<unknown>): Promise<void> {
-    const deadline = performance.now() + FOUND_MS;
-    for (;;) {
-      try {
-        await attempt();
-        return;
-      } catch (error) {
-        if (performance.now() > deadline) throw error;
-        await sleep(200);
-      }
-    }
+  async function eventually(attempt: () => Promise<unknown>): Promise<void> {
+    await until("another verdict", () => attempt().then(() => true), { seconds: FOUND_SECONDS });
   }
 });

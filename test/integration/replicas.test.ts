@@ -16,6 +16,7 @@ import { registerWebhook } from "../environment/registration.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
 import { type Backend, TcpBalancer } from "../environment/tcp-balancer.ts";
+import { until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const NAMESPACE = "integration-replicas";
@@ -86,10 +87,8 @@ describe("two replicas behind one address, as images run them, while pods are cr
         log: { level: "warn" },
       },
     });
-    for (;;) {
-      if ((await fetch(`${process.plainUrl}/readyz`)).ok) break;
-      await sleep(50);
-    }
+    const isReady = async () => (await fetch(`${process.plainUrl}/readyz`)).ok;
+    await until("the replica to be ready", isReady, { pauseMs: 50, bears: () => false });
     const backend = { port: Number(new URL(process.url).port), readyUrl: `${process.plainUrl}/readyz` };
     balancer.add(backend);
     return { process, backend };

@@ -21,6 +21,7 @@ import { type ServiceAccount, webhookAccount } from "../environment/service-acco
 import { spawnChecked } from "../environment/spawn.ts";
 import type { Manifest } from "../environment/stage.ts";
 import { TcpBalancer } from "../environment/tcp-balancer.ts";
+import { type Look, until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const NAMESPACE = "integration-self-certificates";
@@ -82,24 +83,19 @@ describe("three replicas that make their certificates and keys themselves, with 
     if (folder) await rm(folder, { recursive: true, force: true });
   });
 
-  /** Polls, with a bound for what never happens. */
-  async function until<Value>(look: () => Promise<Value | null>, what: string, seconds = 120): Promise<Value> {
-    const end = performance.now() + seconds * 1000;
-    for (;;) {
-      const found = await look();
-      if (found !== null) return found;
-      if (performance.now() > end) assert.fail(`never ${what}\n${replicas.map(({ log }) => log()).join("\n---\n")}`);
-      await sleep(100);
-    }
+  /** As {@link until}, and says what the replicas said. They are to serve all the while: no error is borne. */
+  function eventually<Value>(what: string, look: Look<Value>): Promise<Value> {
+    const logs = () => replicas.map(({ log }) => log()).join("\n---\n");
+    return until(() => `${what}\n${logs()}`, look, { seconds: 120, pauseMs: 100, bears: () => false });
   }
 
   const readiness = async (replica: WebhookProcess) => (await fetch(`${replica.plainUrl}/readyz`)).text();
 
   async function allReady(): Promise<void> {
-    await until(async () => {
+    await eventually("all to be ready", async () => {
       const answers = await Promise.all(replicas.map(readiness));
-      return answers.every(answer => answer === "ok\n") ? true : null;
-    }, "ready");
+      return answers.every(answer => answer === "ok\n");
+    });
   }
 
   /** The certificate that a replica serves to whoever trusts nobody. */
@@ -122,12 +118,12 @@ describe("three replicas that make their certificates and keys themselves, with 
 
   /** Waits until every replica serves a leaf of the authority that the Secret holds, which is another one than before. */
   async function allChangedFrom(before: X509Certificate): Promise<X509Certificate> {
-    return until(async () => {
+    return eventually("leaves of another authority to be served", async () => {
       const now = await authorityNow().catch(() => null);
       if (now === null || now.fingerprint256 === before.fingerprint256) return null;
       const leaves = await Promise.all(replicas.map(served));
       return leaves.every(leaf => leaf.verify(now.publicKey)) ? now : null;
-    }, "served leaves of another authority");
+    });
   }
 
   async function bundles(): Promise<readonly string[]> {
@@ -143,7 +139,7 @@ describe("three replicas that make their certificates and keys themselves, with 
     let ended = 0;
     const more = async () => {
       const enough = ended + 50;
-      await until(async () => (ended >= enough ? true : null), "more pods created");
+      await eventually("more pods to be created", () => ended >= enough);
     };
     const load = createPods(cluster.kubeConfig, {
       namespace: NAMESPACE,
@@ -176,10 +172,10 @@ describe("three replicas that make their certificates and keys themselves, with 
   it("start before their registrations, and say what they wait for", async () => {
     const answers = await Promise.all(
       replicas.map(replica =>
-        until(async () => {
+        eventually("the registration to be missing", async () => {
           const answer = await readiness(replica);
           return answer.includes("is missing") ? answer : null;
-        }, "missing"),
+        }),
       ),
     );
     assert.match(answers[0] ?? "", /not ready: MutatingWebhookConfiguration wasmount is missing/);
@@ -267,10 +263,10 @@ describe("three replicas that make their certificates and keys themselves, with 
       ]) {
         await harm();
         const known = before.fingerprint256;
-        before = await until(async () => {
+        before = await eventually("another authority", async () => {
           const now = await authorityNow().catch(() => null);
           return now === null || now.fingerprint256 === known ? null : now;
-        }, "repaired");
+        });
       }
       const after = await allChangedFrom(first);
       const found = await bundles();
@@ -283,11 +279,11 @@ describe("three replicas that make their certificates and keys themselves, with 
     await underLoad(async () => {
       await kubectl.run(["patch", ...SECRET, "--type=merge", "-p", JSON.stringify({ immutable: true })]);
       await kubectl.run(["annotate", ...SECRET, "wasmount.dev/rotate=now"]);
-      const event = await until(async () => {
+      const event = await eventually("an Event", async () => {
         const selector = "--field-selector=reason=CertificateRenewalFailed";
         const { items } = await kubectl.get<Manifest>("events", "-n", OWN, selector);
-        return items[0] ?? null;
-      }, "an Event");
+        return items[0];
+      });
       assert.deepEqual(
         [event.type, event.involvedObject.kind, event.involvedObject.name],
         ["Warning", "Deployment", "wasmount-webhook"],
@@ -316,9 +312,8 @@ describe("three replicas that make their certificates and keys themselves, with 
     const authority = await authorityNow();
     await unregister?.();
     unregister = await registerWebhook(cluster.kubeConfig, { url, name: REGISTRATION, namespaces: [NAMESPACE] });
-    await until(
-      async () => ((await bundles()).every(bundle => bundle.startsWith(authority.toString())) ? true : null),
-      "told",
+    await eventually("registrations to be told", async () =>
+      (await bundles()).every(bundle => bundle.startsWith(authority.toString())),
     );
     await allReady();
   });
@@ -379,10 +374,10 @@ describe("three replicas that make their certificates and keys themselves, with 
     assert.deepEqual(Object.keys(before.data).length, 2);
     await underLoad(async () => {
       await kubectl.run(["annotate", ...KEYS, "wasmount.dev/rotate=now"]);
-      const after = await until(async () => {
+      const after = await eventually("another key", async () => {
         const found = await kubectl.get<Manifest>(...KEYS);
         return Object.keys(found.data).length === 3 ? found : null;
-      }, "two keys");
+      });
       assert.equal(after.metadata.annotations?.["wasmount.dev/rotate"], undefined);
     });
     const { stdout } = await createdPod();
@@ -401,7 +396,7 @@ describe("three replicas that make their certificates and keys themselves, with 
     const before = await kubectl.get<Manifest>(...KEYS);
     await underLoad(async () => {
       await kubectl.run(["delete", ...KEYS]);
-      const after = await until(() => kubectl.get<Manifest>(...KEYS).catch(() => null), "keys again");
+      const after = await eventually("keys again", () => kubectl.get<Manifest>(...KEYS).catch(() => null));
       assert.deepEqual(after.data, before.data);
     });
   });

@@ -19,6 +19,7 @@ import { PATIENCE, type Patience } from "../../src/webhook/patience.ts";
 import { startWebhook, type WebhookServer } from "../../src/webhook/server.ts";
 import { samplePod } from "../admission/pods.ts";
 import { issueClientCertificate } from "../environment/client-certificate.ts";
+import { until } from "../environment/until.ts";
 
 const MIB = 1024 * 1024;
 const skipped: Decision = { outcome: "Skipped", reason: "NoFilters", detail: "" };
@@ -148,11 +149,8 @@ describe("a webhook's callers", function () {
     return Number(new RegExp(`^${name.replace(/[{}"]/g, "\\$&")} (.+)$`, "m").exec(text)?.[1] ?? 0);
   }
 
-  async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    for (let tries = 0; !(await holds()); tries += 1) {
-      if (tries > 1_000) assert.fail(`never: ${what}`);
-      await sleep(20);
-    }
+  function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<true> {
+    return until(what, holds, { seconds: 20, pauseMs: 20, bears: () => false });
   }
 
   /** Sends a little again and again, until the server has had enough. */
@@ -227,12 +225,12 @@ describe("a webhook's callers", function () {
       const outgoing = call();
       outgoing.on("error", () => {});
       outgoing.end(review());
-      await until("the review's arrival", () => responses.length === 1);
+      await eventually("the review's arrival", () => responses.length === 1);
       const closed = once(responses[0] ?? assert.fail(), "close");
       outgoing.destroy();
       await closed;
       release({ outcome: "Denied", reason: "BadValue", detail: "" });
-      await until("the decision", () => endedBefore.length === 1);
+      await eventually("the decision", () => endedBefore.length === 1);
       assert.deepEqual(announced, []);
       assert.equal(await metric('wasmount_admission_unanswered_total{side="mutate"}'), 1);
       assert.equal(
@@ -246,10 +244,10 @@ describe("a webhook's callers", function () {
       const outgoing = call({ headers: { "content-length": "1000" } });
       outgoing.on("error", () => {});
       outgoing.write("{");
-      await until("the review's arrival", () => responses.length === 1);
+      await eventually("the review's arrival", () => responses.length === 1);
       outgoing.destroy();
       const rejections = 'wasmount_admission_rejections_total{status="400"}';
-      await until("the rejection", async () => (await metric(rejections)) === 1);
+      await eventually("the rejection", async () => (await metric(rejections)) === 1);
       assert.equal(await send(review()), 200);
     });
   });
@@ -258,7 +256,7 @@ describe("a webhook's callers", function () {
     await start();
     decide = async () => ({ outcome: "Denied", reason: "BadValue", detail: "" });
     assert.equal(await send(review()), 200);
-    await until("the announcement", () => announced.length === 1);
+    await eventually("the announcement", () => announced.length === 1);
     assert.deepEqual(endedBefore, [true]);
   });
 
@@ -271,7 +269,7 @@ describe("a webhook's callers", function () {
       const closed = once(one, "close");
       one.destroy();
       await closed;
-      await until("a place", () =>
+      await eventually("a place", () =>
         raw().then(
           () => true,
           () => false,
@@ -285,11 +283,11 @@ describe("a webhook's callers", function () {
       const holding = call({ headers: { "content-length": String(7 * MIB) } });
       holding.on("error", () => {});
       holding.write("{");
-      await until("the first review's arrival", () => responses.length === 1);
+      await eventually("the first review's arrival", () => responses.length === 1);
       assert.equal(await send(large), 503);
       assert.equal(await send(review()), 200, "there is room for a small one");
       holding.destroy();
-      await until("room", async () => (await send(large)) === 200);
+      await eventually("room", async () => (await send(large)) === 200);
       assert.equal(await send(large), 200, "an answered review is under way no more");
     });
 
@@ -298,7 +296,7 @@ describe("a webhook's callers", function () {
       const { promise: held, resolve: release } = Promise.withResolvers<Decision>();
       decide = () => held;
       const answers = [send(review()), send(review())];
-      await until("both reviews' arrival", () => responses.length === 2);
+      await eventually("both reviews' arrival", () => responses.length === 2);
       assert.equal(await send(review()), 503);
       release(skipped);
       assert.deepEqual(await Promise.all(answers), [200, 200]);
@@ -329,7 +327,10 @@ describe("a webhook's callers", function () {
       const { certificate: cert, privateKey: key } = await issueServerCertificate(clients, ["a"], 1, new Date());
       await assert.rejects(send(review(), { cert, key }), "a server's certificate is no client's");
       assert.equal(responses.length, 1);
-      await until("four handshakes counted", async () => (await metric("wasmount_tls_handshake_failures_total")) === 4);
+      await until(
+        "four handshakes to be counted",
+        async () => (await metric("wasmount_tls_handshake_failures_total")) === 4,
+      );
     });
 
     it("hear of other authorities when the file changes", async () => {
@@ -342,7 +343,7 @@ describe("a webhook's callers", function () {
       await assert.rejects(send(review(), after));
       await writeFile(join(folder, "client-ca.new"), other.certificate);
       await rename(join(folder, "client-ca.new"), join(folder, "client-ca.crt"));
-      await until("the new authority", () =>
+      await eventually("the new authority", () =>
         send(review(), after).then(
           () => true,
           () => false,

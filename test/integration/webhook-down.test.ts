@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import { clusterUnavailable, openCluster } from "../environment/cluster/cluster.ts";
 import { exampleManifest } from "../environment/example.ts";
@@ -10,6 +9,7 @@ import { type GuardedCluster, MODULE, namespaceOf, openGuarded } from "../enviro
 import { registerWebhook } from "../environment/registration.ts";
 import { unavailable } from "../environment/requirement.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { type Look, until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 
 const UNRELATED = "integration-webhook-down";
@@ -71,13 +71,9 @@ describe("while the webhook is down", function () {
 
   const on = (...args: readonly string[]) => kubectl.run(["-n", FILTERED, ...args]);
 
-  async function until<Value>(what: string, read: () => Promise<Value | null | undefined | false>): Promise<Value> {
-    for (let tries = 0; tries < 600; tries += 1) {
-      const value = await read();
-      if (value) return value;
-      await sleep(200);
-    }
-    return assert.fail(`never: ${what}`);
+  /** As {@link until}, but no error is borne: the webhook is down, not the API server. */
+  function eventually<Value>(what: string, look: Look<Value>): Promise<Value> {
+    return until(what, look, { seconds: 120, bears: () => false });
   }
 
   /** A Job whose pod is injected and runs on the node. @returns the pod's name */
@@ -89,7 +85,7 @@ describe("while the webhook is down", function () {
       metadata: { name: job, namespace: FILTERED },
       spec: { backoffLimit: 0, template: { ...template, spec } },
     });
-    const pod = await until(`a pod of Job ${job}`, async () => {
+    const pod = await eventually(`a pod of Job ${job}`, async () => {
       const { items } = await kubectl.get<Manifest>("pods", "-n", FILTERED, "-l", `job-name=${job}`);
       return items[0];
     });
@@ -179,7 +175,7 @@ describe("while the webhook is down", function () {
     await on("delete", "job", "finishing", "--timeout=60s");
     await on("delete", "job", "staying", "--cascade=foreground", "--wait=false");
     // A running pod ends when its kubelet has stopped it.
-    await until("the end of the pod's Job", async () => {
+    await eventually("the end of the pod's Job", async () => {
       const { metadata } = await kubectl.get<Manifest>("pod", staying, "-n", FILTERED);
       return metadata.deletionTimestamp;
     });

@@ -3,7 +3,6 @@ import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import type { Pod } from "../../src/kube/pod.ts";
 import { RegistryClient } from "../../src/oci/client.ts";
@@ -20,6 +19,7 @@ import { unavailable } from "../environment/requirement.ts";
 import { reviewPod } from "../environment/review.ts";
 import { type ServiceAccount, webhookAccount } from "../environment/service-account.ts";
 import type { Manifest } from "../environment/stage.ts";
+import { type Look, until } from "../environment/until.ts";
 import { startWebhookProcess, type WebhookProcess } from "../environment/webhook-process.ts";
 import { MODULE } from "../oci/images.ts";
 
@@ -130,13 +130,8 @@ describe("workloads whose pods controllers create, with the webhook's own rights
     );
   }
 
-  async function until<Value>(what: string, read: () => Promise<Value | null | false>): Promise<Value> {
-    for (let tries = 0; tries < 300; tries += 1) {
-      const value = await read();
-      if (value !== null && value !== false) return value;
-      await sleep(200);
-    }
-    return assert.fail(`never: ${what}`);
+  function eventually<Value>(what: string, look: Look<Value>): Promise<Value> {
+    return until(what, look, { seconds: 60, bears: () => false });
   }
 
   async function eventsOf(reason: string): Promise<Event[]> {
@@ -148,12 +143,12 @@ describe("workloads whose pods controllers create, with the webhook's own rights
     await call(0);
     const first = await moveTag("first");
     await kubectl.apply(workload("Deployment", "shop"));
-    await until("the first pod", async () => (await pods("shop")).length === 1);
+    await eventually("the first pod", async () => (await pods("shop")).length === 1);
     const second = await moveTag("second");
     assert.notEqual(second, first);
     await call(1);
     await kubectl.run(["scale", "deployment/shop", "-n", NAMESPACE, "--replicas=3"]);
-    const scaled = await until("three pods", async () => {
+    const scaled = await eventually("three pods", async () => {
       const found = await pods("shop");
       return found.length === 3 && found;
     });
@@ -167,7 +162,7 @@ describe("workloads whose pods controllers create, with the webhook's own rights
       const before = await moveTag(`${name}-1`);
       const changes = kind === "DaemonSet" ? { replicas: undefined } : {};
       await kubectl.apply(JSON.parse(JSON.stringify(workload(kind, name, changes))));
-      const first = await until("the first pod", async () => {
+      const first = await eventually("the first pod", async () => {
         const found = await pods(name);
         return found.length > 0 && found;
       });
@@ -175,7 +170,7 @@ describe("workloads whose pods controllers create, with the webhook's own rights
       const after = await moveTag(`${name}-2`);
       await kubectl.run(["rollout", "restart", `${kind}/${name}`, "-n", NAMESPACE]);
       // Nothing here gets ready, which some rollouts would wait for.
-      await until("a pod of the next rollout", async () => {
+      await eventually("a pod of the next rollout", async () => {
         await kubectl.run(["delete", "pods", "-n", NAMESPACE, "-l", `app=${name}`, "--grace-period=0", "--force"]);
         return digestsOf(await pods(name)).includes(after);
       });
@@ -187,7 +182,7 @@ describe("workloads whose pods controllers create, with the webhook's own rights
     const misspelt = workload("Deployment", "misspelt");
     misspelt.spec.template.metadata.annotations["wasmount.dev/modul.headers"] = "x";
     await kubectl.apply(misspelt);
-    const [event] = await until("an Event", async () => {
+    const [event] = await eventually("an Event", async () => {
       const found = await eventsOf("UnknownKey");
       return found.length > 0 && found;
     });
@@ -205,7 +200,7 @@ describe("workloads whose pods controllers create, with the webhook's own rights
       const { allowed } = await reviewPod(webhook.url, webhook.ca, looping, NAMESPACE);
       assert.equal(allowed, false);
     }
-    await until("a count", async () => ((await eventsOf("UnknownKey"))[0]?.series?.count ?? 0) > 500);
+    await eventually("a count", async () => ((await eventsOf("UnknownKey"))[0]?.series?.count ?? 0) > 500);
     assert.equal((await eventsOf("UnknownKey")).length, 1);
   });
 
@@ -217,7 +212,7 @@ describe("workloads whose pods controllers create, with the webhook's own rights
     await assert.rejects(kubectl.run(["create", "--dry-run=server", "-f", "-"], JSON.stringify(pod)), /BadValue/);
     pod.metadata.annotations["wasmount.dev/phase.headers"] = "wet";
     await assert.rejects(kubectl.run(["create", "-f", "-"], JSON.stringify(pod)), /BadValue/);
-    const [event, ...more] = await until("an Event", async () => {
+    const [event, ...more] = await eventually("an Event", async () => {
       const found = await eventsOf("BadValue");
       return found.length > 0 && found;
     });

@@ -18,7 +18,7 @@ import {
   type Script,
   ScriptedApi,
   status,
-  until as untilTrue,
+  untilTrue,
 } from "./scripted-api.ts";
 
 const PATH = "/api/v1/namespaces";
@@ -65,7 +65,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
     return cache;
   }
 
-  const until = (holds: () => boolean | Promise<boolean>) =>
+  const eventually = (holds: () => boolean | Promise<boolean>) =>
     untilTrue(holds, () => `interruptions: ${interruptions.join(", ")}; ${api.asked.length} calls`);
   const watches = () => api.watches;
   const lists = () => api.lists;
@@ -79,7 +79,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
     const source = await start({ lists: [pages], watches: [hold()] });
     assert.match(source.notReady() ?? "", /not listed yet/);
     // That a watch was asked for does not mean that its answer is read: until then, get() asks for what is not there.
-    await until(async () => (await source.get("b")) !== null);
+    await eventually(async () => (await source.get("b")) !== null);
     assert.equal(source.notReady(), null);
     assert.deepEqual((await source.get("b"))?.annotations, { "wasmount.dev/a": "1" });
     assert.equal(watches()[0]?.searchParams.get("resourceVersion"), "7");
@@ -95,7 +95,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
         hold(event("MODIFIED", object("a", 9, { seen: "again" }))),
       ],
     });
-    await until(async () => (await label(source, "a").catch(() => "")) === "again");
+    await eventually(async () => (await label(source, "a").catch(() => "")) === "again");
     assert.deepEqual(
       watches().map(url => url.searchParams.get("resourceVersion")),
       ["7", "8"],
@@ -107,7 +107,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
   it("goes on from a bookmark", async () => {
     const bookmark = event("BOOKMARK", { metadata: { resourceVersion: "50" } });
     await start({ lists: [list(7, ["a"])], watches: [cut(bookmark), hold()] });
-    await until(() => watches().length === 2);
+    await eventually(() => watches().length === 2);
     assert.equal(watches()[1]?.searchParams.get("resourceVersion"), "50");
   });
 
@@ -121,7 +121,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
         watches: [gone, hold()],
         reads: [status(404)],
       });
-      await until(() => watches().length === 2);
+      await eventually(() => watches().length === 2);
       assert.deepEqual(interruptions, ["Gone"]);
       assert.equal(watches()[1]?.searchParams.get("resourceVersion"), "90");
       assert.equal(await source.get("b"), null);
@@ -136,7 +136,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
       ],
       reads: [status(404)],
     });
-    await until(async () => (await label(source, "a")) === "after the deletion");
+    await eventually(async () => (await label(source, "a")) === "after the deletion");
     assert.equal(await source.get("b"), null);
   });
 
@@ -150,7 +150,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
       more();
     };
     await start({ lists: [list(7, ["a"])], watches: [endless, hold()] }, { ...quick, eventBytes: 10_000 });
-    await until(() => watches().length === 2);
+    await eventually(() => watches().length === 2);
     assert.deepEqual(interruptions, ["TooLarge"]);
     assert.equal(lists().length, 2);
   });
@@ -164,7 +164,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
   ] as const) {
     it(`takes ${what} for no event, and lists anew`, async () => {
       await start({ lists: [list(7, ["a"])], watches: [hold(line), hold()] });
-      await until(() => watches().length === 2);
+      await eventually(() => watches().length === 2);
       assert.deepEqual(interruptions, ["Malformed"]);
       assert.equal(lists().length, 2);
     });
@@ -175,20 +175,20 @@ describe("namespaces watched on an API server that misbehaves", function () {
       { lists: [list(7, ["a", "b", "c"]), list(8, ["a", "b"])], watches: [hold(event("ADDED", object("c", 9)))] },
       { ...quick, items: 2 },
     );
-    await until(() => interruptions.length === 2);
+    await eventually(() => interruptions.length === 2);
     assert.deepEqual(interruptions, ["TooLarge", "TooLarge"]);
     assert.equal(source.synced(), true);
   });
 
   it("replaces a watch that says nothing", async () => {
     await start({ lists: [list(7, ["a"])], watches: [hold()] }, { ...quick, silenceMs: 30 });
-    await until(() => watches().length >= 3);
+    await eventually(() => watches().length >= 3);
     assert.equal(interruptions[0], "Silent");
   });
 
   it("does not wait for an answer that never comes", async () => {
     await start({ lists: [hold(), list(7, ["a"])], watches: [() => {}, hold()] }, { ...quick, answerMs: 200 });
-    await until(() => watches().length === 2);
+    await eventually(() => watches().length === 2);
     // On a busy machine an answer that does come may be too late as well, once or twice.
     assert.equal(interruptions[0], "Unreachable");
     assert.ok(interruptions.includes("Silent"), interruptions.join());
@@ -217,7 +217,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
           if (waits.length === 6) await new Promise(resolve => signal.addEventListener("abort", resolve));
         },
       });
-      await until(() => waits.length === 6);
+      await eventually(() => waits.length === 6);
       await watch.close();
       assert.deepEqual(waits, [50, 100, 200, 400, 500, 500]);
       // A turn between two waits asks for a list and a watch at most.
@@ -227,7 +227,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
 
   it("lists anew where a version keeps failing", async () => {
     await start({ lists: [list(7, ["a"]), list(3, ["a"])], watches: [status(500)] });
-    await until(() => lists().length === 2);
+    await eventually(() => lists().length === 2);
     const second = api.asked.indexOf(lists()[1] as URL);
     assert.equal(api.asked.slice(0, second).length, 5, "a list, and four watches from its version");
   });
@@ -237,7 +237,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
       setTimeout(() => response.end(JSON.stringify(object("new", 9))), 30);
     };
     const source = await start({ lists: [list(7, ["a"])], watches: [hold()], reads: [slow] });
-    await until(() => watches().length === 1 && source.synced());
+    await eventually(() => watches().length === 1 && source.synced());
     const answers = await Promise.all([source.get("new"), source.get("new"), source.get("new")]);
     assert.deepEqual(
       answers.map(answer => answer?.name),
@@ -261,7 +261,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
       watches: [status(500)],
       reads: [newer, status(500)],
     });
-    await until(() => interruptions.length > 0);
+    await eventually(() => interruptions.length > 0);
     assert.equal(await label(source, "a"), "direct");
     assert.equal((await source.get("a"))?.name, "a");
   });
@@ -271,7 +271,7 @@ describe("namespaces watched on an API server that misbehaves", function () {
       { lists: [list(7, ["a"]), status(500)], watches: [status(500)], reads: [status(500)] },
       { ...quick, staleMs: 50 },
     );
-    await until(() => interruptions.length > 0 && source.synced() && source.notReady() !== null);
+    await eventually(() => interruptions.length > 0 && source.synced() && source.notReady() !== null);
     assert.match(source.notReady() ?? "", /no word about namespaces .*\(last: Unreachable\)/);
     await assert.rejects(source.get("a"), { code: "Unreachable", message: /can't read namespace a: HTTP 500/ });
   });
@@ -286,9 +286,9 @@ describe("namespaces watched on an API server that misbehaves", function () {
 
   it("ends all it does when it is closed", async () => {
     const source = await start({ lists: [list(7, ["a"])], watches: [hold()], reads: [() => {}] });
-    await until(() => watches().length === 1);
+    await eventually(() => watches().length === 1);
     const reading = assert.rejects(source.get("b"), { code: "Unreachable" });
-    await until(() => api.reads.length === 1);
+    await eventually(() => api.reads.length === 1);
     await source.close();
     await reading;
     await api.drained();

@@ -7,7 +7,7 @@ import {
   type LimitRangeCacheSettings,
   limitRangeCache,
 } from "../../src/kube/limit-range-cache.ts";
-import { type Answer, event, hold, list, type Script, ScriptedApi, status, until } from "./scripted-api.ts";
+import { type Answer, event, hold, list, type Script, ScriptedApi, status, untilTrue } from "./scripted-api.ts";
 
 const metadata = (namespace: string, name: string, version: number) => ({
   kind: "PartialObjectMetadata",
@@ -49,7 +49,7 @@ describe("LimitRanges held current", function () {
   }
 
   const eventually = (holds: () => boolean | Promise<boolean>) =>
-    until(holds, () => `${api.lists.length} lists, ${api.watches.length} watches, ${api.reads.length} reads`);
+    untilTrue(holds, () => `${api.lists.length} lists, ${api.watches.length} watches, ${api.reads.length} reads`);
   const most = async (namespace: string) => (await cache.limitsOf(namespace)).map(({ max }) => max["memory"]);
   /** A namespace without LimitRanges is answered without a read once the watch is open. */
   async function watching(): Promise<void> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ownerIdOf, rolloutOf } from "../../src/kube/owner-id.ts";
 import { POD_CACHE_SETTINGS, type PodCache, type PodCacheSettings, podCache } from "../../src/kube/pod-cache.ts";
-import { event, hold, list, type Script, ScriptedApi, status, until } from "./scripted-api.ts";
+import { event, hold, list, type Script, ScriptedApi, status, untilTrue } from "./scripted-api.ts";
 
 const SELECTOR = "wasmount.dev/injected=true";
 
@@ -42,7 +42,7 @@ describe("pods watched", function () {
     return cache;
   }
 
-  const eventually = (holds: () => boolean) => until(holds, () => `interruptions: ${interruptions.join(", ")}`);
+  const eventually = (holds: () => boolean) => untilTrue(holds, () => `interruptions: ${interruptions.join(", ")}`);
 
   it("are those with the label alone, on every page and in the watch", async () => {
     const pods = await start({

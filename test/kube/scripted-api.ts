@@ -1,9 +1,8 @@
-import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
+import { until } from "../environment/until.ts";
 
 export type Answer = (response: ServerResponse, url: URL) => void;
 
@@ -70,12 +69,9 @@ export class ScriptedApi {
   }
 }
 
-/** Polls, with a bound for what never happens. */
-export async function until(holds: () => boolean | Promise<boolean>, what: () => string): Promise<void> {
-  for (let tries = 0; !(await holds()); tries += 1) {
-    if (tries > 1_500) assert.fail(`never; ${what()}`);
-    await sleep(5);
-  }
+/** Waits until something holds; an error is thrown at once. @param state told where it never does */
+export async function untilTrue(holds: () => boolean | Promise<boolean>, state: () => string): Promise<void> {
+  await until(() => `what never came; ${state()}`, holds, { seconds: 8, pauseMs: 5, bears: () => false });
 }
 
 export const list =

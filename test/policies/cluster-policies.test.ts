@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
 import { clusterPolicies, POLICY_SETTINGS, type PolicySource } from "../../src/policies/cluster-policies.ts";
-import { until } from "../kube/scripted-api.ts";
+import { untilTrue } from "../kube/scripted-api.ts";
 import { foundPolicy, policyObject, RELEASE } from "./policies.ts";
 
 const POLICIES = "/apis/wasmount.dev/v1alpha1/wasmpolicies";
@@ -85,7 +85,7 @@ describe("the policies of a cluster", () => {
   }
 
   async function ready(source: PolicySource): Promise<PolicySource> {
-    await until(
+    await untilTrue(
       () => source.notReady() === null && watches.size === 4,
       () => String(source.notReady()),
     );
@@ -108,12 +108,12 @@ describe("the policies of a cluster", () => {
     const source = await ready(open([foundPolicy("file")]));
     assert.deepEqual(names(source), ["WasmPolicy/a", "WasmPolicy/file"]);
     send(POLICIES, "ADDED", stored("b", "8"));
-    await until(
+    await untilTrue(
       () => names(source).length === 3,
       () => names(source).join(),
     );
     send(POLICIES, "DELETED", stored("a", "9"));
-    await until(
+    await untilTrue(
       () => !names(source).includes("WasmPolicy/a"),
       () => names(source).join(),
     );
@@ -126,14 +126,14 @@ describe("the policies of a cluster", () => {
     const before = source.current();
     send(POLICIES, "MODIFIED", { ...stored("a", "8"), status: { policyHash: "x" } });
     send(POLICIES, "ADDED", stored("b", "9"));
-    await until(
+    await untilTrue(
       () => names(source).length === 2,
       () => names(source).join(),
     );
     assert.notEqual(source.current(), before);
     const after = source.current();
     send(POLICIES, "MODIFIED", { ...stored("a", "10"), status: { policyHash: "y" } });
-    await until(
+    await untilTrue(
       () => written.some(({ body }) => JSON.stringify(body).includes('"10"')),
       () => JSON.stringify(written),
     );
@@ -164,7 +164,7 @@ describe("the policies of a cluster", () => {
   it("are unknown without the definitions, and say what to do", async () => {
     lists[NAMESPACED] = 404;
     const source = open();
-    await until(
+    await untilTrue(
       () => /are the definitions and roles of manifests\/install\.yaml there\?/.test(source.notReady() ?? ""),
       () => String(source.notReady()),
     );
@@ -175,7 +175,7 @@ describe("the policies of a cluster", () => {
     const source = await ready(open([], 300));
     api.closeAllConnections();
     api.close();
-    await until(
+    await untilTrue(
       () => source.notReady() !== null,
       () => "still ready",
     );
@@ -188,7 +188,7 @@ describe("the policies of a cluster", () => {
     await sleep(1_000);
     assert.equal(written.length, 0, "nobody leads");
     lead(source);
-    await until(
+    await untilTrue(
       () => written.length > 0,
       () => failures.join(),
     );
@@ -198,7 +198,7 @@ describe("the policies of a cluster", () => {
     leading.abort();
     await writing;
     send(POLICIES, "ADDED", stored("b", "8"));
-    await until(
+    await untilTrue(
       () => names(source).length === 2,
       () => names(source).join(),
     );

@@ -3,7 +3,17 @@ import type { Interruption } from "../../src/kube/collection-watch.ts";
 import { metadataKind, type ObjectMetadata } from "../../src/kube/object-metadata.ts";
 import { type AttachingWatch, attachingWatch } from "../../src/webhook/attaching-watch.ts";
 import { SLOT_SETTINGS } from "../../src/webhook/slot-watch.ts";
-import { type Answer, cut, event, hold, list, type Script, ScriptedApi, status, until } from "../kube/scripted-api.ts";
+import {
+  type Answer,
+  cut,
+  event,
+  hold,
+  list,
+  type Script,
+  ScriptedApi,
+  status,
+  untilTrue,
+} from "../kube/scripted-api.ts";
 
 const PATH = "/apis/mesh.example/v1/filters";
 const NAME = "mesh/slot";
@@ -39,7 +49,7 @@ describe("objects of a mesh that attach filters", function () {
     return watch;
   }
 
-  const untilTold = (holds: () => boolean) => until(holds, () => `interruptions: ${interruptions.join(", ")}`);
+  const untilTold = (holds: () => boolean) => untilTrue(holds, () => `interruptions: ${interruptions.join(", ")}`);
   const times = (reason: Interruption) => interruptions.filter(one => one === reason).length;
 
   it("can't be told before the first answer, and are none where the API server knows no such kind", async () => {

@@ -10,7 +10,7 @@ import { createLogger } from "../../src/observe/log.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { type Cluster, openCluster } from "../../src/webhook/cluster.ts";
-import { hold, list, until } from "../kube/scripted-api.ts";
+import { hold, list, untilTrue } from "../kube/scripted-api.ts";
 import { stuckRegistries } from "./stuck-registries.ts";
 
 const COLLECTIONS = ["/api/v1/namespaces", "/api/v1/limitranges", "/api/v1/pods", SERVICE_DEFAULTS_PATH] as const;
@@ -52,7 +52,7 @@ describe("what a webhook asks of its cluster", function () {
       createLogger("silent"),
       createMetrics(),
     );
-    await until(
+    await untilTrue(
       () => COLLECTIONS.every(path => lists.has(path)),
       () => `lists of ${[...lists.keys()].join(", ")}`,
     );
@@ -71,7 +71,7 @@ describe("what a webhook asks of its cluster", function () {
 
   const why = () => cluster.namespaces.notReady() ?? "";
   const eventually = (text: RegExp) =>
-    until(
+    untilTrue(
       () => text.test(why()),
       () => `not ready: ${why()}`,
     );

@@ -1,13 +1,12 @@
 import { readdir, readFile } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { CustomObjectsApi, KubeConfig, PatchStrategy, setHeaderOptions } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import { messageOf } from "../../../src/error.ts";
 import type { CustomResourceDefinition } from "../../../src/trust/crd.ts";
+import { until } from "../until.ts";
 import { ClusterError } from "./error.ts";
 
 const folder = new URL("../../../charts/wasmount/files/crds/", import.meta.url);
-const LIMIT_MS = 30_000;
 
 /**
  * Installs the definitions of policies as they ship, or brings them up to date, and waits until the API server serves
@@ -33,13 +32,8 @@ async function install(objects: CustomObjectsApi, definition: CustomResourceDefi
   });
   const policies = { group: spec.group, version: spec.versions[0].name, plural: spec.names.plural };
   // A definition is Established a little before its objects are served.
-  const deadline = performance.now() + LIMIT_MS;
-  for (;;) {
-    const problem = await objects.listClusterCustomObject(policies).then(() => null, messageOf);
-    if (problem === null) return;
-    if (performance.now() > deadline) {
-      throw new ClusterError("NotReady", `${metadata.name} is not served after ${LIMIT_MS} ms: ${problem}`);
-    }
-    await sleep(100);
-  }
+  const listed = () => objects.listClusterCustomObject(policies);
+  await until(`${metadata.name} to be served`, listed, { seconds: 30, pauseMs: 100 }).catch(cause => {
+    throw new ClusterError("NotReady", messageOf(cause), { cause });
+  });
 }

@@ -1,7 +1,6 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import { INJECT } from "../../../src/admission/key.ts";
 import type { Pod } from "../../../src/kube/pod.ts";
@@ -11,12 +10,12 @@ import { exampleManifest } from "../example.ts";
 import { Kubectl } from "../kubectl.ts";
 import { registerWebhook } from "../registration.ts";
 import { type Manifest, setStage } from "../stage.ts";
+import { type Look, until } from "../until.ts";
 import type { Cleanup } from "./cleanup.ts";
 import { type Creation, localDemo } from "./local.ts";
 import { detail, objectDiff, paint, type Steps } from "./terminal.ts";
 
 const NAMESPACE = "wasmount-demo";
-const READY_MS = 60_000;
 
 /**
  * The demo with a real API server. Where the cluster has a node of ours the pods run there; else the API server creates
@@ -63,7 +62,7 @@ async function makeNamespace(kubectl: Kubectl, cleanup: Cleanup): Promise<void> 
   await kubectl.run(["delete", "namespace", NAMESPACE, "--ignore-not-found"]);
   await kubectl.apply(namespace);
   cleanup.add("namespace", async () => void (await kubectl.run(["delete", "namespace", NAMESPACE, "--wait=false"])));
-  await until("the default ServiceAccount", () => kubectl.get("serviceaccount", "default", "-n", NAMESPACE));
+  await eventually("the default ServiceAccount", () => kubectl.get("serviceaccount", "default", "-n", NAMESPACE));
 }
 
 async function nodeDemo(cluster: Cluster, steps: Steps, cleanup: Cleanup): Promise<string> {
@@ -91,7 +90,7 @@ async function nodeDemo(cluster: Cluster, steps: Steps, cleanup: Cleanup): Promi
 
   const url = await steps.run(
     "Wait for the pod: the kubelet runs the fetcher, then the application and Envoy",
-    () => until("the pod to answer", () => answeringUrl(kubectl, pod.metadata.name)),
+    () => eventually("the pod to answer", () => answeringUrl(kubectl, pod.metadata.name)),
     found => `${found} answers`,
   );
   const log = await kubectl.run(["logs", pod.metadata.name, "-c", "wasmount-fetch", "-n", NAMESPACE]);
@@ -112,7 +111,7 @@ async function nodeDemo(cluster: Cluster, steps: Steps, cleanup: Cleanup): Promi
       await stage.registry.corrupt(stage.module.layer, flipLastByte);
       const other = { ...pod, metadata: { ...pod.metadata, name: `${pod.metadata.name}-2` } };
       await kubectl.apply(other);
-      return until("the fetcher to refuse", () => fetcherMessage(kubectl, other.metadata.name));
+      return eventually("the fetcher to refuse", () => fetcherMessage(kubectl, other.metadata.name));
     },
     message => `${paint("red", message)} (Envoy was never started)`,
   );
@@ -161,16 +160,7 @@ async function fetcherMessage(kubectl: Kubectl, name: string): Promise<string | 
   return (fetcher?.state.terminated ?? fetcher?.lastState.terminated)?.message ?? null;
 }
 
-async function until<Value>(what: string, look: () => Promise<Value | null>): Promise<Value> {
-  const deadline = performance.now() + READY_MS;
-  let problem = "";
-  while (performance.now() < deadline) {
-    const found = await look().catch(error => {
-      problem = `: ${error.message}`;
-      return null;
-    });
-    if (found !== null) return found;
-    await sleep(250);
-  }
-  throw new Error(`waited ${READY_MS / 1000} s for ${what}${problem}`);
+/** As {@link until}, and no longer than somebody bears who watches a demo. */
+function eventually<Value>(what: string, look: Look<Value>): Promise<Value> {
+  return until(what, look, { seconds: 60, pauseMs: 250 });
 }

@@ -1,7 +1,6 @@
 import { mkdtemp, realpath, rename, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Pod } from "../../../src/kube/pod.ts";
 import { RegistryClient } from "../../../src/oci/client.ts";
 import { moduleImage } from "../../../src/oci/module-image.ts";
@@ -14,6 +13,7 @@ import { InitContainerError, type PodRunnerOptions, type RunningPod, runPod } fr
 import { freePorts } from "../ports.ts";
 import { startRegistry } from "../registry/registry.ts";
 import { patchedPod, reviewPod } from "../review.ts";
+import { until } from "../until.ts";
 import { MAIN, startWebhookProcess, type WebhookProcess } from "../webhook-process.ts";
 import type { Cleanup } from "./cleanup.ts";
 import { imageOf, type PlacedExample, placedExample } from "./example-pod.ts";
@@ -153,16 +153,20 @@ async function refusedPod(
 
 async function startPod(pod: Pod, options: PodRunnerOptions, url: string): Promise<RunningPod> {
   const running = await runPod(pod, options);
-  const deadline = performance.now() + 15_000;
   let answer = "nothing";
-  while (performance.now() < deadline) {
+  const isAnswering = async () => {
     answer = await fetch(url).then(({ status }) => String(status), String);
-    if (answer === "200") return running;
-    await sleep(100);
+    return answer === "200";
+  };
+  const logs = () => Object.entries(running.logs()).map(([name, log]) => `--- ${name}\n${log}`);
+  const what = () => `${url} to answer 200 and not ${answer}\n${logs().join("\n")}`;
+  try {
+    await until(what, isAnswering, { seconds: 15, pauseMs: 100 });
+    return running;
+  } catch (error) {
+    await running.stop();
+    throw error;
   }
-  const logs = Object.entries(running.logs()).map(([name, log]) => `--- ${name}\n${log}`);
-  await running.stop();
-  throw new Error(`${url} did not answer 200 within 15 s but ${answer}\n${logs.join("\n")}`);
 }
 
 async function headersOf(url: string): Promise<Headers> {

@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parseAllDocuments } from "yaml";
 import { binaryOf } from "../cluster/binaries.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Progress } from "../cluster/progress.ts";
 import { Kubectl } from "../kubectl.ts";
 import { spawnChecked } from "../spawn.ts";
+import { until } from "../until.ts";
 import { PROXY_IMAGE } from "./proxy-image.ts";
 
 export const ISTIO_NAMESPACE = "istio-system";
@@ -50,7 +50,6 @@ const KINDS = [
 ];
 /** Of these, what no namespace takes along when it goes; definitions stay. */
 const CLUSTER_KINDS = ["ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"];
-const START_MS = 60_000;
 /** So that istioctl looks for no cluster of somebody's. */
 export const NO_CLUSTER = { ...process.env, KUBECONFIG: "/nonexistent" };
 
@@ -209,16 +208,14 @@ function servedFrom(host: string, name: string, { webhook, discovery }: Ports): 
   ];
 }
 
-/** Whether its webhook answers: a dry run comes back with a proxy. */
+/** Waits until API servers can call its webhook, by the authority that it writes into the registration itself. */
 async function injecting(kubectl: Kubectl, injector: string, child: ChildProcess): Promise<void> {
-  const deadline = performance.now() + START_MS;
-  for (;;) {
-    const registration = await kubectl.get<Manifest>("mutatingwebhookconfiguration", injector);
-    if (registration.webhooks.every((webhook: Manifest) => (webhook.clientConfig.caBundle ?? "") !== "")) return;
+  const isTrusted = async () => {
     if (child.exitCode !== null) throw new Error(`istiod ended with ${child.exitCode}`);
-    if (performance.now() > deadline) throw new Error("it has not written its caBundle");
-    await sleep(200);
-  }
+    const registration = await kubectl.get<Manifest>("mutatingwebhookconfiguration", injector);
+    return registration.webhooks.every((webhook: Manifest) => (webhook.clientConfig.caBundle ?? "") !== "");
+  };
+  await until("istiod to write its caBundle", isTrusted, { seconds: 60, bears: () => false });
 }
 
 async function ended(child: ChildProcess): Promise<void> {
