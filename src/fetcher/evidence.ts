@@ -2,7 +2,6 @@ import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { modulePath } from "../envoy/filter-file.ts";
 import type { ContentStore, ContentWriter } from "../oci/content-store.ts";
 import { hexOf } from "../oci/digest.ts";
-import type { UnfinishedFile } from "./unfinished-file.ts";
 import type { Volume } from "./volume.ts";
 
 const CHUNK_BYTES = 256 * 1024;
@@ -29,7 +28,7 @@ export class EvidenceStore implements ContentStore {
     return {
       write: chunk => file.append(chunk),
       // What comes next in the chain need not wait for the disk.
-      commit: async () => this.#volume.later(finished(file, final, hexOf(digest))),
+      commit: async () => this.#volume.later(file.finish(final, hexOf(digest))),
       discard: () => file.discard(),
     };
   }
@@ -40,15 +39,6 @@ export class EvidenceStore implements ContentStore {
 
   #blob(digest: string): string {
     return this.#volume.path("blobs", hexOf(digest));
-  }
-}
-
-async function finished(file: UnfinishedFile, final: string, sha256: string): Promise<void> {
-  try {
-    await file.finish(final, sha256);
-  } catch (error) {
-    await file.discard();
-    throw error;
   }
 }
 

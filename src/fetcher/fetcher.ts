@@ -52,13 +52,16 @@ async function executeOn(
   stop: AbortSignal,
 ): Promise<Executed> {
   const modules = await fetchModules(plan, registry, volume, log, stop);
-  await volume.settled();
+  // Filter files are brought to disk together with the modules that they name, and have their own names after those.
+  const named = volume.settled();
+  named.catch(() => {});
   for (const filter of plan.filters) {
     const module = modules.get(imageOf(filter));
     if (module === undefined) throw new Error(`no module was fetched for ${filter.name}`);
     const file = filterFile(fileOf(plan, filter, module));
-    volume.later(volume.write(volume.path("filters", `${filter.slot}.yaml`), file));
+    volume.later(volume.write(volume.path("filters", `${filter.slot}.yaml`), file, named));
     if (BY_PATH.has(plan.dataPlane)) {
+      await named;
       volume.link(slotModulePath(plan.root, filter.slot), modulePath(plan.root, module.sha256), module.sha256);
     }
     log(`filter ${filter.name} fills slot ${filter.slot}`);

@@ -19,7 +19,7 @@ import { fileSha256, type Volume } from "./volume.ts";
 /** Reasons of one refusal that are worth a reader's time. */
 const REASONS_SHOWN = 3;
 
-/** A module on the volume that Envoy may load. */
+/** A module that Envoy may load: it is on the volume once that is settled. */
 export interface VerifiedModule {
   /** 64 hex digits: its file is modules/<sha256>.wasm. */
   readonly sha256: string;
@@ -62,12 +62,15 @@ export async function fetchVerifiedModule(
   try {
     const address = { registry: host, repository, digest: filter.digest };
     const fetched = await fetchModule(source, address, sink, { store, signal });
+    file.complete();
     const abi = refuseUnloadable(file.descriptor, plan.envoyVersion, filter);
     const passed = await verified(plan, filters, imageOf(filter.digest, fetched), registry, volume, log, signal);
     const path = store.modulePath(fetched.moduleSha256);
     // A file of an earlier run that is right stays: Envoy may have it open.
-    if (fileSha256(path) === fetched.moduleSha256) volume.adopt(path, fetched.moduleSha256);
-    else await file.finish(path, fetched.moduleSha256);
+    if (fileSha256(path) === fetched.moduleSha256) {
+      volume.adopt(path, fetched.moduleSha256);
+      await file.discard();
+    } else volume.later(file.finish(path, fetched.moduleSha256));
     const milliseconds = Math.round(performance.now() - started);
     log(
       `${filter.name}: ${source.asked ? "fetched" : "found on the volume"} ${filter.repository}@${filter.digest} (${fetched.layout}, ABI ${abi}, ${fetched.moduleSize} bytes, ${milliseconds} ms)`,
@@ -80,8 +83,9 @@ export async function fetchVerifiedModule(
       milliseconds,
       passed,
     };
-  } finally {
+  } catch (error) {
     await file.discard();
+    throw error;
   }
 }
 

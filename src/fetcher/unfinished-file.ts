@@ -29,6 +29,7 @@ export class UnfinishedFile {
   readonly #write: Write;
   #size = 0;
   #open = true;
+  #isComplete = false;
   #unsynced = 0;
   readonly #syncs = new Set<Promise<void>>();
   #failure: { readonly error: unknown } | null = null;
@@ -47,14 +48,14 @@ export class UnfinishedFile {
 
   /** Appends a chunk, which is the caller's again afterwards. @throws FetchError Volume */
   write(chunk: Uint8Array): void {
-    this.#refuseFailed();
+    this.#refuseFailed(this.#path);
     guard(`write ${this.#path}`, () => {
       // The kernel may take less than all.
       for (let left = chunk; left.length > 0; ) left = left.subarray(this.#write(this.descriptor, left));
     });
     this.#size += chunk.length;
     this.#unsynced += chunk.length;
-    if (this.#unsynced >= AHEAD_BYTES && this.#syncs.size < MAX_SYNCS) this.#syncAhead();
+    if (this.#unsynced >= AHEAD_BYTES && this.#syncs.size < MAX_SYNCS) this.#begin(bytesSynced);
   }
 
   /**
@@ -68,21 +69,36 @@ export class UnfinishedFile {
   }
 
   /**
-   * Makes the content durable and read-only, then gives it its name, which is durable once the volume is sealed: a
-   * machine that goes down before leaves a file that is right, or none.
-   * @param sha256 of all that was written, 64 hex digits, as whoever wrote it knows: `seal` holds the file to it.
-   * @throws FetchError Volume, Altered
+   * Says that no more comes: all of it, read-only, is begun to be brought to disk, while it is judged perhaps.
+   * @throws FetchError Volume
    */
-  async finish(final: string, sha256: string): Promise<void> {
-    guard(`write ${final}`, () => fchmodSync(this.descriptor, 0o444));
-    await synced(this.descriptor).catch(error => {
-      throw volumeError(`write ${final}`, error);
-    });
-    // Which sync is told of lost bytes, the system doesn't say.
-    await Promise.all(this.#syncs);
-    this.#refuseFailed();
-    const state = guard(`write ${final}`, () => this.#rename(final));
-    this.#finished(final, { sha256, state });
+  complete(): void {
+    if (this.#isComplete) return;
+    this.#isComplete = true;
+    guard(`write ${this.#path}`, () => fchmodSync(this.descriptor, 0o444));
+    this.#begin(synced);
+  }
+
+  /**
+   * Gives the file its name once its content is on disk; the name is, once the volume is sealed: a machine that goes down
+   * before leaves a file that is right, or none. Where that fails, nothing is left.
+   * @param sha256 of all that was written, 64 hex digits, as whoever wrote it knows: `seal` holds the file to it.
+   * @param after what has to be there before it has a name
+   * @throws FetchError Volume, Altered, and what `after` throws
+   */
+  async finish(final: string, sha256: string, after?: Promise<unknown>): Promise<void> {
+    try {
+      this.complete();
+      // Which sync is told of lost bytes, the system doesn't say.
+      await Promise.all(this.#syncs);
+      this.#refuseFailed(final);
+      await after;
+      const state = guard(`write ${final}`, () => this.#rename(final));
+      this.#finished(final, { sha256, state });
+    } catch (error) {
+      await this.discard();
+      throw error;
+    }
   }
 
   async discard(): Promise<void> {
@@ -107,9 +123,9 @@ export class UnfinishedFile {
     closeSync(this.descriptor);
   }
 
-  #syncAhead(): void {
+  #begin(syncing: (descriptor: number) => Promise<void>): void {
     this.#unsynced = 0;
-    const sync = bytesSynced(this.descriptor)
+    const sync = syncing(this.descriptor)
       // The system tells of bytes that it lost only once.
       .catch(error => {
         this.#failure = { error };
@@ -118,8 +134,8 @@ export class UnfinishedFile {
     this.#syncs.add(sync);
   }
 
-  #refuseFailed(): void {
-    if (this.#failure) throw volumeError(`write ${this.#path}`, this.#failure.error);
+  #refuseFailed(path: string): void {
+    if (this.#failure) throw volumeError(`write ${path}`, this.#failure.error);
   }
 }
 

@@ -40,7 +40,7 @@ interface Expected {
 export class Volume {
   readonly root: string;
   readonly #written = new Map<string, Expected>();
-  readonly #pending = new Set<Promise<void>>();
+  readonly #later: Promise<void>[] = [];
 
   constructor(root: string) {
     this.root = root;
@@ -68,7 +68,7 @@ export class Volume {
     return [this.root, folder, ...names].join("/");
   }
 
-  /** Opens an unfinished file beside its final place. Exactly one of `finish` and `discard` ends it. */
+  /** Opens an unfinished file beside its final place. One of `finish` and `discard` ends it. */
   create(final: string): UnfinishedFile {
     return this.#create(final, (name, { sha256, state }) => this.#written.set(name, { sha256, state }));
   }
@@ -82,17 +82,20 @@ export class Volume {
     return new UnfinishedFile(temporary, descriptor, finished);
   }
 
-  /** Writes a whole file under its final name. It is small enough to be read back. */
-  async write(final: string, content: string | Uint8Array): Promise<void> {
+  /**
+   * Writes a whole file under its final name. It is small enough to be read back.
+   * @param after what has to be there before it has that name
+   */
+  async write(final: string, content: string | Uint8Array, after?: Promise<unknown>): Promise<void> {
     const bytes = Buffer.from(content);
     const file = this.#create(final, (name, { sha256 }) => this.#written.set(name, { sha256, state: null }));
     try {
       file.write(bytes);
-      await file.finish(final, createHash("sha256").update(bytes).digest("hex"));
     } catch (error) {
       await file.discard();
       throw error;
     }
+    await file.finish(final, createHash("sha256").update(bytes).digest("hex"), after);
   }
 
   /**
@@ -116,16 +119,14 @@ export class Volume {
 
   /** Lets a file be finished while other things are done. */
   later(finishing: Promise<void>): void {
-    this.#pending.add(finishing);
+    this.#later.push(finishing);
     // Told by `settled`.
     finishing.catch(() => {});
   }
 
-  /** Waits for all that was left for later. @throws the first failure of it, once all of it has ended */
+  /** Waits for all that was left for later until now. @throws the first failure of it, once all of it has ended */
   async settled(): Promise<void> {
-    const pending = [...this.#pending];
-    this.#pending.clear();
-    const failed = (await Promise.allSettled(pending)).find(({ status }) => status === "rejected");
+    const failed = (await Promise.allSettled(this.#later)).find(({ status }) => status === "rejected");
     if (failed?.status === "rejected") throw failed.reason;
   }
 

@@ -241,6 +241,35 @@ describe("shared volume", () => {
     assert.equal((await stat(volume.path("filters"))).mode & 0o777, 0o755, "it is not sealed");
   });
 
+  it("gives a file its name after what has to be there before it", async () => {
+    const { promise: before, resolve } = Promise.withResolvers<void>();
+    volume.later(volume.write(volume.path("filters", "a.yaml"), "a", before));
+    await volume.write(volume.path("filters", "b.yaml"), "b");
+    // Its bytes were on disk before those of the other one were asked for.
+    const names = await readdir(volume.path("filters"));
+    assert.deepEqual(
+      names.filter(name => !name.startsWith(".unfinished-")),
+      ["b.yaml"],
+    );
+    resolve();
+    assert.equal(await volume.seal(), 2);
+    assert.deepEqual((await readdir(volume.path("filters"))).sort(), ["a.yaml", "b.yaml"]);
+  });
+
+  it("gives a file no name where what has to be there before it is not, and leaves nothing of it", async () => {
+    const before = Promise.reject(new Error("no module"));
+    before.catch(() => {});
+    volume.later(volume.write(volume.path("filters", "a.yaml"), "a", before));
+    await assert.rejects(volume.seal(), { message: "no module" });
+    assert.deepEqual(await readdir(volume.path("filters")), []);
+  });
+
+  it("waits for what fails, as often as it is asked", async () => {
+    volume.later(Promise.reject(new Error("once")));
+    await assert.rejects(volume.settled(), { message: "once" });
+    await assert.rejects(volume.settled(), { message: "once" });
+  });
+
   it("gives a file a second name, which a later run moves to another file at once", async () => {
     const name = join(root, "slots/in-last-01.wasm");
     for (const text of ["one", "two"]) {
