@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 
 /** Waits until a signal is aborted, which it may be already. */
 export async function aborted(signal: AbortSignal): Promise<void> {
@@ -29,10 +28,11 @@ export async function unlessAborted<Value>(
 
 /** Waits until some work is done, and no longer than so many milliseconds. @throws what the work throws meanwhile */
 export async function doneWithin(milliseconds: number, work: Promise<unknown>): Promise<void> {
-  const stop = new AbortController();
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
   try {
-    await Promise.race([work, sleep(milliseconds, undefined, { signal: stop.signal }).catch(() => {})]);
+    await Promise.race([work, over]);
   } finally {
-    stop.abort();
+    clearTimeout(timer);
   }
 }

@@ -6,7 +6,8 @@ import type { Compiled } from "./compiled-script.ts";
 import { version } from "./version.ts";
 
 /**
- * What the init container's process does: runs the fetcher on the environment, and leaves its reason where it is read.
+ * What the init container's process does: runs the fetcher on the environment, and leaves its reason where it is read. The
+ * process is to be ended then.
  * @param compiled what became of the code that was compiled before
  */
 export async function fetchProcess(compiled: Compiled = "absent"): Promise<void> {
@@ -14,7 +15,13 @@ export async function fetchProcess(compiled: Compiled = "absent"): Promise<void>
   // As process 1 of a container Node has no handlers of its own, and a pod's deletion would wait for the kill.
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop.abort());
-  const { line, ...run } = await runFetcher(process.env, `wasmount/${version}`, log, stop.signal);
+  const { line, ...run } = await runFetcher({
+    environment: process.env,
+    userAgent: `wasmount/${version}`,
+    log,
+    stop: stop.signal,
+    isLast: true,
+  });
   const summary = { ...run, compiled };
   say(1, `${summaryLine(summary)}\n`);
   if (line !== "") say(2, `${line}\n`);

@@ -17,5 +17,7 @@ log, and the container's termination message.
     .action(async () => {
       const { fetchProcess } = await import("./fetch-process.ts");
       await fetchProcess();
+      // And with it what is still open of registries.
+      process.exit();
     });
 }

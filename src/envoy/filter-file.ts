@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { DNS_LABEL } from "../kube/dns-label.ts";
+import { isDigest } from "../oci/digest.ts";
 import { BootstrapError } from "./bootstrap-error.ts";
 import { checkRoot, checkSlots, discoveredName, WASM_TYPE_URL } from "./discovered-filter.ts";
 
@@ -134,7 +135,7 @@ function check(filter: FilterFile): void {
   if (!DNS_LABEL.test(filter.name)) {
     throw invalid(`the filter's name ${JSON.stringify(filter.name)} is not a DNS label`);
   }
-  if (!/^[0-9a-f]{64}$/.test(filter.moduleSha256)) {
+  if (!isDigest(`sha256:${filter.moduleSha256}`)) {
     throw invalid(`the module's SHA-256 ${JSON.stringify(filter.moduleSha256)} is not 64 lower-case hex digits`);
   }
   const texts = { "root id": filter.rootId, configuration: filter.config ?? "" };

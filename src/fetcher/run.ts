@@ -18,17 +18,19 @@ export interface Run {
 /** As a shell says that SIGTERM ended a program. */
 const CANCELLED: Failure = { exitCode: 143, line: "wasmount-fetch: Cancelled: the pod was told to end" };
 
-/**
- * One run of the fetcher, from the environment to an exit code. Never throws.
- * @param log One line for people, each.
- * @param stop Ends it early: nothing unfinished stays behind.
- */
-export async function runFetcher(
-  environment: Readonly<Record<string, string | undefined>>,
-  userAgent: string,
-  log: (line: string) => void,
-  stop: AbortSignal,
-): Promise<Run> {
+export interface RunSettings {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly userAgent: string;
+  /** One line for people, each. */
+  readonly log: (line: string) => void;
+  /** Ends it early: nothing unfinished stays behind. */
+  readonly stop: AbortSignal;
+  /** Whether the process ends with it, and connections with the process: Node takes a millisecond to close the first. */
+  readonly isLast?: boolean;
+}
+
+/** One run of the fetcher, from the environment to an exit code. Never throws. */
+export async function runFetcher({ environment, userAgent, log, stop, isLast = false }: RunSettings): Promise<Run> {
   const started = performance.now();
   const ended = (failure: Failure, modules: readonly ModuleSummary[], adminPort: number | null = null): Run => {
     return { ...failure, modules, adminPort, milliseconds: performance.now() - started };
@@ -56,6 +58,6 @@ export async function runFetcher(
   } catch (error) {
     return ended(stop.aborted ? CANCELLED : failureOf(error), []);
   } finally {
-    client?.close();
+    if (!isLast) client?.close();
   }
 }

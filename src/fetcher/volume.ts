@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -41,6 +41,7 @@ export class Volume {
   readonly root: string;
   readonly #written = new Map<string, Expected>();
   readonly #later: Promise<void>[] = [];
+  #unfinished = 0;
 
   constructor(root: string) {
     this.root = root;
@@ -74,7 +75,7 @@ export class Volume {
   }
 
   #create(final: string, finished: (name: string, file: FinishedFile) => void): UnfinishedFile {
-    const temporary = unfinishedBeside(final);
+    const temporary = this.#unfinishedBeside(final);
     const descriptor = guard(`create ${final}`, () => {
       makeFolder(dirname(final), this.root);
       return openSync(temporary, "wx+", 0o600);
@@ -103,13 +104,19 @@ export class Volume {
    * @param sha256 of the file, 64 hex digits
    */
   link(final: string, file: string, sha256: string): void {
-    const temporary = unfinishedBeside(final);
+    const temporary = this.#unfinishedBeside(final);
     guard(`link ${final}`, () => {
       makeFolder(dirname(final), this.root);
       symlinkSync(relative(dirname(final), file), temporary);
       renameSync(temporary, final);
     });
     this.adopt(final, sha256);
+  }
+
+  /** A name that nothing has: what an earlier run left is gone, and no other one runs. */
+  #unfinishedBeside(final: string): string {
+    this.#unfinished += 1;
+    return `${dirname(final)}/${UNFINISHED}${this.#unfinished}`;
   }
 
   /** Counts a file of an earlier run as ours, to be looked at again with the rest. */
@@ -179,10 +186,6 @@ export function fileSha256(path: string): string | null {
     throw volumeError(`read ${path}`, error);
   }
   return hash.digest("hex");
-}
-
-function unfinishedBeside(final: string): string {
-  return `${dirname(final)}/${UNFINISHED}${randomBytes(8).toString("hex")}`;
 }
 
 /** Makes a folder below `root` that everybody may read, whatever the process's umask says. */

@@ -183,7 +183,8 @@ export class Connection {
 
 /** How long the server leaves a connection open, less a second for what is on its way; 0 for not at all. */
 function restOf(headers: Headers): number {
-  const seconds = /(?:^|[,;\s])timeout=([0-9]{1,6})/i.exec(headers["keep-alive"] ?? "")?.[1];
+  const said = headers["keep-alive"]?.toLowerCase() ?? "";
+  const seconds = /(?:^|[,;\s])timeout=([0-9]{1,6})/.exec(said)?.[1];
   return seconds === undefined ? REST_MS : Math.min(REST_MS, Math.max(0, Number(seconds) * 1000 - 1000));
 }
 

@@ -1,5 +1,6 @@
 import { isIP, type LookupFunction } from "node:net";
 import { RegistryError } from "./error.ts";
+import { hostnameOf } from "./hostname.ts";
 import { ipv6Bytes } from "./ipv6.ts";
 
 /** Whether private addresses (loopback and shared ones among them) may be dialled of hosts that nobody named. */
@@ -53,7 +54,7 @@ const PRIVATE: Ranges = {
 
 /** The kind of an address, written as an IP literal, judged by every IPv4 address in it too. */
 export function addressKind(literal: string): AddressKind {
-  const address = literal.replace(/%.*$/s, "");
+  const [address = ""] = literal.split("%", 1);
   if (isIP(address) === 4) return ownKind(ipv4Hex(address.split(".").map(Number)), 4);
   const bytes = ipv6Bytes(address);
   const hex = bytes.toString("hex");
@@ -79,9 +80,9 @@ export class AddressGuard {
    * this check and the lookup only work together.
    * @throws {RegistryError} ForbiddenAddress
    */
-  refuseLiteral({ hostname, host }: Pick<URL, "hostname" | "host">): void {
-    const literal = hostname.replace(/^\[|\]$/g, "");
-    const refusal = isIP(literal) === 0 ? null : this.#refusal(literal, host);
+  refuseLiteral(url: Pick<URL, "hostname" | "host">): void {
+    const literal = hostnameOf(url);
+    const refusal = isIP(literal) === 0 ? null : this.#refusal(literal, url.host);
     if (refusal) throw refusal;
   }
 

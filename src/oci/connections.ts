@@ -6,7 +6,8 @@ import type { SecureTerms, SessionMemory } from "../http/secure-dialling.ts";
 import { TlsSessions } from "../http/tls-sessions.ts";
 import { AddressGuard, type PrivateAddresses } from "./address.ts";
 import { RegistryError } from "./error.ts";
-import { hostnameOf, type ProxyRoute, type ProxySettings, portOf, proxyAuthorization, proxyRoute } from "./proxy.ts";
+import { hostnameOf } from "./hostname.ts";
+import { type ProxyRoute, type ProxySettings, portOf, proxyAuthorization, proxyRoute } from "./proxy.ts";
 
 /** How TLS with one host is spoken, where that is not by the public CAs and without a certificate of our own. */
 export interface TlsSettings {

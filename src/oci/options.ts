@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { PrivateAddresses } from "./address.ts";
 import type { TlsSettings } from "./connections.ts";
 import type { CredentialSource } from "./credentials.ts";
@@ -90,6 +89,12 @@ export interface CompleteOptions extends Required<Omit<RegistryClientOptions, "s
   readonly retry: RetryPolicy;
 }
 
+/** Node's module is loaded by whoever has to wait: a fetcher seldom has. */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  const { setTimeout: sleep } = await import("node:timers/promises");
+  await sleep(milliseconds, undefined, { signal });
+}
+
 export function completed(options: RegistryClientOptions): CompleteOptions {
   return {
     registries: options.registries ?? [],
@@ -105,7 +110,7 @@ export function completed(options: RegistryClientOptions): CompleteOptions {
     privateAddresses: options.privateAddresses ?? "Allow",
     proxy: options.proxy ?? null,
     random: options.random ?? Math.random,
-    sleep: options.sleep ?? ((milliseconds, signal) => sleep(milliseconds, undefined, { signal })),
+    sleep: options.sleep ?? pause,
     now: options.now ?? Date.now,
   };
 }

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import { RegistryError } from "./error.ts";
+import { hostnameOf } from "./hostname.ts";
 
 /** Which requests go through an HTTP proxy. URLs may hold the proxy's user name and password, and are never shown. */
 export interface ProxySettings {
@@ -50,11 +51,6 @@ export function proxyAuthorization({ username, password }: URL): string | null {
 export function portOf({ port, protocol }: URL): number {
   if (port !== "") return Number(port);
   return protocol === "https:" ? 443 : 80;
-}
-
-/** The host of a URL, an IPv6 address without its brackets. */
-export function hostnameOf({ hostname }: URL): string {
-  return hostname.replace(/^\[|\]$/g, "");
 }
 
 function readProxy(text: string | null): URL | null {

@@ -45,7 +45,7 @@ function character(text: string, position: number): string {
 
 const LIMITS = { text: 1024, host: 253, label: 63, repository: 255, tag: 128 } as const;
 
-const HOST = /[a-z0-9]+(?:-+[a-z0-9]+)*(?:\.[a-z0-9]+(?:-+[a-z0-9]+)*)*/iy;
+const HOST = /[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*(?:\.[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*)*/y;
 const PATH = /[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*/y;
 const SEPARATOR = /(?:\.|__?|-+|\/)?/y;
 const TAG = /\w[\w.-]*/y;
@@ -70,7 +70,8 @@ const ALLOWED = {
 export function parseReference(text: string): Reference {
   if (text === "") throw new ImageReferenceError("Empty", text, 0, "write registry/repository:tag or @sha256:…");
   // distribution refuses these too: what looks like the id of an image is none of a repository.
-  if (/^[a-f0-9]{64}$/.test(text)) throw new ImageReferenceError("BadRepository", text, 0, ALLOWED.bare);
+  if (text.length === 64 && /^[a-f0-9]+$/.test(text))
+    throw new ImageReferenceError("BadRepository", text, 0, ALLOWED.bare);
   if (text.length > LIMITS.text) {
     throw new ImageReferenceError("TooLong", text, LIMITS.text, `at most ${LIMITS.text} characters are read`);
   }

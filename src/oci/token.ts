@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { readBody, refusal } from "./body.ts";
 import { basicAuthorization, type IdentityToken, type PasswordCredential } from "./credentials.ts";
 import { RegistryError } from "./error.ts";
+import { hostnameOf } from "./hostname.ts";
 import { parseObject } from "./json.ts";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.ts";
 
@@ -45,7 +46,7 @@ export function realmUrl(realm: string, registryUrl: URL): URL {
   if (url.protocol === "http:" && (registryUrl.protocol !== "http:" || url.host !== registryUrl.host)) {
     throw new RegistryError("BadChallenge", `${registryUrl.host} names a token realm without TLS (${url.host})`);
   }
-  if (isIP(url.hostname.replace(/^\[|\]$/g, "")) !== 0 && url.hostname !== registryUrl.hostname) {
+  if (isIP(hostnameOf(url)) !== 0 && url.hostname !== registryUrl.hostname) {
     throw new RegistryError("BadChallenge", `${registryUrl.host} names a token realm at another address (${url.host})`);
   }
   return url;

@@ -1,3 +1,4 @@
+import { isDigest } from "../oci/digest.ts";
 import { ImageReferenceError, parseReference } from "../oci/reference.ts";
 import { PlanError } from "./error.ts";
 
@@ -22,6 +23,11 @@ export function pattern(value: unknown, expected: RegExp, path: string): string 
   const found = text(value, path);
   if (!expected.test(found)) throw shape(path, `text that matches ${expected.source}`);
   return found;
+}
+
+export function digest(value: unknown, path: string): string {
+  if (!isDigest(value)) throw shape(path, 'a digest, "sha256:" and 64 lower-case hex digits');
+  return value;
 }
 
 export function boolean(value: unknown, path: string): boolean {

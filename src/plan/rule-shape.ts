@@ -17,6 +17,7 @@ import {
   choice,
   closed,
   count,
+  digest,
   object,
   pattern,
   readReference,
@@ -100,7 +101,7 @@ function readAuthority(value: unknown, path: string): Authority {
       kind,
       name: short(name, `${path}.name`, MAX_TEXT),
       digests: bounded(digests, `${path}.digests`, 1, 256).map((one, index) =>
-        pattern(one, /^sha256:[0-9a-f]{64}$/, `${path}.digests[${index}]`),
+        digest(one, `${path}.digests[${index}]`),
       ),
     };
   }

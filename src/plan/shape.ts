@@ -4,8 +4,10 @@ import { PlanError } from "./error.ts";
 import {
   boolean,
   bounded,
+  choice,
   closed,
   count,
+  digest,
   list,
   object,
   pattern,
@@ -30,8 +32,6 @@ import {
 } from "./plan.ts";
 import { MAX_RULES, readRules } from "./rule-shape.ts";
 
-const DATA_PLANE = new RegExp(`^(${DATA_PLANE_NAMES.join("|")})$`);
-
 /**
  * Checks that a parsed document is a plan this fetcher can execute. What becomes part of a path or a URL is held to
  * its grammar here, so that no later step needs to distrust it.
@@ -52,7 +52,7 @@ export function readPlan(document: unknown): Plan {
   return {
     schema: PLAN_SCHEMA,
     namespace: text(plan["namespace"], "namespace"),
-    dataPlane: pattern(plan["dataPlane"], DATA_PLANE, "dataPlane") as Plan["dataPlane"],
+    dataPlane: choice(plan["dataPlane"], "dataPlane", DATA_PLANE_NAMES),
     envoyVersion: pattern(plan["envoyVersion"], /^1\.\d{1,3}$/, "envoyVersion"),
     root,
     filters,
@@ -73,24 +73,20 @@ function readFilter(value: unknown, path: string): PlanFilter {
   return {
     name: pattern(filter["name"], DNS_LABEL, `${path}.name`),
     slot: pattern(filter["slot"], /^[a-z]+-(first|last)-\d{2}$/, `${path}.slot`),
-    phase: pattern(filter["phase"], /^(first|last)$/, `${path}.phase`) as PlanFilter["phase"],
+    phase: choice(filter["phase"], `${path}.phase`, ["first", "last"]),
     repository: readReference(filter["repository"], `${path}.repository`),
-    digest: pattern(filter["digest"], /^sha256:[0-9a-f]{64}$/, `${path}.digest`),
+    digest: digest(filter["digest"], `${path}.digest`),
     reference: readReference(filter["reference"], `${path}.reference`),
     config: filter["config"] === null ? null : text(filter["config"], `${path}.config`),
     rootId: filter["rootId"] === null ? null : text(filter["rootId"], `${path}.rootId`),
-    onFailure: pattern(filter["onFailure"], /^(block|open)$/, `${path}.onFailure`) as PlanFilter["onFailure"],
+    onFailure: choice(filter["onFailure"], `${path}.onFailure`, ["block", "open"]),
     capabilities:
       filter["capabilities"] === null
         ? null
         : list(filter["capabilities"], `${path}.capabilities`).map((name, index) =>
             pattern(name, /^[a-z0-9_]{1,64}$/, `${path}.capabilities[${index}]`),
           ),
-    runtimeFailure: pattern(
-      filter["runtimeFailure"],
-      /^(closed|open|reload)$/,
-      `${path}.runtimeFailure`,
-    ) as PlanFilter["runtimeFailure"],
+    runtimeFailure: choice(filter["runtimeFailure"], `${path}.runtimeFailure`, ["closed", "open", "reload"]),
     ...(filter["trust"] === undefined ? {} : { trust: readTrust(filter["trust"], `${path}.trust`) }),
   };
 }
@@ -129,11 +125,7 @@ function readFetcher(value: unknown): PlanFetcher {
   };
   return {
     image: text(fetcher["image"], "fetcher.image"),
-    imagePullPolicy: pattern(
-      fetcher["imagePullPolicy"],
-      /^(Always|IfNotPresent|Never)$/,
-      "fetcher.imagePullPolicy",
-    ) as PlanFetcher["imagePullPolicy"],
+    imagePullPolicy: choice(fetcher["imagePullPolicy"], "fetcher.imagePullPolicy", ["Always", "IfNotPresent", "Never"]),
     ...(fetcher["imagePullSecrets"] === undefined
       ? {}
       : { imagePullSecrets: secretNames(fetcher["imagePullSecrets"], "fetcher.imagePullSecrets") }),
@@ -219,11 +211,7 @@ function readNetwork(value: unknown): PlanNetwork {
   const url = (name: "http" | "https") =>
     proxy?.[name] === null ? null : text(proxy?.[name], `network.proxy.${name}`);
   return {
-    privateAddresses: pattern(
-      network["privateAddresses"],
-      /^(Allow|Deny)$/,
-      "network.privateAddresses",
-    ) as PlanNetwork["privateAddresses"],
+    privateAddresses: choice(network["privateAddresses"], "network.privateAddresses", ["Allow", "Deny"]),
     proxy: proxy && { http: url("http"), https: url("https"), no: text(proxy["no"], "network.proxy.no") },
   };
 }

@@ -38,7 +38,8 @@ describe("runFetcher", () => {
     const { variables } = planToEnvironment(plan);
     const environment = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
     const lines: string[] = [];
-    const done = await runFetcher(environment, "test", line => void lines.push(line), new AbortController().signal);
+    const log = (line: string) => void lines.push(line);
+    const done = await runFetcher({ environment, userAgent: "test", log, stop: new AbortController().signal });
     assert.equal(done.exitCode, 3);
     return done.line;
   }

@@ -101,7 +101,7 @@ describe("a fetcher whose plan has rules", () => {
       })),
     };
     const environment = Object.fromEntries(planToEnvironment(plan).variables.map(({ name, value }) => [name, value]));
-    return runFetcher(environment, "test", line => void lines.push(line), never);
+    return runFetcher({ environment, userAgent: "test", log: line => void lines.push(line), stop: never });
   }
 
   async function refused(says: RegExp, wanted: Wanted = {}): Promise<void> {

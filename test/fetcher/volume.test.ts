@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, futimesSync, openSync, writeSync } from "node:fs";
 import {
@@ -94,6 +95,17 @@ describe("shared volume", () => {
       { code: "Volume" },
     );
     await file.discard();
+  });
+
+  it("gives no name to what could not be brought to disk", async () => {
+    // Takes some, and has no disk.
+    const path = volume.path("modules", ".unfinished-pipe");
+    execFileSync("mkfifo", [path]);
+    const final = volume.path("modules", "x.wasm");
+    const file = new UnfinishedFile(path, openSync(path, "r+"), () => assert.fail("it has no name"));
+    file.write(Buffer.from("some"));
+    await assert.rejects(file.finish(final, sha256("some")), { code: "Volume", message: /x\.wasm/ });
+    assert.deepEqual(await readdir(volume.path("modules")), []);
   });
 
   it("leaves nothing of a file that was given up", async () => {

@@ -328,7 +328,8 @@ describe("policies of a cluster, by a real API server and a real registry,", fun
     await mkdir(fetched);
     const { variables } = planToEnvironment({ ...plan, root: fetched, bootstrap: null });
     const environment = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
-    const run = await runFetcher(environment, "test", () => {}, new AbortController().signal);
+    const stop = new AbortController().signal;
+    const run = await runFetcher({ environment, userAgent: "test", log: () => {}, stop });
     assert.equal(run.exitCode, 0, run.line);
     assert.deepEqual(run.modules[0]?.verified, ["WasmPolicy/integration-secret"]);
   });
