@@ -53,3 +53,8 @@ function saidBy(body: unknown): string {
   const { kind, message } = (body ?? {}) as { readonly kind?: unknown; readonly message?: unknown };
   return kind === "Status" && typeof message === "string" ? printable(message.slice(0, MESSAGE_CHARACTERS)) : "";
 }
+
+/** An API server's answer that is no success. */
+export function refused(method: string, path: string, { status, message }: Answer): HookError {
+  return new HookError("Refused", `${method} ${path}: HTTP ${status}${message === "" ? "" : `: ${message}`}`);
+}

@@ -1,5 +1,4 @@
 import { CodedError } from "../error.ts";
-import type { Answer } from "./calls.ts";
 
 export type HookErrorCode =
   /** The API server can't be reached, or the credentials for it be had. */
@@ -10,8 +9,3 @@ export type HookErrorCode =
   | "StillRunning";
 
 export class HookError extends CodedError<HookErrorCode> {}
-
-/** An API server's answer that is no success. */
-export function refused(method: string, path: string, { status, message }: Answer): HookError {
-  return new HookError("Refused", `${method} ${path}: HTTP ${status}${message === "" ? "" : `: ${message}`}`);
-}

@@ -1,7 +1,6 @@
 import { INJECTED } from "../admission/key.ts";
 import { METADATA_LIST } from "../kube/object-metadata.ts";
-import type { Ask } from "./calls.ts";
-import { refused } from "./error.ts";
+import { type Ask, refused } from "./calls.ts";
 
 const PAGE = 500;
 /** Pods that a refusal names; of others it tells the number. */

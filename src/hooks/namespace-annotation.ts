@@ -1,6 +1,5 @@
 import { METADATA } from "../kube/object-metadata.ts";
-import type { Ask } from "./calls.ts";
-import { refused } from "./error.ts";
+import { type Ask, refused } from "./calls.ts";
 
 /** Whether wasmount's namespace has an annotation by which its operator wants what hooks refuse. @throws HookError */
 export async function isAnnotated(ask: Ask, namespace: string, annotation: string): Promise<boolean> {

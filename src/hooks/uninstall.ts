@@ -1,7 +1,7 @@
 import { PREFIX } from "../admission/key.ts";
 import { PIN_LABELS } from "../pins/record.ts";
-import type { Ask } from "./calls.ts";
-import { HookError, refused } from "./error.ts";
+import { type Ask, refused } from "./calls.ts";
+import { HookError } from "./error.ts";
 import { injectedPods, listed, NamedPods } from "./injected-pods.ts";
 import { isAnnotated } from "./namespace-annotation.ts";
 

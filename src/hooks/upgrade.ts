@@ -1,8 +1,7 @@
 import { parseDocument } from "yaml";
 import { PREFIX } from "../admission/key.ts";
 import { isSelectedBy } from "../dataplanes/data-plane.ts";
-import type { Ask } from "./calls.ts";
-import { refused } from "./error.ts";
+import { type Ask, refused } from "./calls.ts";
 import { injectedPods, type Listed, NamedPods } from "./injected-pods.ts";
 import { isAnnotated } from "./namespace-annotation.ts";
 

@@ -4,10 +4,11 @@ import type { Descriptor } from "./descriptor.ts";
 import { hexOf } from "./digest.ts";
 import { RegistryError } from "./error.ts";
 import { selectManifest } from "./index-selection.ts";
-import { type LayoutName, type ModuleLayer, selectModule } from "./layout.ts";
+import type { LayoutName, ModuleLayer } from "./layout.ts";
 import { refuseComponent } from "./layouts/cncf.ts";
 import { type FetchedManifest, type ImageManifest, readManifest } from "./manifest.ts";
 import { CNCF_CONFIG, ROOT_IDS_ANNOTATION, SOLO_CONFIG } from "./media-types.ts";
+import { selectModule } from "./module-selection.ts";
 import { MeasuredSink, type ModuleSink } from "./module-sink.ts";
 import { annotatedRootIds, readRuntimeConfig } from "./runtime-config.ts";
 

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { RegistryError } from "../../../src/oci/error.ts";
 import { selectManifest } from "../../../src/oci/index-selection.ts";
-import { selectModule } from "../../../src/oci/layout.ts";
 import { readManifest } from "../../../src/oci/manifest.ts";
 import {
   CNCF_CONFIG,
@@ -15,6 +14,7 @@ import {
   SOLO_CONFIG,
   SOLO_WASM,
 } from "../../../src/oci/media-types.ts";
+import { selectModule } from "../../../src/oci/module-selection.ts";
 import { descriptorOf, MODULE } from "../../oci/images.ts";
 import { jsonInputs } from "../json-mutation.ts";
 import { type FuzzTarget, readOrRefused } from "../target.ts";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
-import { selectModule } from "../../src/oci/layout.ts";
 import { refuseComponent } from "../../src/oci/layouts/cncf.ts";
 import {
   CNCF_CONFIG,
@@ -17,6 +16,7 @@ import {
   SOLO_CONFIG,
   SOLO_WASM,
 } from "../../src/oci/media-types.ts";
+import { selectModule } from "../../src/oci/module-selection.ts";
 import { descriptorOf, imageOf } from "./images.ts";
 import { coded } from "./scripted-server.ts";
 
