@@ -3,7 +3,6 @@ import {
   chmodSync,
   closeSync,
   existsSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -12,6 +11,7 @@ import {
   symlinkSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { makeFolder } from "../folder.ts";
 import { FetchError } from "./error.ts";
 import { type FileState, isSameState, stateOfNamed } from "./file-state.ts";
 import { folderSynced } from "./sync.ts";
@@ -52,7 +52,7 @@ export class Volume {
     for (const folder of this.#folders()) {
       const path = this.path(folder);
       guard(`open ${path}`, () => {
-        makeFolder(path, this.root);
+        makeReadable(path);
         eachFolder(path, 0o755, (inside, name) => {
           if (name.startsWith(UNFINISHED)) rmSync(join(inside, name), { recursive: true, force: true });
         });
@@ -77,7 +77,7 @@ export class Volume {
   #create(final: string, finished: (name: string, file: FinishedFile) => void): UnfinishedFile {
     const temporary = this.#unfinishedBeside(final);
     const descriptor = guard(`create ${final}`, () => {
-      makeFolder(dirname(final), this.root);
+      makeReadable(dirname(final));
       return openSync(temporary, "wx+", 0o600);
     });
     return new UnfinishedFile(temporary, descriptor, finished);
@@ -106,7 +106,7 @@ export class Volume {
   link(final: string, file: string, sha256: string): void {
     const temporary = this.#unfinishedBeside(final);
     guard(`link ${final}`, () => {
-      makeFolder(dirname(final), this.root);
+      makeReadable(dirname(final));
       symlinkSync(relative(dirname(final), file), temporary);
       renameSync(temporary, final);
     });
@@ -188,12 +188,9 @@ export function fileSha256(path: string): string | null {
   return hash.digest("hex");
 }
 
-/** Makes a folder below `root` that everybody may read, whatever the process's umask says. */
-function makeFolder(path: string, root: string): void {
-  if (path === root || existsSync(path)) return;
-  makeFolder(dirname(path), root);
-  mkdirSync(path, { recursive: true });
-  chmodSync(path, 0o755);
+/** Everybody may read it, whatever the process's umask says. */
+function makeReadable(path: string): void {
+  makeFolder(path, folder => chmodSync(folder, 0o755));
 }
 
 /** Sets the mode of a folder and of all below it, and shows each name in them. Links are not followed. */

@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "../folder.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { digestOf, hexOf, isDigest, verifying } from "../oci/digest.ts";
 import { type FetchedManifest, readManifest } from "../oci/manifest.ts";
@@ -54,7 +55,7 @@ export class LayoutFolder {
    */
   static async create(path: string, behind: LayoutFolder | null = null): Promise<LayoutFolder> {
     const names = await storing(`open ${path}`, async () => {
-      await mkdir(path, { recursive: true });
+      makeFolder(path);
       return readdir(path);
     });
     if (!names.includes("oci-layout")) {
@@ -62,7 +63,7 @@ export class LayoutFolder {
       const foreign = names.find(name => !["blobs", "index.json", "index.json.lock"].includes(name) && !isOurs(name));
       if (foreign !== undefined)
         throw new StoreError("NotALayout", `${path} holds other things than an OCI image layout (${foreign})`);
-      await storing(`create ${path}`, () => mkdir(join(path, "blobs/sha256"), { recursive: true }));
+      await storing(`create ${path}`, async () => makeFolder(join(path, "blobs/sha256")));
       const layout = new LayoutFolder(path, behind);
       await layout.#update(undefined, index => index);
       await NewFile.write(join(path, "oci-layout"), LAYOUT_MARK, "replace");

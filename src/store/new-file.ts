@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { type FileHandle, link, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { messageOf } from "../error.ts";
+import { makeFolder } from "../folder.ts";
 import { StoreError } from "./error.ts";
 
 /** Unfinished files start so. One that is left belongs to a process that was killed. */
@@ -31,7 +32,7 @@ export class NewFile {
     if (mode === "keep" && existsSync(final)) throw exists(final);
     const path = join(dirname(final), `${UNFINISHED}${randomBytes(8).toString("hex")}`);
     return storing(`create ${final}`, async () => {
-      await mkdir(dirname(final), { recursive: true });
+      makeFolder(dirname(final));
       return new NewFile(final, mode, path, await open(path, "wx+", permissions));
     });
   }
