@@ -15,6 +15,11 @@ describe("parseObject", () => {
     ["null", "null"],
     ["cut text", '{"layers": ['],
     ["a byte order mark", "\ufeff{}"],
+    ["too many members", `{${Array.from({ length: 100_001 }, (_, index) => `"a${index}": 0`).join()}}`],
+    ["too many elements", `{"a": [${"0,".repeat(100_001)}0]}`],
+    ["too many empty objects", `{"a": [${"{},".repeat(60_000)}{}]}`],
+    ["a string without an end", '{"a": "b\\"}'],
+    ["a key that is no string", '{"\\x": 1}'],
     ["deep nesting", `${'{"a":'.repeat(33)}1${"}".repeat(33)}`],
   ];
   for (const [what, text] of refused) {
@@ -40,6 +45,23 @@ describe("parseObject", () => {
   it("reads a text of four megabytes", () => {
     const value = { text: "x".repeat(4 * 1024 * 1024) };
     assert.deepEqual(parse(JSON.stringify(value)), value);
+  });
+
+  it("reads the longest strings, whatever is in them", () => {
+    for (const piece of ["x", "\\n", '\\"', "\\\\"]) {
+      const text = `{"a": "${piece.repeat((16 * 1024 * 1024) / piece.length)}"}`;
+      assert.equal(JSON.stringify(parse(text)["a"]).length, 16 * 1024 * 1024 + 2, piece);
+    }
+  });
+
+  it("is done with the deepest nesting at once", () => {
+    const text = `{"a": ${"[".repeat(32 * 1024 * 1024)}`;
+    assert.throws(() => parse(text), { message: /nested more than 32 levels/ });
+  });
+
+  it("reads as many members as there may be", () => {
+    const members = Array.from({ length: 99_998 }, (_, index) => [`a${index}`, 0]);
+    assert.equal(Object.keys(parse(JSON.stringify(Object.fromEntries(members)))).length, members.length);
   });
 
   it("accepts whatever JSON.stringify writes, if keys differ in more than case", () => {
