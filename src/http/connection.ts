@@ -153,7 +153,7 @@ export class Connection {
   async #write({ size, open }: RequestBody): Promise<void> {
     const socket = this.#socket;
     let left = size;
-    for await (const chunk of open()) {
+    for await (const chunk of readable(open)) {
       left -= chunk.length;
       if (left < 0) break;
       for (let start = 0; start < chunk.length; start += SLICE_BYTES) {
@@ -178,6 +178,15 @@ export class Connection {
       // It is we who are slow: the time counts anew.
       this.#socket.setTimeout(this.#idleMs);
     }
+  }
+}
+
+/** The body's own failures, told apart from those of the connection. @throws {HttpError} NoBody */
+async function* readable(open: RequestBody["open"]): AsyncIterable<Uint8Array> {
+  try {
+    yield* open();
+  } catch (cause) {
+    throw new HttpError("NoBody", "what was to be sent could not be read", { cause });
   }
 }
 

@@ -10,7 +10,9 @@ export type HttpErrorCode =
   /** No connection stood within its time. */
   | "NotConnected"
   /** What was to be sent can't be: a header with a line break, say. */
-  | "BadRequest";
+  | "BadRequest"
+  /** What was to be sent could not be had: its cause is why. */
+  | "NoBody";
 
 /**
  * What goes wrong between us and a server, but for what the system says itself. The message is ours from end to end: it

@@ -39,14 +39,17 @@ export class Authorizer {
   readonly #transport: Transport;
   readonly #credentials: CredentialSource;
   readonly #now: () => number;
+  readonly #plainHosts: ReadonlySet<string>;
   readonly #identity = new CredentialIdentity();
   readonly #accepted = new LRUCache<string, Offer>({ max: MAX_REMEMBERED });
   readonly #tokens: TokenCache;
 
-  constructor(transport: Transport, credentials: CredentialSource, now: () => number) {
+  /** @param plainHosts hosts, as URLs spell them, that are spoken to without TLS */
+  constructor(transport: Transport, credentials: CredentialSource, now: () => number, plainHosts: ReadonlySet<string>) {
     this.#transport = transport;
     this.#credentials = credentials;
     this.#now = now;
+    this.#plainHosts = plainHosts;
     this.#tokens = new TokenCache(now);
   }
 
@@ -106,7 +109,7 @@ export class Authorizer {
       }
       return;
     }
-    const realm = realmUrl(challenge.realm, request.url);
+    const realm = realmUrl(challenge.realm, request.url, this.#plainHosts);
     const scopes = mergedScopes(asked(scope), challenge.scope);
     const wanted = { realm, service: challenge.service, scopes };
     for (const credential of credentials.length === 0 ? [null] : credentials) {

@@ -53,16 +53,15 @@ async function* chunksAt(
   for (let broken = 0; ; ) {
     const response = await open(session, place, descriptor, offset);
     try {
-      // A server without ranges sends it all once more.
-      const known = response.status === 206 ? 0 : offset;
-      const chunks = chunksOf(response, place.signal, lent);
-      for await (const chunk of known === 0 ? chunks : skipping(chunks, known)) {
+      for await (const chunk of chunksFrom(offset, response, place.signal, lent)) {
         offset += chunk.length;
         yield chunk;
       }
       if (offset >= descriptor.size) return;
       throw new RegistryError("Unreachable", `${response.url.host} ended after ${offset} of ${descriptor.size} bytes`);
     } catch (error) {
+      // A connection that broke behind the last byte took nothing with it, and there is no range from there on.
+      if (offset > start && offset === descriptor.size) return;
       broken += 1;
       await session.pauseAfter(place, error, broken);
     }
@@ -99,6 +98,17 @@ function checked(response: TransportResponse, { digest, size }: Descriptor, offs
     throw new RegistryError("SizeMismatch", `${digest} comes with ${first + announced} bytes, ${size} were announced`);
   }
   return response;
+}
+
+/** A server without ranges sends it all once more. */
+function chunksFrom(
+  offset: number,
+  response: TransportResponse,
+  signal: AbortSignal,
+  lent: boolean,
+): AsyncIterable<Buffer> {
+  const chunks = chunksOf(response, signal, lent);
+  return response.status === 206 || offset === 0 ? chunks : skipping(chunks, offset);
 }
 
 async function* skipping(chunks: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer, void, undefined> {

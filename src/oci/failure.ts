@@ -1,3 +1,4 @@
+import { messageOf } from "../error.ts";
 import { HttpError } from "../http/error.ts";
 import { RegistryError, type RegistryErrorCode } from "./error.ts";
 
@@ -18,11 +19,13 @@ export function failureOf(error: unknown, url: URL, signal: AbortSignal): Regist
 }
 
 function httpFailure(error: HttpError, host: string): RegistryError {
+  // Another registry's, perhaps, from which it was to be copied.
+  if (error.code === "NoBody" && error.cause instanceof RegistryError) return error.cause;
   const [code, message] = meaningOf(error, host);
   return new RegistryError(code, message, { cause: error });
 }
 
-function meaningOf({ code, message }: HttpError, host: string): readonly [RegistryErrorCode, string] {
+function meaningOf({ code, message, cause }: HttpError, host: string): readonly [RegistryErrorCode, string] {
   switch (code) {
     case "NotHttp":
       return ["BadResponse", `${host} answered with something that is not HTTP: ${message}`];
@@ -34,6 +37,8 @@ function meaningOf({ code, message }: HttpError, host: string): readonly [Regist
       return ["Timeout", message];
     case "BadRequest":
       return ["Rejected", message];
+    case "NoBody":
+      return ["Rejected", `${message}: ${messageOf(cause)}`];
   }
 }
 

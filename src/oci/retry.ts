@@ -73,10 +73,17 @@ function waitAfter(error: unknown, tried: number, policy: RetryPolicy, random: (
   return wait * (0.5 + random() / 2);
 }
 
+/** IMF-fixdate and the obsolete form of RFC 850 (RFC 9110 section 5.6.7). */
+const DATE = /^[A-Z][a-z]{2,8}, \d{2}[ -][A-Z][a-z]{2}[ -](?:\d{4}|\d{2}) \d{2}:\d{2}:\d{2} GMT$/;
+/** The form of C's asctime, which is of UTC and does not say so. */
+const ASCTIME = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/;
+
 /** The milliseconds that a Retry-After header asks for (RFC 9110 section 10.2.3), or null. */
 export function retryAfter(header: string | undefined, now: number): number | null {
   if (header === undefined) return null;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
-  const date = Date.parse(header);
+  // Anything else that Date.parse knows is no date of HTTP's: it takes "1.5" for a day in 2001.
+  const text = ASCTIME.test(header) ? `${header} GMT` : header;
+  const date = DATE.test(text) || text !== header ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? null : Math.max(0, date - now);
 }

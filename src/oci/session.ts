@@ -45,7 +45,7 @@ export class Session {
       ]),
       tls: new Map(registries.filter(hasTlsSettings).map(settings => [urlHost(settings.host, "https"), settings])),
     });
-    this.#authorizer = new Authorizer(this.#transport, credentials, now);
+    this.#authorizer = new Authorizer(this.#transport, credentials, now, this.plainHosts);
   }
 
   /**

@@ -31,11 +31,13 @@ export interface TokenRequest {
 }
 
 /**
- * The realm of a challenge as a URL that may see a credential: HTTPS, or plain HTTP on the very host of a registry that
- * is itself spoken to without TLS. An address instead of a name is only believed where it is the registry's own.
+ * The realm of a challenge as a URL that may see a credential: HTTPS, or plain HTTP where the registry is itself spoken to
+ * without TLS and the operator named the realm's host as one of those, which the registry's own is. An address instead of
+ * a name is only believed where it is the registry's own, or named like that.
+ * @param plainHosts hosts, as URLs spell them, that are spoken to without TLS
  * @throws {RegistryError} BadChallenge
  */
-export function realmUrl(realm: string, registryUrl: URL): URL {
+export function realmUrl(realm: string, registryUrl: URL, plainHosts: ReadonlySet<string>): URL {
   const url = URL.parse(realm);
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
     throw new RegistryError("BadChallenge", `${registryUrl.host} names a token realm that is no http(s) URL`);
@@ -43,10 +45,11 @@ export function realmUrl(realm: string, registryUrl: URL): URL {
   if (url.username !== "" || url.password !== "") {
     throw new RegistryError("BadChallenge", `${registryUrl.host} names a token realm with credentials in it`);
   }
-  if (url.protocol === "http:" && (registryUrl.protocol !== "http:" || url.host !== registryUrl.host)) {
+  const isPlain = url.protocol === "http:" && registryUrl.protocol === "http:" && plainHosts.has(url.host);
+  if (url.protocol === "http:" && !isPlain) {
     throw new RegistryError("BadChallenge", `${registryUrl.host} names a token realm without TLS (${url.host})`);
   }
-  if (isIP(hostnameOf(url)) !== 0 && url.hostname !== registryUrl.hostname) {
+  if (isIP(hostnameOf(url)) !== 0 && url.hostname !== registryUrl.hostname && !isPlain) {
     throw new RegistryError("BadChallenge", `${registryUrl.host} names a token realm at another address (${url.host})`);
   }
   return url;
@@ -73,7 +76,7 @@ export async function fetchToken(
     response = await send(second);
   }
   if (response.status !== 200) {
-    const refused = await refusal(response, signal, now());
+    const refused = ofRealm(await refusal(response, signal, now()), response.url);
     throw credential === null ? refused : refused.withoutDetail();
   }
   try {
@@ -81,6 +84,13 @@ export async function fetchToken(
   } catch (error) {
     throw error instanceof RegistryError ? error.withoutDetail() : error;
   }
+}
+
+/** A realm that is not there says nothing of what the registry has. */
+function ofRealm(refused: RegistryError, { host }: URL): RegistryError {
+  if (refused.code !== "NotFound") return refused;
+  const { status, detail } = refused;
+  return new RegistryError("Unauthorized", `${host} gives no tokens (${status})`, { status, detail });
 }
 
 type Ask = Pick<TransportRequest, "method" | "url" | "headers" | "authorization" | "body">;

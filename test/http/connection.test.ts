@@ -508,7 +508,7 @@ describe("a connection", () => {
         },
       };
       const { response, over } = begun(await saying(""), put(body));
-      await assert.rejects(response, broken);
+      await assert.rejects(response, { name: "HttpError", code: "NoBody", cause: broken });
       assert.equal(await over, false);
       await closed();
     });

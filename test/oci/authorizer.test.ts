@@ -376,9 +376,25 @@ describe("authentication", () => {
   it("sends no credential to a realm without TLS on another host", async () => {
     const thief = await stage.serve((_request, response) => void response.end('{"token":"good"}'));
     const server = await registryWith({ challenge: () => `Bearer realm="http://${thief.address}/token"` });
-    const client = stage.client([server, thief], { credentials: () => [password("robot")] });
+    const client = stage.client([server], { credentials: () => [password("robot")] });
     await assert.rejects(client.resolve(at(server)), coded("BadChallenge"));
     assert.equal(thief.seen.length, 0);
+  });
+
+  it("asks a realm without TLS on another host that the operator named", async () => {
+    const realm = await stage.serve((_request, response) => void response.end('{"token":"good"}'));
+    const server = await registryWith({ challenge: () => `Bearer realm="http://${realm.address}/token"` });
+    await stage.client([server, realm], { credentials: () => [password("robot")] }).resolve(at(server));
+    assert.equal(realm.seen.length, 1);
+  });
+
+  it("takes a realm that is not there for no word about the image", async () => {
+    const server = await registryWith({ token: (_request, response) => void response.writeHead(404).end() });
+    const client = stage.client([server]);
+    await assert.rejects(client.resolve(at(server)), coded("Unauthorized", /gives no tokens \(404\)/));
+    const { registry, repository } = at(server);
+    const digest = digestOf(Buffer.from("{}"));
+    await assert.rejects(client.referrers(registry, repository, digest, "a/b"), coded("Unauthorized"));
   });
 
   it("answers no challenge of a host that it was redirected to", async () => {
@@ -424,17 +440,27 @@ describe("authentication", () => {
 describe("realmUrl", () => {
   const https = new URL("https://reg.example/v2/");
   const plain = new URL("http://reg.example:5000/v2/");
+  const plainHosts = new Set(["reg.example:5000", "tokens.example", "10.0.0.7:5001"]);
+  const read = (realm: string, registry: URL) => realmUrl(realm, registry, plainHosts).host;
 
   it("takes any https name, and the registry's own host without TLS", () => {
-    assert.equal(realmUrl("https://auth.example/token?a=b", https).href, "https://auth.example/token?a=b");
-    assert.equal(realmUrl("http://reg.example:5000/token", plain).host, "reg.example:5000");
-    assert.equal(realmUrl("https://10.0.0.1/token", new URL("https://10.0.0.1:5000/v2/")).host, "10.0.0.1");
+    assert.equal(read("https://auth.example/token?a=b", https), "auth.example");
+    assert.equal(read("http://reg.example:5000/token", plain), "reg.example:5000");
+    assert.equal(read("https://10.0.0.1/token", new URL("https://10.0.0.1:5000/v2/")), "10.0.0.1");
+  });
+
+  it("takes another host without TLS that the operator named, for a registry without", () => {
+    assert.equal(read("http://tokens.example/token", plain), "tokens.example");
+    assert.equal(read("http://10.0.0.7:5001/token", plain), "10.0.0.7:5001");
   });
 
   const refused: readonly (readonly [realm: string, registry: URL])[] = [
     ["http://reg.example/token", https],
     ["http://auth.example/token", https],
     ["http://auth.example/token", plain],
+    ["http://tokens.example/token", https],
+    ["http://tokens.example:8080/token", plain],
+    ["https://10.0.0.7:5001/token", plain],
     ["http://reg.example/token", plain],
     ["https://10.0.0.1/token", https],
     ["https://127.0.0.1/token", https],
@@ -448,7 +474,7 @@ describe("realmUrl", () => {
   ];
   for (const [realm, registry] of refused) {
     it(`refuses ${realm} of ${registry.origin}`, () => {
-      assert.throws(() => realmUrl(realm, registry), coded("BadChallenge"));
+      assert.throws(() => read(realm, registry), coded("BadChallenge"));
     });
   }
 });

@@ -67,6 +67,15 @@ describe("a blob whose connection breaks off", () => {
     assert.deepEqual(ranges, [undefined, "bytes=10-"]);
   });
 
+  it("is whole where that was behind the last byte", async () => {
+    const unended: Answer = response => {
+      response.writeHead(200, { "transfer-encoding": "chunked" });
+      response.write(BLOB, () => response.destroy());
+    };
+    assert.deepEqual(await fetched(await serving(unended)), BLOB);
+    assert.deepEqual(ranges, [undefined]);
+  });
+
   it("ends after as many tries as any request has, whatever the progress", async () => {
     await assert.rejects(fetched(await serving(breakingAfter(10))), coded("Unreachable"));
     assert.deepEqual(ranges, [undefined, "bytes=10-", "bytes=20-", "bytes=30-"]);

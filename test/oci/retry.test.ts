@@ -75,6 +75,9 @@ describe("retryAfter", () => {
     assert.equal(retryAfter("3", now), 3000);
     assert.equal(retryAfter("Thu, 01 Jan 2026 00:00:10 GMT", now), 10_000);
     assert.equal(retryAfter("Thu, 01 Jan 2020 00:00:10 GMT", now), 0);
-    for (const nonsense of [undefined, "soon", "-1x", "99999999999999"]) assert.equal(retryAfter(nonsense, now), null);
+    assert.equal(retryAfter("Thursday, 01-Jan-26 00:00:10 GMT", now), 10_000);
+    assert.equal(retryAfter("Thu Jan  1 00:00:10 2026", now), 10_000, "UTC, whatever this machine's time is");
+    for (const nonsense of [undefined, "soon", "-1", "-1x", "1.5", "Jan 1 2027", "99999999999999"])
+      assert.equal(retryAfter(nonsense, now), null);
   });
 });

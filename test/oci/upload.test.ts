@@ -39,6 +39,19 @@ describe("RegistryClient.pushBlob", () => {
       assert.deepEqual(await pushed(), BLOB);
     });
 
+    it("says at once, and not of the registry, that the blob can't be read", async () => {
+      const server = await behind(() => null);
+      const missing = async function* () {
+        yield BLOB.subarray(0, 10);
+        throw new Error("the folder lacks it");
+      };
+      await assert.rejects(
+        push(server, {}, null, { ...SOURCE, open: missing }),
+        coded("Rejected", /what was to be sent could not be read: the folder lacks it/),
+      );
+      assert.equal(server.seen.filter(({ method }) => method === "POST").length, 1);
+    });
+
     it("gives up after as many tries as any request has", async () => {
       const server = await behind(({ method }) => (method === "PUT" ? { status: 503 } : null));
       await assert.rejects(push(server), coded("Server"));
