@@ -8,11 +8,13 @@ import { type FetchedManifest, readManifest } from "../oci/manifest.ts";
 import { type BlobSource, blobOf } from "../oci/push.ts";
 import { StoreError } from "./error.ts";
 import {
+  EMPTY_INDEX,
   findEntry,
   indexBytes,
   isLayoutMark,
   LAYOUT_MARK,
   type LayoutIndex,
+  listedIn,
   MAX_INDEX,
   readIndex,
   withEntry,
@@ -75,12 +77,12 @@ export class LayoutFolder {
     return layout;
   }
 
-  /** @throws {StoreError} NotALayout, Storage */
-  async index(): Promise<LayoutIndex> {
+  /** The images that index.json lists. @throws {StoreError} NotALayout, Storage */
+  async index(): Promise<readonly Descriptor[]> {
     const where = join(this.path, "index.json");
     const bytes = await readWhole(where, MAX_INDEX);
     if (bytes === null) throw new StoreError("NotALayout", `${this.path} is no OCI image layout: it has no index.json`);
-    return readIndex(bytes, where);
+    return listedIn(readIndex(bytes, where));
   }
 
   /** The entry of a name or digest; for null, the only image. @throws {StoreError} NotFound, Ambiguous */
@@ -169,8 +171,8 @@ export class LayoutFolder {
     await locked(`${file}.lock`, signal, async () => {
       const bytes = await readWhole(file, MAX_INDEX);
       const old = bytes === null ? null : readIndex(bytes, file);
-      const index = change(old ?? []);
-      if (index !== old) await NewFile.write(file, indexBytes(index), "replace");
+      const index = change(old ?? EMPTY_INDEX);
+      if (index !== old) await NewFile.write(file, indexBytes(index, file), "replace");
     });
   }
 

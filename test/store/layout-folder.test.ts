@@ -35,6 +35,20 @@ describe("layout folder", () => {
     assert.deepEqual((await layout.index()).map(nameOf), ["v1"]);
   });
 
+  it("keeps what other tools wrote into its index", async () => {
+    const layout = await LayoutFolder.create(path("images"));
+    const top = { schemaVersion: 2, artifactType: "a/b", annotations: { of: "the index" } };
+    const theirs = { ...ENTRY, platform: { architecture: "arm", os: "linux", variant: "v7" }, urls: [], data: "eA==" };
+    await writeFile(path("images/index.json"), JSON.stringify({ ...top, manifests: [theirs] }));
+    const ours = { ...ENTRY, digest: digestOf(Buffer.from("ours")) };
+    await layout.setEntry(ours, "v1");
+    const annotations = { "org.opencontainers.image.ref.name": "v1" };
+    assert.deepEqual(JSON.parse(await readFile(path("images/index.json"), "utf8")), {
+      ...top,
+      manifests: [theirs, { ...ours, annotations }],
+    });
+  });
+
   it("keeps blobs under their digests and gives them back", async () => {
     const layout = await LayoutFolder.create(path("images"));
     await layout.putBlob(blobOf(BLOB));
