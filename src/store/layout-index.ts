@@ -10,6 +10,7 @@ export const NAME_ANNOTATION = "org.opencontainers.image.ref.name";
 /** Largest index.json, in bytes: some ten thousand images. */
 export const MAX_INDEX = 8 * 1024 * 1024;
 const MAX_ENTRIES = 20_000;
+const TYING_TAG = /^sha256-([a-f0-9]{64})\./;
 const NAME = /^[\x21-\x7e]{1,512}$/;
 
 /** An index.json (image-spec, image-layout.md). Other tools say more in theirs than we read, and find it again. */
@@ -61,6 +62,20 @@ export function listedIn({ entries }: LayoutIndex): readonly Descriptor[] {
 /** The name of an entry, or null. */
 export function nameOf(entry: Descriptor): string | null {
   return entry.annotations?.[NAME_ANNOTATION] ?? null;
+}
+
+/** A tag that ties its image to another one, as cosign's older signatures have it: "sha256-….sig". */
+export interface TyingTag {
+  readonly tag: string;
+  /** Of the other image. */
+  readonly digest: string;
+}
+
+/** The tag by which an entry is attached to another image, or null. */
+export function tyingTagOf(entry: Descriptor): TyingTag | null {
+  const tag = nameOf(entry)?.split(":").at(-1) ?? "";
+  const [, hex] = TYING_TAG.exec(tag) ?? [];
+  return hex === undefined ? null : { tag, digest: `sha256:${hex}` };
 }
 
 /**
