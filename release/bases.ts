@@ -10,7 +10,7 @@ import { RegistryClient } from "../src/oci/client.ts";
 import type { ImageIndex } from "../src/oci/manifest.ts";
 import { proxyFromEnvironment } from "../src/oci/proxy.ts";
 import { formatReference, parseReference, type Reference } from "../src/oci/reference.ts";
-import { readIndex } from "../src/store/layout-index.ts";
+import { listedIn, readIndex } from "../src/store/layout-index.ts";
 import { ReleaseError } from "./error.ts";
 import type { Platform } from "./platform.ts";
 
@@ -94,7 +94,7 @@ async function archivedDigest(path: string): Promise<string> {
       entry.resume();
       continue;
     }
-    const [image, ...more] = readIndex(await buffer(entry), path);
+    const [image, ...more] = listedIn(readIndex(await buffer(entry), path));
     source.destroy();
     if (image && more.length === 0) return image.digest;
     break;

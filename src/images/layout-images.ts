@@ -1,16 +1,13 @@
 import { basename, dirname } from "node:path";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { hexOf, isDigest } from "../oci/digest.ts";
+import { isDigest } from "../oci/digest.ts";
 import type { ModuleAddress } from "../oci/fetch-module.ts";
 import type { FetchedManifest } from "../oci/manifest.ts";
 import type { BlobSource } from "../oci/push.ts";
 import { formatReference, type Reference } from "../oci/reference.ts";
-import { descriptorOf, type LayoutFolder } from "../store/layout-folder.ts";
-import { nameOf } from "../store/layout-index.ts";
+import { descriptorOf, type LayoutFolder, MAX_SEARCHED } from "../store/layout-folder.ts";
+import { nameOf, tyingTagOf } from "../store/layout-index.ts";
 import type { Attachment, ImageSource, ImageTarget } from "./images.ts";
-
-/** An index lists this many images that are looked through for what they are attached to. */
-const MAX_SEARCHED = 2_000;
 
 export interface LayoutEntry {
   /** How messages call the image. */
@@ -70,14 +67,12 @@ export class LayoutImages implements ImageSource, ImageTarget {
   /** What is attached by a tag has one here, too; what is attached by its manifest is found by reading them. */
   async attachments(digest: string): Promise<readonly Attachment[]> {
     const found: Attachment[] = [];
-    const tags = `sha256-${hexOf(digest)}.`;
     for (const entry of (await this.#folder.index()).slice(0, MAX_SEARCHED)) {
-      const name = nameOf(entry);
       const { mediaType, size } = entry;
       const descriptor = { mediaType, digest: entry.digest, size };
-      const tag = name === null ? null : (name.split(":").at(-1) ?? name);
-      if (tag?.startsWith(tags)) found.push({ descriptor, tag });
-      else if (name === null) found.push(...(await this.#attachedTo(digest, descriptor)));
+      const tying = tyingTagOf(entry);
+      if (tying?.digest === digest) found.push({ descriptor, tag: tying.tag });
+      else if (nameOf(entry) === null) found.push(...(await this.#attachedTo(digest, descriptor)));
     }
     return found;
   }
@@ -85,8 +80,8 @@ export class LayoutImages implements ImageSource, ImageTarget {
   address(digest: string): ModuleAddress {
     const { reference } = this.#entry;
     if (reference !== null) return { registry: reference.registry, repository: reference.repository, digest };
-    const { path } = this.#folder;
-    return { registry: `oci:${dirname(path)}`, repository: basename(path), digest };
+    const { name } = this.#folder;
+    return { registry: `oci:${dirname(name)}`, repository: basename(name), digest };
   }
 
   putBlob(blob: BlobSource): Promise<void> {

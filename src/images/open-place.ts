@@ -89,7 +89,7 @@ async function openArchive(path: string, name: string | null, replace: boolean):
   const mode = replace ? "replace" : "keep";
   const file = await NewFile.create(path, mode);
   try {
-    const folder = await LayoutFolder.create(await temporaryLayout(dirname(path)));
+    const folder = await LayoutFolder.create(await temporaryLayout(dirname(path)), { name: path });
     const discard = async () => {
       await file.discard();
       await LayoutFolder.remove(folder.path);

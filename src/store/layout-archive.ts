@@ -35,7 +35,7 @@ export function temporaryLayout(below: string): Promise<string> {
  * @throws {StoreError} NotALayout, NotFound, TooLarge, Storage
  */
 export async function unpackLayout(file: string, path: string, limits: ArchiveLimits): Promise<LayoutFolder> {
-  const folder = await LayoutFolder.create(path);
+  const folder = await LayoutFolder.create(path, { name: file });
   const unpacking = new Unpacking(file, folder, limits);
   const tar = extract();
   const stop = new AbortController();

@@ -8,13 +8,17 @@ import { type FetchedManifest, readManifest } from "../oci/manifest.ts";
 import { type BlobSource, blobOf } from "../oci/push.ts";
 import { StoreError } from "./error.ts";
 import {
+  EMPTY_INDEX,
   findEntry,
   indexBytes,
   isLayoutMark,
   LAYOUT_MARK,
   type LayoutIndex,
+  listedIn,
   MAX_INDEX,
+  nameOf,
   readIndex,
+  tyingTagOf,
   withEntry,
 } from "./layout-index.ts";
 import { locked } from "./lock.ts";
@@ -22,6 +26,8 @@ import { NewFile, storageError, storing, UNFINISHED } from "./new-file.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 const MAX_MANIFEST = 4 * 1024 * 1024;
+/** Of so many images in an index it is looked up what they are attached to. */
+export const MAX_SEARCHED = 2_000;
 /** Nobody writes one file for longer. */
 const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
@@ -32,12 +38,13 @@ const ABANDONED_MS = 24 * 60 * 60 * 1000;
  */
 export class LayoutFolder {
   readonly path: string;
-  /** Where blobs are found that this folder lacks: for a folder whose content goes there in the end. */
+  readonly name: string;
   readonly #behind: LayoutFolder | null;
 
-  private constructor(path: string, behind: LayoutFolder | null) {
+  private constructor(path: string, { name = path, behind }: LayoutOptions = {}) {
     this.path = path;
-    this.#behind = behind;
+    this.name = name;
+    this.#behind = behind ?? null;
   }
 
   /** @throws {StoreError} NotALayout, Storage */
@@ -46,14 +53,14 @@ export class LayoutFolder {
     if (mark === null) throw new StoreError("NotALayout", `${path} is no OCI image layout: it has no file oci-layout`);
     if (!isLayoutMark(mark))
       throw new StoreError("NotALayout", `${path} is no OCI image layout: its oci-layout names no version 1.x`);
-    return new LayoutFolder(path, null);
+    return new LayoutFolder(path);
   }
 
   /**
    * Opens a layout for writing; a folder that is empty or not there becomes one.
    * @throws {StoreError} NotALayout, Storage
    */
-  static async create(path: string, behind: LayoutFolder | null = null): Promise<LayoutFolder> {
+  static async create(path: string, options: LayoutOptions = {}): Promise<LayoutFolder> {
     const names = await storing(`open ${path}`, async () => {
       makeFolder(path);
       return readdir(path);
@@ -64,28 +71,29 @@ export class LayoutFolder {
       if (foreign !== undefined)
         throw new StoreError("NotALayout", `${path} holds other things than an OCI image layout (${foreign})`);
       await storing(`create ${path}`, async () => makeFolder(join(path, "blobs/sha256")));
-      const layout = new LayoutFolder(path, behind);
+      const layout = new LayoutFolder(path, options);
       await layout.#update(undefined, index => index);
       await NewFile.write(join(path, "oci-layout"), LAYOUT_MARK, "replace");
       return layout;
     }
     await LayoutFolder.open(path);
-    const layout = new LayoutFolder(path, behind);
+    const layout = new LayoutFolder(path, options);
     await layout.#clear();
     return layout;
   }
 
-  /** @throws {StoreError} NotALayout, Storage */
-  async index(): Promise<LayoutIndex> {
-    const where = join(this.path, "index.json");
-    const bytes = await readWhole(where, MAX_INDEX);
-    if (bytes === null) throw new StoreError("NotALayout", `${this.path} is no OCI image layout: it has no index.json`);
-    return readIndex(bytes, where);
+  /** The images that index.json lists. @throws {StoreError} NotALayout, Storage */
+  async index(): Promise<readonly Descriptor[]> {
+    const where = join(this.name, "index.json");
+    const bytes = await readWhole(join(this.path, "index.json"), MAX_INDEX, where);
+    if (bytes === null) throw new StoreError("NotALayout", `${this.name} is no OCI image layout: it has no index.json`);
+    return listedIn(readIndex(bytes, where));
   }
 
   /** The entry of a name or digest; for null, the only image. @throws {StoreError} NotFound, Ambiguous */
   async find(name: string | null): Promise<Descriptor> {
-    return findEntry(await this.index(), name, this.path);
+    const entries = await this.index();
+    return findEntry(name === null ? await this.#standing(entries) : entries, name, this.name);
   }
 
   /** @throws {StoreError} NotFound; {RegistryError} where the bytes are not what the digest says, or no manifest */
@@ -146,7 +154,7 @@ export class LayoutFolder {
 
   /** A folder beside this one's blobs, for content that may yet be refused; `adopt` or removing it ends it. */
   async stage(name: string): Promise<LayoutFolder> {
-    return LayoutFolder.create(join(this.path, `${UNFINISHED}${name}`), this);
+    return LayoutFolder.create(join(this.path, `${UNFINISHED}${name}`), { name: this.name, behind: this });
   }
 
   /** Takes the blobs of a staged folder over. */
@@ -164,13 +172,36 @@ export class LayoutFolder {
     await rm(path, { recursive: true, force: true });
   }
 
+  /**
+   * The entries that stand for themselves. Attachments have entries because other tools, such as oras, find them by
+   * those alone; oras lists an index's children, too. What can't be read counts, and what is beyond the bound: rather a
+   * choice is left than a wrong one made.
+   */
+  async #standing(entries: readonly Descriptor[]): Promise<readonly Descriptor[]> {
+    const attached = new Set<string>();
+    const children = new Set<string>();
+    for (const digest of [...new Set(entries.map(entry => entry.digest))].slice(0, MAX_SEARCHED)) {
+      const manifest = await this.manifest(digest).then(
+        fetched => fetched.manifest,
+        () => null,
+      );
+      if (manifest?.subject) attached.add(digest);
+      else if (manifest?.kind === "index") for (const child of manifest.manifests) children.add(child.digest);
+    }
+    const standing = entries.filter(entry => {
+      const isChild = nameOf(entry) === null && children.has(entry.digest);
+      return !isChild && !attached.has(entry.digest) && tyingTagOf(entry) === null;
+    });
+    return standing.length > 0 ? standing : entries;
+  }
+
   async #update(signal: AbortSignal | undefined, change: (index: LayoutIndex) => LayoutIndex): Promise<void> {
-    const file = join(this.path, "index.json");
+    const [file, where] = [join(this.path, "index.json"), join(this.name, "index.json")];
     await locked(`${file}.lock`, signal, async () => {
-      const bytes = await readWhole(file, MAX_INDEX);
-      const old = bytes === null ? null : readIndex(bytes, file);
-      const index = change(old ?? []);
-      if (index !== old) await NewFile.write(file, indexBytes(index), "replace");
+      const bytes = await readWhole(file, MAX_INDEX, where);
+      const old = bytes === null ? null : readIndex(bytes, where);
+      const index = change(old ?? EMPTY_INDEX);
+      if (index !== old) await NewFile.write(file, indexBytes(index, where), "replace");
     });
   }
 
@@ -188,7 +219,7 @@ export class LayoutFolder {
 
   async #read(digest: string, limit: number): Promise<Buffer | null> {
     const path = await this.#pathOf(digest);
-    return path === null ? null : readWhole(path, limit);
+    return path === null ? null : readWhole(path, limit, `the manifest ${digest} in ${this.name}`);
   }
 
   async #pathOf(digest: string): Promise<string | null> {
@@ -203,8 +234,15 @@ export class LayoutFolder {
   }
 
   #missing(digest: string): StoreError {
-    return new StoreError("NotFound", `${this.path} lacks the blob ${digest}, which an image in it refers to`);
+    return new StoreError("NotFound", `${this.name} lacks the blob ${digest}, which an image in it refers to`);
   }
+}
+
+export interface LayoutOptions {
+  /** How messages call it; its path, unless that means nothing to the user. */
+  readonly name?: string;
+  /** Where blobs are found that this folder lacks: for a folder whose content goes there in the end. */
+  readonly behind?: LayoutFolder;
 }
 
 /** The descriptor of a manifest at hand. */
@@ -236,13 +274,13 @@ async function* chunksOf(path: string): AsyncGenerator<Buffer, void, undefined> 
 }
 
 /** A file's bytes, or null where there is no such file. @throws {StoreError} TooLarge, Storage */
-async function readWhole(path: string, limit: number): Promise<Buffer | null> {
+async function readWhole(path: string, limit: number, called = path): Promise<Buffer | null> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of createReadStream(path)) {
       size += chunk.length;
-      if (size > limit) throw new StoreError("TooLarge", `${path} has more than the ${limit} bytes allowed`);
+      if (size > limit) throw new StoreError("TooLarge", `${called} has more than the ${limit} bytes allowed`);
       chunks.push(chunk);
     }
   } catch (error) {

@@ -10,32 +10,72 @@ export const NAME_ANNOTATION = "org.opencontainers.image.ref.name";
 /** Largest index.json, in bytes: some ten thousand images. */
 export const MAX_INDEX = 8 * 1024 * 1024;
 const MAX_ENTRIES = 20_000;
+const TYING_TAG = /^sha256-([a-f0-9]{64})\./;
 const NAME = /^[\x21-\x7e]{1,512}$/;
 
-/** The entries of an index.json (image-spec, image-layout.md). */
-export type LayoutIndex = readonly Descriptor[];
+/** An index.json (image-spec, image-layout.md). Other tools say more in theirs than we read, and find it again. */
+export interface LayoutIndex {
+  /** All that the file says beside its entries. */
+  readonly rest: Readonly<Record<string, unknown>>;
+  readonly entries: readonly IndexEntry[];
+}
+
+interface IndexEntry {
+  readonly descriptor: Descriptor;
+  /** What the file says of it, fields that we don't know included. */
+  readonly written: Readonly<Record<string, unknown>>;
+}
+
+export const EMPTY_INDEX: LayoutIndex = { rest: { schemaVersion: 2, mediaType: OCI_INDEX }, entries: [] };
 
 /** @throws {StoreError} NotALayout */
 export function readIndex(bytes: Buffer, where: string): LayoutIndex {
   try {
-    const { schemaVersion, manifests } = parseObject(bytes, where);
-    if (schemaVersion !== 2) throw notIndex(where, "schemaVersion is not 2");
+    const { manifests, ...rest } = parseObject(bytes, where);
+    if (rest["schemaVersion"] !== 2) throw notIndex(where, "schemaVersion is not 2");
     if (!Array.isArray(manifests)) throw notIndex(where, "manifests is not a list");
     if (manifests.length > MAX_ENTRIES) throw notIndex(where, `it lists more than ${MAX_ENTRIES} images`);
-    return manifests.map((entry, at) => readDescriptor(entry, `manifests[${at}]`));
+    const entries = manifests.map((entry, at) => ({
+      descriptor: readDescriptor(entry, `manifests[${at}]`),
+      written: entry,
+    }));
+    return { rest, entries };
   } catch (error) {
     if (error instanceof RegistryError) throw notIndex(where, error.message);
     throw error;
   }
 }
 
-export function indexBytes(index: LayoutIndex): Buffer {
-  return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: index }, null, 2));
+/** @throws {StoreError} TooLarge, where `readIndex` would refuse it */
+export function indexBytes({ rest, entries }: LayoutIndex, where: string): Buffer {
+  const bytes = Buffer.from(JSON.stringify({ ...rest, manifests: entries.map(({ written }) => written) }, null, 2));
+  if (bytes.length > MAX_INDEX || entries.length > MAX_ENTRIES)
+    throw new StoreError("TooLarge", `${where} has no room for another image`);
+  return bytes;
+}
+
+/** The images that an index lists. */
+export function listedIn({ entries }: LayoutIndex): readonly Descriptor[] {
+  return entries.map(({ descriptor }) => descriptor);
 }
 
 /** The name of an entry, or null. */
 export function nameOf(entry: Descriptor): string | null {
   return entry.annotations?.[NAME_ANNOTATION] ?? null;
+}
+
+/** A tag that ties its image to another one, as cosign's older signatures have it: "sha256-….sig". */
+export interface TyingTag {
+  readonly tag: string;
+  /** Of the other image. */
+  readonly digest: string;
+}
+
+/** The tag by which an entry is attached to another image, or null. */
+export function tyingTagOf(entry: Descriptor): TyingTag | null {
+  const tag = nameOf(entry)?.split(":").at(-1) ?? "";
+  const [, hex] = TYING_TAG.exec(tag) ?? [];
+  return hex === undefined ? null : { tag, digest: `sha256:${hex}` };
 }
 
 /**
@@ -44,31 +84,43 @@ export function nameOf(entry: Descriptor): string | null {
  * @param where how messages call the layout
  * @throws {StoreError} NotFound, Ambiguous
  */
-export function findEntry(index: LayoutIndex, name: string | null, where: string): Descriptor {
-  const fits = index.filter(entry => name === null || nameOf(entry) === name || entry.digest === name);
+export function findEntry(images: readonly Descriptor[], name: string | null, where: string): Descriptor {
+  const fits = images.filter(entry => name === null || nameOf(entry) === name || entry.digest === name);
   const [entry] = fits;
   if (entry === undefined) {
     const what = name === null ? "no image" : `no image ${JSON.stringify(name)}`;
-    throw new StoreError("NotFound", `${where} holds ${what}; it holds ${listed(index)}`);
+    throw new StoreError("NotFound", `${where} holds ${what}; it holds ${namesOf(images)}`);
   }
   if (fits.every(({ digest }) => digest === entry.digest)) return entry;
-  throw new StoreError("Ambiguous", `${where} leaves a choice; name one of ${listed(fits)}`);
+  throw new StoreError("Ambiguous", `${where} leaves a choice; name one of ${namesOf(fits)}`);
 }
 
 /**
  * The index with an entry under a name, which it takes from whatever had it. Without a name the entry is kept beside
- * the others, once.
+ * the others, once. All else stays as it was written.
  * @throws {StoreError} BadName
  */
 export function withEntry(index: LayoutIndex, entry: Descriptor, name: string | null): LayoutIndex {
   if (name !== null && !NAME.test(name))
     throw new StoreError("BadName", `${JSON.stringify(name.slice(0, 80))} is no name of an image in a layout`);
-  if (name === null && index.some(({ digest }) => digest === entry.digest)) return index;
-  const others = index.filter(other => (name === null || nameOf(other) !== name) && !isUnnamed(other, entry.digest));
-  const { annotations = {}, ...rest } = entry;
-  const { [NAME_ANNOTATION]: _, ...own } = annotations;
-  const all = { ...own, ...(name === null ? {} : { [NAME_ANNOTATION]: name }) };
-  return [...others, { ...rest, ...(Object.keys(all).length > 0 ? { annotations: all } : {}) }];
+  const same = index.entries.find(({ descriptor }) => descriptor.digest === entry.digest);
+  if (name === null && same !== undefined) return index;
+  const others = index.entries.filter(
+    ({ descriptor }) => (name === null || nameOf(descriptor) !== name) && !isUnnamed(descriptor, entry.digest),
+  );
+  return { ...index, entries: [...others, newEntry(entry, name, same?.written ?? {})] };
+}
+
+/** Annotations belong to the name. What else another entry says of the same content is true under any. */
+function newEntry(entry: Descriptor, name: string | null, known: IndexEntry["written"]): IndexEntry {
+  const { annotations = {}, ...own } = entry;
+  const { annotations: _, ...other } = known;
+  const { [NAME_ANNOTATION]: __, ...kept } = annotations;
+  const all = { ...kept, ...(name === null ? {} : { [NAME_ANNOTATION]: name }) };
+  const said = Object.keys(all).length > 0 ? { annotations: all } : {};
+  // Of a platform we read two fields, the other entry may have them all.
+  const platform = other["platform"] === undefined ? {} : { platform: other["platform"] };
+  return { descriptor: { ...own, ...said }, written: { ...other, ...own, ...platform, ...said } };
 }
 
 /** Whether a text is the content of an oci-layout file of a version that we read. */
@@ -87,8 +139,8 @@ function isUnnamed(other: Descriptor, digest: string): boolean {
   return other.digest === digest && nameOf(other) === null;
 }
 
-function listed(index: LayoutIndex): string {
-  const names = [...new Set(index.map(entry => nameOf(entry) ?? entry.digest))];
+function namesOf(images: readonly Descriptor[]): string {
+  const names = [...new Set(images.map(entry => nameOf(entry) ?? entry.digest))];
   if (names.length === 0) return "nothing";
   const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
   return `${names

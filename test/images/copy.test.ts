@@ -24,7 +24,7 @@ describe("copyImage", () => {
     to = await LayoutFolder.create(path("to"));
   });
 
-  function copy(name: string, referrers = false, target = name) {
+  function copy(name: string | null, referrers = false, target = name) {
     const moved: string[] = [];
     const watcher = {
       started: ({ digest }: { readonly digest: string }) => moved.push(digest),
@@ -84,6 +84,18 @@ describe("copyImage", () => {
     const attachments = await new LayoutImages(to, layoutEntry("to", "v1")).attachments(subject.digest);
     const tags = attachments.map(({ tag }) => tag);
     assert.deepEqual(new Set(tags), new Set([null, `sha256-${subject.digest.slice("sha256:".length)}.sig`]));
+  });
+
+  it("finds again without a name what it wrote without one, attachments and all", async () => {
+    const subject = await image("one");
+    await from.setEntry(subject, "v1");
+    await from.setEntry(await image("signature", { subject }), null);
+    await from.setEntry(await image("old signature"), `sha256-${subject.digest.slice("sha256:".length)}.sig`);
+    await copy("v1", true, null);
+    assert.equal((await to.index()).length, 3);
+    [from, to] = [to, await LayoutFolder.create(path("back"))];
+    const { descriptor, attachments } = await copy(null, true, "v2");
+    assert.deepEqual([descriptor, attachments], [subject, 2]);
   });
 
   it("takes nobody's word for what is attached to an image", async () => {

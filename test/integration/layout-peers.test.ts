@@ -86,6 +86,23 @@ describe("layout folders and tar files, between us, oras and crane", function ()
     assert.match(await peer(oras, "discover", "--plain-http", `${registry.address}/theirs:1`), /example\/signature/);
   });
 
+  it("signed images are found again without a name, whoever wrote the layout", async () => {
+    const digest = digestIn(await wasmount("push", "filter.wasm", `${registry.address}/ours:1`));
+    await writeFile(path("note.txt"), "signed");
+    const attach = ["attach", "--plain-http", "--no-tty", "--artifact-type", "example/signature"];
+    await peer(oras, ...attach, `${registry.address}/ours:1`, "note.txt");
+    await wasmount("copy", "-r", `${registry.address}/ours:1`, "oci:folder");
+    await wasmount("copy", "-r", `${registry.address}/ours:1`, "oci-archive:image.tar");
+    const from = ["--from-plain-http", "--no-tty", "-r", `${registry.address}/ours:1`];
+    await peer(oras, "copy", ...from, "--to-oci-layout", `theirs@${digest}`);
+    for (const [at, place] of ["oci:folder", "oci-archive:image.tar", "oci:theirs"].entries()) {
+      assert.equal(digestIn(await wasmount("copy", "-r", place, `${registry.address}/back${at}:1`)), digest);
+      const discovered = await peer(oras, "discover", "--plain-http", `${registry.address}/back${at}:1`);
+      assert.match(discovered, /example\/signature/);
+    }
+    assert.match(await peer(oras, "discover", "--oci-layout", `folder@${digest}`), /example\/signature/);
+  });
+
   it("crane reads what we write, and we read what crane writes", async () => {
     const digest = digestIn(await wasmount("push", "filter.wasm", "oci:folder:1", "--layout", "compat"));
     await peer(crane, "push", "--insecure", "folder", `${registry.address}/crane:1`);

@@ -112,6 +112,11 @@ describe("layout archive", () => {
     });
   }
 
+  it("calls the layout by the file's name", async () => {
+    const layout = await unpack(await tarOf([MARK, EMPTY]));
+    await assert.rejects(layout.find("v1"), { message: `${path("in.tar")} holds no image "v1"; it holds nothing` });
+  });
+
   it("says that there is no file", async () => {
     await assert.rejects(unpackLayout(path("none.tar"), path("out"), LIMITS), /there is no file .*none\.tar/);
   });

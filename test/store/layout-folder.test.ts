@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { digestOf, hexOf } from "../../src/oci/digest.ts";
-import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
+import { OCI_INDEX, OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { blobOf } from "../../src/oci/push.ts";
 import { LayoutFolder } from "../../src/store/layout-folder.ts";
 import { nameOf } from "../../src/store/layout-index.ts";
@@ -33,6 +33,80 @@ describe("layout folder", () => {
     await layout.setEntry(ENTRY, "v1");
     await LayoutFolder.create(path("images"));
     assert.deepEqual((await layout.index()).map(nameOf), ["v1"]);
+  });
+
+  it("keeps what other tools wrote into its index", async () => {
+    const layout = await LayoutFolder.create(path("images"));
+    const top = { schemaVersion: 2, artifactType: "a/b", annotations: { of: "the index" } };
+    const theirs = { ...ENTRY, platform: { architecture: "arm", os: "linux", variant: "v7" }, urls: [], data: "eA==" };
+    await writeFile(path("images/index.json"), JSON.stringify({ ...top, manifests: [theirs] }));
+    const ours = { ...ENTRY, digest: digestOf(Buffer.from("ours")) };
+    await layout.setEntry(ours, "v1");
+    const annotations = { "org.opencontainers.image.ref.name": "v1" };
+    assert.deepEqual(JSON.parse(await readFile(path("images/index.json"), "utf8")), {
+      ...top,
+      manifests: [theirs, { ...ours, annotations }],
+    });
+  });
+
+  describe("without a name", () => {
+    const sha256 = (bytes: Buffer) => ({ mediaType: OCI_MANIFEST, digest: digestOf(bytes), size: bytes.length });
+    const image = manifestBytes();
+    const subject = sha256(image);
+    const signature = manifestBytes({ subject });
+    let layout: LayoutFolder;
+
+    beforeEach(async () => {
+      layout = await LayoutFolder.create(path("images"), { name: "user.tar" });
+    });
+
+    async function list(name: string | null, ...manifests: readonly Buffer[]): Promise<void> {
+      for (const bytes of manifests) {
+        await layout.putManifest(bytes);
+        await layout.setEntry(
+          { ...sha256(bytes), mediaType: (await layout.manifest(digestOf(bytes))).mediaType },
+          name,
+        );
+      }
+    }
+
+    it("finds the one image, whatever is attached to it by manifest or tag", async () => {
+      await list(null, signature, manifestBytes({ subject: sha256(signature) }), image);
+      await list(`sha256-${hexOf(subject.digest)}.sig`, manifestBytes({ annotations: { old: "signature" } }));
+      assert.equal((await layout.find(null)).digest, subject.digest);
+    });
+
+    it("finds an index, not the images in it, which oras lists beside it", async () => {
+      const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [subject] }));
+      await list(null, image, index, signature);
+      assert.equal((await layout.find(null)).digest, digestOf(index));
+      await list("v1-amd64", image);
+      await assert.rejects(layout.find(null), coded("Ambiguous"));
+    });
+
+    it("finds an attachment where there is nothing else", async () => {
+      await list(null, signature);
+      assert.equal((await layout.find(null)).digest, digestOf(signature));
+      await list(null, manifestBytes({ subject, annotations: { second: "signature" } }));
+      await assert.rejects(layout.find(null), coded("Ambiguous"));
+    });
+
+    it("leaves a choice between images, and where it can't read what one is", async () => {
+      await list(null, image, signature);
+      await layout.setEntry(ENTRY, null);
+      await assert.rejects(layout.find(null), (error: Error) => {
+        assert.equal(error.message, `user.tar leaves a choice; name one of "${subject.digest}", "${ENTRY.digest}"`);
+        return coded("Ambiguous")(error);
+      });
+    });
+
+    it("calls itself as its user does", async () => {
+      await assert.rejects(layout.find("v1"), /: user\.tar holds no image "v1"/);
+      await assert.rejects(layout.manifest(ENTRY.digest), /: user\.tar lacks/);
+      await assert.rejects((await layout.stage("x")).manifest(ENTRY.digest), /: user\.tar lacks/);
+      await writeFile(path("images/index.json"), "{");
+      await assert.rejects(layout.index(), /: user\.tar\/index\.json is no index/);
+    });
   });
 
   it("keeps blobs under their digests and gives them back", async () => {
