@@ -22,8 +22,10 @@ export interface Inspection {
   readonly module: InspectedModule | null;
   /** Why there is no manifest or no module to tell of. */
   readonly problem: string | null;
-  /** What is there of signatures and the like. That says nothing of who made it, or whether it is good. */
-  readonly attachments: readonly InspectedAttachment[];
+  /** What is there of signatures and the like, or null. That says nothing of who made it, or whether it is good. */
+  readonly attachments: readonly InspectedAttachment[] | null;
+  /** Why nothing can be told of attachments. */
+  readonly attachmentsProblem: string | null;
 }
 
 export interface ListedManifest {
@@ -83,6 +85,7 @@ export async function inspectImage(source: ImageSource, request: InspectRequest)
   const top = await source.manifest(digest, signal);
   const { image, selected, problem } = await imageOf(source, top, signal);
   const module = image === null ? null : await moduleOf(source, digest, request);
+  const attachments = await attachmentsOf(source, [digest, ...(image === null ? [] : [image.digest])], signal);
   return {
     name: source.name,
     digest,
@@ -91,7 +94,8 @@ export async function inspectImage(source: ImageSource, request: InspectRequest)
     manifest: image === null ? null : manifestOf(image),
     module: typeof module === "string" ? null : module,
     problem: typeof module === "string" ? module : problem,
-    attachments: await attachmentsOf(source, [digest, ...(image === null ? [] : [image.digest])], signal),
+    attachments: typeof attachments === "string" ? null : attachments,
+    attachmentsProblem: typeof attachments === "string" ? attachments : null,
   };
 }
 
@@ -173,16 +177,22 @@ function listed(manifests: readonly Descriptor[], selected: string | null): read
   }));
 }
 
+/** What is attached, or why that can't be told: who may read an image may not always list what refers to it. */
 async function attachmentsOf(
   source: ImageSource,
   digests: readonly string[],
   signal: AbortSignal,
-): Promise<readonly InspectedAttachment[]> {
+): Promise<readonly InspectedAttachment[] | string> {
   const found: InspectedAttachment[] = [];
-  for (const digest of new Set(digests)) {
-    for (const attachment of await source.attachments(digest, signal)) found.push(inspected(attachment));
+  try {
+    for (const digest of new Set(digests)) {
+      for (const attachment of await source.attachments(digest, signal)) found.push(inspected(attachment));
+    }
+    return found;
+  } catch (error) {
+    if (error instanceof RegistryError && !signal.aborted) return error.message;
+    throw error;
   }
-  return found;
 }
 
 function inspected({ descriptor, tag }: Attachment): InspectedAttachment {
