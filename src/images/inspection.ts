@@ -1,13 +1,12 @@
 import { join } from "node:path";
-import type { ModuleSource } from "../oci/client.ts";
 import type { Descriptor, Platform } from "../oci/descriptor.ts";
 import { RegistryError } from "../oci/error.ts";
 import { selectManifest } from "../oci/index-selection.ts";
 import type { FetchedManifest } from "../oci/manifest.ts";
 import { NewFile } from "../store/new-file.ts";
 import type { ModuleReport } from "../wasm/check.ts";
-import type { Attachment, ImageSource, TransferWatcher } from "./images.ts";
-import { type CheckedModule, readModule } from "./module.ts";
+import type { Attachment, ImageSource } from "./images.ts";
+import { CHOICE_REMEDY, type CheckedModule, type ModuleOptions, readModule } from "./module.ts";
 
 /** What an image is. */
 export interface Inspection {
@@ -69,13 +68,9 @@ export interface InspectedAttachment {
   readonly tag: string | null;
 }
 
-export interface InspectRequest {
-  readonly envoyVersion: string;
+export interface InspectRequest extends ModuleOptions {
   /** A folder for the module on its way. */
   readonly temporary: string;
-  readonly limits: ModuleSource["limits"];
-  readonly watcher: TransferWatcher;
-  readonly signal: AbortSignal;
 }
 
 /** Says what an image is, module included. @throws {RegistryError}, {StoreError} where the image can't be read */
@@ -83,7 +78,7 @@ export async function inspectImage(source: ImageSource, request: InspectRequest)
   const { signal } = request;
   const { digest } = await source.find(signal);
   const top = await source.manifest(digest, signal);
-  const { image, selected, problem } = await imageOf(source, top, signal);
+  const { image, selected, problem } = await imageOf(source, top, request);
   const module = image === null ? null : await moduleOf(source, digest, request);
   const attachments = await attachmentsOf(source, [digest, ...(image === null ? [] : [image.digest])], signal);
   return {
@@ -106,13 +101,17 @@ interface Selection {
 }
 
 /** Follows an index, and one in it, to the image that wasmount takes. */
-async function imageOf(source: ImageSource, top: FetchedManifest, signal: AbortSignal): Promise<Selection> {
+async function imageOf(
+  source: ImageSource,
+  top: FetchedManifest,
+  { platform, signal }: InspectRequest,
+): Promise<Selection> {
   let [found, selected]: [FetchedManifest, string | null] = [top, null];
   try {
     for (let depth = 0; found.manifest.kind === "index"; depth += 1) {
       if (depth === MAX_DEPTH)
         return { image: null, selected, problem: `indexes are nested more than ${MAX_DEPTH} deep` };
-      const { digest } = selectManifest(found.manifest, null);
+      const { digest } = selectManifest(found.manifest, platform ?? null, CHOICE_REMEDY);
       selected ??= digest;
       found = await source.manifest(digest, signal);
     }

@@ -83,6 +83,36 @@ describe("inspectImage", () => {
     });
   }
 
+  it("takes the image of the platform asked for where an index leaves a choice", async () => {
+    const image = await moduleImage({ module: GOOD_MODULE, name: "filter", layout: "compat" });
+    const other = await moduleImage({ module: GOOD_MODULE, name: "filter", layout: "compat", rootIds: ["arm"] });
+    const manifests = [
+      { ...image.manifest, architecture: "amd64" },
+      { ...other.manifest, architecture: "arm64" },
+    ].map(({ bytes, architecture }) => ({
+      ...descriptorOf(bytes, OCI_MANIFEST),
+      platform: { os: "linux", architecture },
+    }));
+    await registry.image(image);
+    await registry.image(other);
+    const index = registry.hold(
+      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests })),
+      OCI_INDEX,
+    );
+    const chosen = await inspect(index, { platform: "linux/arm64" });
+    assert.equal(chosen.manifest?.digest, other.manifest.digest);
+    assert.deepEqual(chosen.module?.rootIds, ["arm"]);
+    assert.deepEqual(
+      chosen.index?.map(({ selected }) => selected),
+      [false, true],
+    );
+    for (const platform of [undefined, "linux/s390x"]) {
+      const { manifest, module, problem } = await inspect(index, { platform });
+      assert.deepEqual([manifest, module], [null, null]);
+      assert.match(problem ?? "", /leaves a choice .*else name one by its digest, or by its platform with --platform$/);
+    }
+  });
+
   it("ends where it is told to, and tells nothing", async () => {
     const digest = await module();
     const stop = new AbortController();
