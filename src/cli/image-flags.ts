@@ -61,6 +61,16 @@ export function withCheckFlags(command: Command): Command {
     .addOption(new Option("--no-check", "go on even where that Envoy can't load the module"));
 }
 
+/** Adds the flag of verbs that look into an index. */
+export function withPlatformFlag(command: Command): Command {
+  return command.option("--platform <os/architecture>", "which image, where an index leaves a choice", platform);
+}
+
+function platform(text: string): string {
+  if (/^[a-z0-9]{1,32}\/[a-z0-9_]{1,32}$/.test(text)) return text;
+  throw new InvalidArgumentError('Write an operating system and an architecture, such as "linux/amd64".');
+}
+
 export function envoyVersion(text: string): string {
   try {
     return formatEnvoyVersion(parseEnvoyVersion(text));

@@ -7,12 +7,14 @@ import {
   type ImageFlags,
   type RegistryFlags,
   withImageFlags,
+  withPlatformFlag,
   withRegistryFlags,
 } from "./image-flags.ts";
 import { type ImageVerb, type Outcome, runImageVerb } from "./image-verb.ts";
 
 interface InspectOptions extends ImageFlags, RegistryFlags {
   readonly envoyVersion: string;
+  readonly platform?: string;
 }
 
 /** The verb `wasmount inspect PLACE|FILE`. */
@@ -25,7 +27,7 @@ export function inspectCommand(): Command {
     )
     .argument("<place>", "a reference, one of the places below, or a .wasm file")
     .option("--envoy-version <version>", "the Envoy release to check for", envoyVersion, newestEnvoyVersion);
-  return withImageFlags(withRegistryFlags(command))
+  return withImageFlags(withRegistryFlags(withPlatformFlag(command)))
     .addHelpText(
       "after",
       `
@@ -38,6 +40,7 @@ of who made them, and they are not verified.
 Examples:
   $ wasmount inspect registry.example/team/filter:1.0
   $ wasmount inspect registry.example/team/filter:1.0 --json | jq .module.abi
+  $ wasmount inspect registry.example/team/filter:1.0 --platform linux/arm64
   $ wasmount inspect oci:./bundle
   $ wasmount inspect ./filter.wasm
 
@@ -48,7 +51,7 @@ ${EXIT_CODES}
       const { parsePlace } = await import("../images/place.ts");
       const places = () => (namesFile(text) ? [] : [[parsePlace(text), options] as const]);
       await runImageVerb("inspect", "fetching", options, places, verb =>
-        namesFile(text) ? inspectFile(text, options.envoyVersion) : inspect(text, options.envoyVersion, verb),
+        namesFile(text) ? inspectFile(text, options.envoyVersion) : inspect(text, options, verb),
       );
     });
 }
@@ -60,13 +63,17 @@ async function inspectFile(file: string, envoy: string): Promise<Outcome> {
   return { text: reportText(file, report, envoy), json: { file, envoyVersion: envoy, ...report } };
 }
 
-async function inspect(text: string, envoy: string, verb: ImageVerb): Promise<Outcome> {
+async function inspect(
+  text: string,
+  { envoyVersion: envoy, platform }: InspectOptions,
+  verb: ImageVerb,
+): Promise<Outcome> {
   const { inspectImage } = await import("../images/inspection.ts");
   const { inspectionText } = await import("../images/inspection-text.ts");
   const { withSource } = await import("../images/open-place.ts");
   const { parsePlace } = await import("../images/place.ts");
   const { client, temporary, watcher, signal } = verb;
-  const request = { envoyVersion: envoy, temporary, limits: client.limits, watcher, signal };
+  const request = { platform, envoyVersion: envoy, temporary, limits: client.limits, watcher, signal };
   const inspection = await withSource(parsePlace(text), verb, source => inspectImage(source, request));
   return { text: inspectionText(inspection, envoy), json: { envoyVersion: envoy, ...inspection } };
 }

@@ -62,11 +62,11 @@ async function listLayout(layout: LayoutFolder): Promise<Outcome> {
   const { listImages } = await import("../images/listing.ts");
   const { sizeText } = await import("../images/size-text.ts");
   const images = await listImages(layout);
-  const rows = images.map(({ name, tag, digest, size, abi, created }) => [
+  const rows = images.map(({ name, tag, digest, size, damaged, abi, created }) => [
     name,
     tag ?? "-",
     digest.slice(0, "sha256:".length + 12),
-    size === null ? "damaged" : sizeText(size),
+    size === null ? (damaged ? "damaged" : "-") : sizeText(size),
     abi ?? "-",
     created ?? "-",
   ]);

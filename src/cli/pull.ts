@@ -6,6 +6,7 @@ import {
   type RegistryFlags,
   withCheckFlags,
   withImageFlags,
+  withPlatformFlag,
   withRegistryFlags,
 } from "./image-flags.ts";
 import { type ImageVerb, type Outcome, runImageVerb } from "./image-verb.ts";
@@ -13,6 +14,7 @@ import { type ImageVerb, type Outcome, runImageVerb } from "./image-verb.ts";
 interface PullOptions extends ImageFlags, RegistryFlags {
   readonly output?: string;
   readonly force?: true;
+  readonly platform?: string;
   readonly envoyVersion: string;
   readonly check: boolean;
 }
@@ -28,7 +30,7 @@ export function pullCommand(): Command {
     .argument("<place>", "which image: a reference, or one of the places below")
     .option("-o, --output <file>", "write the module to this file")
     .option("-f, --force", "replace the file if it is there");
-  return withImageFlags(withRegistryFlags(withCheckFlags(command)))
+  return withImageFlags(withRegistryFlags(withCheckFlags(withPlatformFlag(command))))
     .addHelpText(
       "after",
       `
@@ -41,6 +43,7 @@ digest.
 Examples:
   $ wasmount pull registry.example/team/filter:1.0                    into the local store
   $ wasmount pull registry.example/team/filter:1.0 -o filter.wasm     the module alone
+  $ wasmount pull registry.example/team/filter:1.0 --platform linux/amd64
   $ wasmount pull oci-archive:bundle.tar:1.0 -o filter.wasm           from a tar file
 
 ${EXIT_CODES}
@@ -66,9 +69,9 @@ async function pull(text: string, options: PullOptions, verb: ImageVerb): Promis
   const { ImageError } = await import("../images/error.ts");
   const { LayoutFolder } = await import("../store/layout-folder.ts");
   const place = parsePlace(text);
-  const { output, force = false, envoyVersion, check } = options;
+  const { output, force = false, platform, envoyVersion, check } = options;
   const { watcher, signal, client } = verb;
-  const request = { envoyVersion, unchecked: !check, limits: client.limits, watcher, signal };
+  const request = { platform, envoyVersion, unchecked: !check, limits: client.limits, watcher, signal };
   if (output === undefined && place.kind !== "registry")
     throw new ImageError("WrongPlace", `${text} is no registry's; name a file with -o, or use wasmount copy`);
   return withSource(place, verb, async source => {

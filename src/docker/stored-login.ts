@@ -4,6 +4,7 @@ import type { PasswordCredential } from "../oci/credentials.ts";
 import { parseDockerConfig } from "../oci/docker-config.ts";
 import { readDockerConfigFile } from "../oci/docker-config-file.ts";
 import { RegistryError } from "../oci/error.ts";
+import { isFor, readPattern } from "../oci/registry-pattern.ts";
 import { NewFile } from "../store/new-file.ts";
 import { eraseFromHelper, storeInHelper } from "./credential-helper.ts";
 import { helperFor, type LocalCredentialsOptions, spellings } from "./local-credentials.ts";
@@ -35,20 +36,30 @@ export async function storeLogin(
 }
 
 /**
- * Forgets the login of a registry, under each of its spellings.
+ * Forgets the login of a registry under every key that is read as its name, however spelled. What is for one of its
+ * repositories stays, as does what is for other registries, too.
  * @returns whether the file had one; of a helper nobody knows
  * @throws {RegistryError} BadCredentials; {StoreError} Storage
  */
 export async function removeLogin(registry: string, { path, environment }: Options): Promise<boolean> {
   const config = await readConfig(path);
-  const [key = registry] = spellings(registry);
-  const helper = helperFor(registry, config["credsStore"], config["credHelpers"]);
-  if (helper !== null) await eraseFromHelper(helper, key, { environment });
   const auths = authsOf(config, path);
-  const others = Object.entries(auths).filter(([server]) => !spellings(registry).includes(server));
-  if (others.length === Object.keys(auths).length) return helper !== null;
+  const keys = Object.keys(auths).filter(key => isNameOf(registry, key));
+  const helper = helperFor(registry, config["credsStore"], config["credHelpers"]);
+  if (helper !== null) {
+    // One after the other: a helper may ask the person who waits.
+    for (const server of new Set([...spellings(registry), ...keys]))
+      await eraseFromHelper(helper, server, { environment });
+  }
+  if (keys.length === 0) return helper !== null;
+  const others = Object.entries(auths).filter(([key]) => !keys.includes(key));
   await writeConfig(path, { ...config, auths: Object.fromEntries(others) });
   return true;
+}
+
+function isNameOf(registry: string, key: string): boolean {
+  const pattern = readPattern(key);
+  return pattern !== null && isFor(pattern, registry);
 }
 
 async function readConfig(path: string): Promise<Members> {

@@ -10,12 +10,12 @@ import { sizeText } from "./size-text.ts";
 
 const LABEL_WIDTH = 13;
 const MOST_LINES = 50;
-/** Of one line, in characters: an annotation may hold a document. */
-const LONGEST = 200;
+/** Of one line, in characters: an annotation may hold a document. Our own reasons, with long names in them, fit. */
+const LONGEST = 300;
 
 /** An inspection for people. Ends with a newline. @param envoy the Envoy release that it speaks of, as "1.40" */
 export function inspectionText(inspection: Inspection, envoy: string): string {
-  const { name, digest, mediaType, index, manifest, module, problem, attachments } = inspection;
+  const { name, digest, mediaType, index, manifest, module, problem } = inspection;
   return [
     shown(name),
     ...block("digest", [digest]),
@@ -24,7 +24,7 @@ export function inspectionText(inspection: Inspection, envoy: string): string {
     ...(manifest === null ? [] : manifestLines(manifest, digest)),
     ...(module === null ? [] : moduleLines(module, envoy)),
     ...block("no module", problem === null ? [] : [problem]),
-    ...block("attached", attachments.length === 0 ? ["nothing"] : attachments.map(attachmentText)),
+    ...block("attached", attachedLines(inspection)),
     "",
   ].join("\n");
 }
@@ -69,6 +69,11 @@ function moduleLines(module: InspectedModule, envoy: string): readonly string[] 
 function listedText({ digest, platform, selected }: ListedManifest): string {
   const what = platform === null ? "no platform" : `${platform.os}/${platform.architecture}`;
   return `${digest} ${what}${selected ? " (the one for wasmount)" : ""}`;
+}
+
+function attachedLines({ attachments, attachmentsProblem }: Inspection): readonly string[] {
+  if (attachments === null) return [`unknown: ${attachmentsProblem}`];
+  return attachments.length === 0 ? ["nothing"] : attachments.map(attachmentText);
 }
 
 function attachmentText({ kind, artifactType, digest, tag }: InspectedAttachment): string {

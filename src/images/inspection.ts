@@ -1,13 +1,12 @@
 import { join } from "node:path";
-import type { ModuleSource } from "../oci/client.ts";
 import type { Descriptor, Platform } from "../oci/descriptor.ts";
 import { RegistryError } from "../oci/error.ts";
 import { selectManifest } from "../oci/index-selection.ts";
 import type { FetchedManifest } from "../oci/manifest.ts";
 import { NewFile } from "../store/new-file.ts";
 import type { ModuleReport } from "../wasm/check.ts";
-import type { Attachment, ImageSource, TransferWatcher } from "./images.ts";
-import { type CheckedModule, readModule } from "./module.ts";
+import type { Attachment, ImageSource } from "./images.ts";
+import { CHOICE_REMEDY, type CheckedModule, type ModuleOptions, readModule } from "./module.ts";
 
 /** What an image is. */
 export interface Inspection {
@@ -22,8 +21,10 @@ export interface Inspection {
   readonly module: InspectedModule | null;
   /** Why there is no manifest or no module to tell of. */
   readonly problem: string | null;
-  /** What is there of signatures and the like. That says nothing of who made it, or whether it is good. */
-  readonly attachments: readonly InspectedAttachment[];
+  /** What is there of signatures and the like, or null. That says nothing of who made it, or whether it is good. */
+  readonly attachments: readonly InspectedAttachment[] | null;
+  /** Why nothing can be told of attachments. */
+  readonly attachmentsProblem: string | null;
 }
 
 export interface ListedManifest {
@@ -67,13 +68,9 @@ export interface InspectedAttachment {
   readonly tag: string | null;
 }
 
-export interface InspectRequest {
-  readonly envoyVersion: string;
+export interface InspectRequest extends ModuleOptions {
   /** A folder for the module on its way. */
   readonly temporary: string;
-  readonly limits: ModuleSource["limits"];
-  readonly watcher: TransferWatcher;
-  readonly signal: AbortSignal;
 }
 
 /** Says what an image is, module included. @throws {RegistryError}, {StoreError} where the image can't be read */
@@ -81,8 +78,9 @@ export async function inspectImage(source: ImageSource, request: InspectRequest)
   const { signal } = request;
   const { digest } = await source.find(signal);
   const top = await source.manifest(digest, signal);
-  const { image, selected, problem } = await imageOf(source, top, signal);
+  const { image, selected, problem } = await imageOf(source, top, request);
   const module = image === null ? null : await moduleOf(source, digest, request);
+  const attachments = await attachmentsOf(source, [digest, ...(image === null ? [] : [image.digest])], signal);
   return {
     name: source.name,
     digest,
@@ -91,7 +89,8 @@ export async function inspectImage(source: ImageSource, request: InspectRequest)
     manifest: image === null ? null : manifestOf(image),
     module: typeof module === "string" ? null : module,
     problem: typeof module === "string" ? module : problem,
-    attachments: await attachmentsOf(source, [digest, ...(image === null ? [] : [image.digest])], signal),
+    attachments: typeof attachments === "string" ? null : attachments,
+    attachmentsProblem: typeof attachments === "string" ? attachments : null,
   };
 }
 
@@ -102,13 +101,17 @@ interface Selection {
 }
 
 /** Follows an index, and one in it, to the image that wasmount takes. */
-async function imageOf(source: ImageSource, top: FetchedManifest, signal: AbortSignal): Promise<Selection> {
+async function imageOf(
+  source: ImageSource,
+  top: FetchedManifest,
+  { platform, signal }: InspectRequest,
+): Promise<Selection> {
   let [found, selected]: [FetchedManifest, string | null] = [top, null];
   try {
     for (let depth = 0; found.manifest.kind === "index"; depth += 1) {
       if (depth === MAX_DEPTH)
         return { image: null, selected, problem: `indexes are nested more than ${MAX_DEPTH} deep` };
-      const { digest } = selectManifest(found.manifest, null);
+      const { digest } = selectManifest(found.manifest, platform ?? null, CHOICE_REMEDY);
       selected ??= digest;
       found = await source.manifest(digest, signal);
     }
@@ -173,16 +176,22 @@ function listed(manifests: readonly Descriptor[], selected: string | null): read
   }));
 }
 
+/** What is attached, or why that can't be told: who may read an image may not always list what refers to it. */
 async function attachmentsOf(
   source: ImageSource,
   digests: readonly string[],
   signal: AbortSignal,
-): Promise<readonly InspectedAttachment[]> {
+): Promise<readonly InspectedAttachment[] | string> {
   const found: InspectedAttachment[] = [];
-  for (const digest of new Set(digests)) {
-    for (const attachment of await source.attachments(digest, signal)) found.push(inspected(attachment));
+  try {
+    for (const digest of new Set(digests)) {
+      for (const attachment of await source.attachments(digest, signal)) found.push(inspected(attachment));
+    }
+    return found;
+  } catch (error) {
+    if (error instanceof RegistryError && !signal.aborted) return error.message;
+    throw error;
   }
-  return found;
 }
 
 function inspected({ descriptor, tag }: Attachment): InspectedAttachment {

@@ -1,4 +1,5 @@
 import type { Descriptor } from "../oci/descriptor.ts";
+import { RegistryError } from "../oci/error.ts";
 import { selectManifest } from "../oci/index-selection.ts";
 import type { ImageManifest } from "../oci/manifest.ts";
 import { CREATED_ANNOTATION } from "../oci/media-types.ts";
@@ -16,8 +17,10 @@ export interface ListedImage {
   /** null where the image was pulled by its digest. */
   readonly tag: string | null;
   readonly digest: string;
-  /** In bytes, of all its blobs; null where the image can't be read. */
+  /** In bytes, of all its blobs; null where the image can't be read, and of an index that leaves a choice. */
   readonly size: number | null;
+  /** Whether the image can't be read. */
+  readonly damaged: boolean;
   readonly abi: string | null;
   /** RFC 3339, where the image says so. */
   readonly created: string | null;
@@ -34,12 +37,13 @@ export async function listImages(store: LayoutFolder): Promise<readonly ListedIm
 }
 
 async function listed(store: LayoutFolder, entry: Descriptor): Promise<ListedImage> {
-  const manifest = await imageOf(store, entry);
+  const { manifest, damaged } = await imageOf(store, entry);
   const blobs = manifest === null ? [] : [manifest.config, ...manifest.layers];
   return {
     ...nameAndTag(entry),
     digest: entry.digest,
     size: manifest === null ? null : blobs.reduce((sum, { size }) => sum + size, 0),
+    damaged,
     abi: entry.annotations?.[ABI_ANNOTATION] ?? null,
     created: manifest?.annotations[CREATED_ANNOTATION] ?? null,
   };
@@ -57,14 +61,18 @@ function nameAndTag(entry: Descriptor): Pick<ListedImage, "name" | "tag"> {
   }
 }
 
-async function imageOf(store: LayoutFolder, entry: Descriptor): Promise<ImageManifest | null> {
+/** The one image of an entry, or null where it can't be read or isn't the only one. */
+async function imageOf(
+  store: LayoutFolder,
+  entry: Descriptor,
+): Promise<{ readonly manifest: ImageManifest | null; readonly damaged: boolean }> {
   try {
-    const { manifest } = await store.manifest(entry.digest);
-    if (manifest.kind === "image") return manifest;
-    const selected = await store.manifest(selectManifest(manifest, null).digest);
-    return selected.manifest.kind === "image" ? selected.manifest : null;
-  } catch {
-    return null;
+    let { manifest } = await store.manifest(entry.digest);
+    if (manifest.kind === "index") ({ manifest } = await store.manifest(selectManifest(manifest, null).digest));
+    return { manifest: manifest.kind === "image" ? manifest : null, damaged: false };
+  } catch (error) {
+    const isChoice = error instanceof RegistryError && error.code === "UnsupportedLayout";
+    return { manifest: null, damaged: !isChoice };
   }
 }
 

@@ -18,7 +18,12 @@ export interface ModuleFile extends ModuleSink {
   readonly descriptor: number;
 }
 
+/** What who is refused an index that leaves a choice can do about it. */
+export const CHOICE_REMEDY = "name one by its digest, or by its platform with --platform";
+
 export interface ModuleOptions {
+  /** Decides where an index leaves a choice, "linux/amd64"; without it there must be none. */
+  readonly platform?: string | undefined;
   readonly envoyVersion: string;
   readonly limits: ModuleSource["limits"];
   readonly watcher: TransferWatcher;
@@ -33,7 +38,7 @@ export async function readModule(
   source: ImageSource,
   digest: string,
   file: ModuleFile,
-  { envoyVersion, limits, watcher, signal }: ModuleOptions,
+  { platform, envoyVersion, limits, watcher, signal }: ModuleOptions,
 ): Promise<CheckedModule> {
   const fetched = await fetchModule(
     {
@@ -47,7 +52,7 @@ export async function readModule(
     },
     source.address(digest),
     file,
-    { signal },
+    { platform, choiceRemedy: CHOICE_REMEDY, signal },
   );
   return { ...fetched, report: checkModule(fileSource(file.descriptor), { envoyVersion }) };
 }

@@ -1,21 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import type { ModuleSource } from "../oci/client.ts";
 import { LayoutFolder } from "../store/layout-folder.ts";
 import { NewFile } from "../store/new-file.ts";
 import { copyImage } from "./copy.ts";
 import type { ImageSource, TransferWatcher } from "./images.ts";
 import { type LayoutEntry, LayoutImages } from "./layout-images.ts";
-import { type CheckedModule, readModule, refuseUnloadable } from "./module.ts";
+import { type CheckedModule, type ModuleOptions, readModule, refuseUnloadable } from "./module.ts";
 import { abiAnnotation } from "./push.ts";
 
-export interface PullRequest {
-  readonly envoyVersion: string;
+export interface PullRequest extends ModuleOptions {
   /** Whether a module that this Envoy can't load is taken all the same. */
   readonly unchecked: boolean;
-  readonly limits: ModuleSource["limits"];
-  readonly watcher: TransferWatcher;
-  readonly signal: AbortSignal;
 }
 
 export interface Pulled {

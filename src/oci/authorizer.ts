@@ -6,6 +6,7 @@ import { basicAuthorization, type Credential, type CredentialSource, MAX_CREDENT
 import { RegistryError } from "./error.ts";
 import { failureOf } from "./failure.ts";
 import { mergedScopes } from "./scopes.ts";
+import type { ShownSecrets } from "./shown-secrets.ts";
 import { type BearerToken, fetchToken, realmUrl, type TokenRequest } from "./token.ts";
 import { TokenCache } from "./token-cache.ts";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.ts";
@@ -16,6 +17,8 @@ export interface Scope {
   /** "" for the registry as a whole, which takes no rights. */
   readonly repository: string;
   readonly actions: "pull" | "pull,push";
+  /** What was shown to the registry for it. */
+  readonly shown: ShownSecrets;
 }
 
 /** One way to answer a challenge. */
@@ -62,7 +65,7 @@ export class Authorizer {
     const { origin, host } = request.url;
     const key = JSON.stringify([origin, scope.registry, asked(scope), this.#identity.of(credentials)]);
     const remembered = this.#remembered(key);
-    let response = await this.#transport.send({ ...request, authorization: remembered?.authorization ?? null });
+    let response = await this.#send(request, scope, remembered);
     // After a redirect it is another server that refuses, and it gets no credentials from us.
     if (response.url.origin !== origin) return response;
     const challenge = openChallenge(response, remembered, credentials.length);
@@ -71,7 +74,7 @@ export class Authorizer {
     let tried = 0;
     for await (const offer of this.#offers(challenge, request, scope, credentials)) {
       tried += 1;
-      response = await this.#transport.send({ ...request, authorization: offer.authorization });
+      response = await this.#send(request, scope, offer);
       if (response.status !== 401 && response.status !== 403) {
         this.#accepted.set(key, offer);
         return response;
@@ -82,6 +85,12 @@ export class Authorizer {
     }
     if (tried > 0) return response;
     throw new RegistryError("Unauthorized", unauthorizedText(host, challenge, credentials.length), { status: 401 });
+  }
+
+  #send(request: TransportRequest, { shown }: Scope, offer: Offer | null): Promise<TransportResponse> {
+    if (offer === null) return this.#transport.send(request);
+    shown.add(offer.authorization);
+    return this.#transport.send({ ...request, authorization: offer.authorization });
   }
 
   #remembered(key: string): Offer | null {

@@ -23,7 +23,9 @@ export interface FetchOptions {
   /** Where evidence is kept, and looked for first: with all of it there, no registry is asked. */
   readonly store?: ContentStore;
   /** The platform that decides where an index leaves a choice, "linux/amd64"; without it there must be none. */
-  readonly platform?: string;
+  readonly platform?: string | undefined;
+  /** What a refusal says can be done about such a choice; by default, what everybody can do. */
+  readonly choiceRemedy?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -79,6 +81,7 @@ class ModuleFetch {
   readonly #address: ModuleAddress;
   readonly #store: ContentStore | null;
   readonly #platform: string | null;
+  readonly #choiceRemedy: string | undefined;
   readonly #signal: AbortSignal | undefined;
 
   constructor(source: ModuleSource, address: ModuleAddress, options: FetchOptions) {
@@ -86,6 +89,7 @@ class ModuleFetch {
     this.#address = address;
     this.#store = options.store ?? null;
     this.#platform = options.platform ?? null;
+    this.#choiceRemedy = options.choiceRemedy;
     this.#signal = options.signal;
   }
 
@@ -123,7 +127,7 @@ class ModuleFetch {
       if (indexes.push(fetched.bytes) > MAX_INDEXES) {
         throw new RegistryError("BadManifest", `more than ${MAX_INDEXES} indexes lie inside of each other`);
       }
-      fetched = await this.#child(selectManifest(fetched.manifest, this.#platform));
+      fetched = await this.#child(selectManifest(fetched.manifest, this.#platform, this.#choiceRemedy));
     }
     return { indexes, image: fetched.manifest, fetched };
   }

@@ -7,6 +7,7 @@ import { IMAGE_TYPES, INDEX_TYPES } from "./media-types.ts";
 // BuildKit's mark of a manifest that describes another one.
 const ATTESTATION_ANNOTATION = "vnd.docker.reference.type";
 const WASM_SYSTEMS: readonly string[] = ["wasip1", "wasi", "js", ""];
+const REMEDY = "name one by its digest";
 /** Entries that a message lists. */
 const SHOWN = 5;
 
@@ -15,9 +16,10 @@ const SHOWN = 5;
  * else, where a platform is given, the only one for that. Attestations don't count, and an entry that is there twice
  * counts once. Where that leaves a choice, nobody chooses: what a pod runs must not hang on a guess.
  * @param platform "os/architecture", such as "linux/amd64", or null
+ * @param remedy what a refusal tells its reader to do where there is a choice
  * @throws {RegistryError} UnsupportedLayout
  */
-export function selectManifest(index: ImageIndex, platform: string | null): Descriptor {
+export function selectManifest(index: ImageIndex, platform: string | null, remedy = REMEDY): Descriptor {
   const listed = index.manifests.filter(
     ({ mediaType }) => IMAGE_TYPES.includes(mediaType) || INDEX_TYPES.includes(mediaType),
   );
@@ -31,7 +33,7 @@ export function selectManifest(index: ImageIndex, platform: string | null): Desc
   throw new RegistryError(
     "UnsupportedLayout",
     `the index leaves a choice (${images.slice(0, SHOWN).map(describe).join(", ")}${more}); supported: one image, or one for wasm; ` +
-      "else name one by its digest",
+      `else ${remedy}`,
   );
 }
 

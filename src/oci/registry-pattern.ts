@@ -39,6 +39,12 @@ export function fits({ labels, port, path }: RegistryPattern, registry: string, 
   );
 }
 
+/** Whether a pattern is for the whole of one registry and for nothing else. */
+export function isFor({ labels, port, path }: RegistryPattern, registry: string): boolean {
+  const wanted = splitHost(registry);
+  return path === "" && wanted.port === port && wanted.labels.join(".") === labels.join(".");
+}
+
 /** For sorting: the longest path first, then the host that says the most. */
 export function bySpecificity(a: RegistryPattern, b: RegistryPattern): number {
   return b.path.length - a.path.length || wildcards(a) - wildcards(b) || literals(b) - literals(a);

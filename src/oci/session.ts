@@ -7,6 +7,7 @@ import { mirroredRepository } from "./mirror.ts";
 import type { CompleteOptions, RegistrySettings } from "./options.ts";
 import { formatReference, hostOf, parseReference } from "./reference.ts";
 import { pauseAfter, retrying } from "./retry.ts";
+import { ShownSecrets } from "./shown-secrets.ts";
 import { Transport, type TransportRequest, type TransportResponse } from "./transport.ts";
 
 /** One operation on one repository: whom to ask, with which rights, for how long. */
@@ -74,6 +75,7 @@ export class Session {
       registry,
       repository,
       actions,
+      shown: new ShownSecrets(),
       subject: item !== null && ITEM.test(item) ? `${name}${isDigest(item) ? "@" : ":"}${item}` : name,
       base: new URL(`${scheme}://${host}/v2/${repository}/`),
       signal: AbortSignal.any(signals.filter(one => one !== null && one !== undefined)),
@@ -200,8 +202,11 @@ export class Session {
     throw await refusal(response, place.signal, this.#options.now());
   }
 
+  /** The registry's own words stay, unless they repeat what it was shown. */
   #located(error: unknown, place: Place): unknown {
-    return error instanceof RegistryError ? error.at(place) : error;
+    if (!(error instanceof RegistryError)) return error;
+    const repeats = error.detail !== null && place.shown.repeatedIn(error.detail);
+    return (repeats ? error.withoutDetail() : error).at(place);
   }
 }
 

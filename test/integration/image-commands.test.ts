@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RegistryClient } from "../../src/oci/client.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { OCI_EMPTY, OCI_MANIFEST } from "../../src/oci/media-types.ts";
+import { OCI_EMPTY, OCI_INDEX, OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { blobOf } from "../../src/oci/push.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { type CommandOutcome, runCommand } from "../environment/command.ts";
@@ -127,6 +127,32 @@ describe("wasmount push, pull, tag, list, inspect and copy", function () {
     assert.match(await good("inspect", "oci-archive:signed.tar:1"), /sigstore bundle .*: present, not verified\n/);
   });
 
+  it("take the image of a platform out of an index that leaves a choice", async () => {
+    const repository = `${registry.address}/built/filter`;
+    const manifests: unknown[] = [];
+    const client = new RegistryClient({ registries: [{ host: registry.address, plainHttp: true }] });
+    try {
+      for (const architecture of ["amd64", "arm64"]) {
+        const reference = `${repository}:${architecture}`;
+        await good("push", "filter.wasm", reference, "--layout", "compat", "--root-id", architecture);
+        const { mediaType, digest, size } = await client.resolve(parseReference(reference));
+        manifests.push({ mediaType, digest, size, platform: { os: "linux", architecture } });
+      }
+      const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
+      await client.pushManifest(registry.address, "built/filter", "1", { bytes, mediaType: OCI_INDEX });
+    } finally {
+      client.close();
+    }
+    assert.match(await bad(1, "pull", `${repository}:1`), /leaves a choice .*with --platform\n$/);
+    await good("pull", `${repository}:1`, "--platform", "linux/arm64", "-o", "arm64.wasm");
+    assert.deepEqual(await readFile(join(folder, "arm64.wasm")), GOOD_MODULE);
+    const { module } = JSON.parse(await good("pull", `${repository}:1`, "--platform", "linux/amd64", "--json"));
+    assert.deepEqual(module.rootIds, ["amd64"]);
+    const inspected = await good("inspect", `store:${repository}:1`, "--platform", "linux/arm64");
+    assert.match(inspected, /linux\/arm64 \(the one for wasmount\)\n.* {2}root ids +"arm64"\n/s);
+    assert.match(await good("list"), /\/built\/filter +1 +sha256:[a-f0-9]{12} +- +0\.2\.1 /);
+  });
+
   it("mount what another repository of the registry has, and send nothing", async () => {
     const reference = `${registry.address}/mounted/filter:1`;
     await good("push", "filter.wasm", reference);
@@ -184,6 +210,12 @@ describe("wasmount push, pull, tag, list, inspect and copy", function () {
     ],
     ["another repository's tag", ["tag", "--remote", "r.example/a:1", "r.example/b:1"], /wasmount copy goes to others/],
     ["an annotation without a value", ["push", "f.wasm", "r.example/a", "--annotation", "x"], /write KEY=VALUE/],
+    [
+      "a platform that is none",
+      ["pull", "r.example/x:1", "--platform", "linux/arm/v7"],
+      /'linux\/arm\/v7' is invalid\. .* such as "linux\/amd64"/,
+    ],
+    ["no platform at all", ["inspect", "r.example/x:1", "--platform", "amd64"], /an operating system and an arch/],
     ["a layout in place of an image for the store", ["pull", "oci:x:1"], /name a file with -o/],
   ];
   for (const [title, args, message] of usage) {

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CommandOutcome, runCommand } from "../environment/command.ts";
+import { startHostileRegistry } from "../environment/hostile-registry.ts";
 import { type Registry, startRegistry } from "../environment/registry/registry.ts";
 import { runInTerminal } from "../environment/terminal.ts";
 import { GOOD_MODULE } from "../images/modules.ts";
@@ -66,6 +67,31 @@ describe("wasmount login and logout", function () {
     assert.equal(JSON.parse(stdout).error.code, "Unauthorized");
     assert.doesNotMatch(stdout + stderr, /wrong-password/);
     await assert.rejects(config(), { code: "ENOENT" });
+  });
+
+  it("prints nothing of a login that a registry quotes", async () => {
+    const quoting = await startHostileRegistry();
+    quoting.script(({ headers: { authorization } }, response) => {
+      const status = authorization === undefined ? 401 : 403;
+      response
+        .writeHead(status, { "www-authenticate": "Basic realm=x" })
+        .end(`no right: authorization=${authorization}`);
+      return true;
+    });
+    try {
+      const args = [quoting.address, "-u", LOGIN.username, "--password-stdin"];
+      const refused = await run(["login", ...args], `${LOGIN.password}\n`);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /^wasmount login: .* denies access \(403\)\n$/);
+
+      await writeFile(join(folder, "config.json"), JSON.stringify({ auths: { [quoting.address]: { auth: entry } } }));
+      const { code, stdout, stderr } = await run(["list", `${quoting.address}/team/filter`, "--json"]);
+      assert.equal(code, 1);
+      assert.equal(JSON.parse(stdout).error.detail, null);
+      assert.ok(!(stdout + stderr).includes(entry) && !(stdout + stderr).includes(LOGIN.password));
+    } finally {
+      await quoting.close();
+    }
   });
 
   it("leaves the rest of the configuration as it is, and where it is", async () => {

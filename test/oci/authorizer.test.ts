@@ -360,6 +360,59 @@ describe("authentication", () => {
     }
   });
 
+  describe("shown to a registry that quotes the request", () => {
+    const quoting = (challenge: string, status: number, quote: (authorization: string) => string) =>
+      stage.serve((request, response) => {
+        const { authorization } = request.headers;
+        if (authorization === undefined) return void response.writeHead(401, { "www-authenticate": challenge }).end();
+        response.writeHead(status).end(quote(authorization));
+      });
+    const detailOf = async (server: ScriptedServer, credential: Credential) => {
+      const client = stage.client([server], { credentials: () => [credential] });
+      const error = await client.manifest(server.address, "team/filter", "v1").catch(caught => caught);
+      assert.ok(error instanceof RegistryError);
+      return { detail: error.detail, everything: everything(error) };
+    };
+    const robot: PasswordCredential = { kind: "password", username: "robot", password: 'hunter2/"&+ 42' };
+    const long = { kind: "registryToken", token: "eyJhbGciOiJSUzI1NiJ9.".padEnd(2000, "signature") } as const;
+    const decoded = (authorization: string) => Buffer.from(authorization.slice(6), "base64").toString();
+    const quotes: readonly (readonly [title: string, Credential, quote: (authorization: string) => string])[] = [
+      ["the header of a password", robot, authorization => `{"headers":"authorization=${authorization}"}`],
+      ["the header of a password, URL-encoded", robot, authorization => `?a=${encodeURIComponent(authorization)}`],
+      ["the password", robot, authorization => `no such login: ${decoded(authorization)}`],
+      ["the password in a form", robot, authorization => `${new URLSearchParams({ p: decoded(authorization) })}`],
+      ["the password in JSON", robot, authorization => JSON.stringify({ login: decoded(authorization) })],
+      ["a registry token", { kind: "registryToken", token: "s3cr3t" }, authorization => `bad token ${authorization}`],
+      ["a registry token that is cut off", long, authorization => `${"x".repeat(270)} ${authorization}`],
+    ];
+    for (const [title, credential, quote] of quotes) {
+      it(`keeps ${title} out of the error`, async () => {
+        const challenge = credential.kind === "password" ? "Basic realm=x" : 'Bearer realm="http://127.0.0.1/token"';
+        const { detail, everything } = await detailOf(await quoting(challenge, 403, quote), credential);
+        assert.equal(detail, null);
+        assert.doesNotMatch(everything, /hunter2|cm9ib3Q6|s3cr3t|eyJhbGci/);
+      });
+    }
+
+    it("keeps a realm's token out of the error", async () => {
+      const server: ScriptedServer = await stage.serve((request, response) => {
+        const { authorization } = request.headers;
+        if (request.url?.startsWith("/token")) return void response.end('{"token":"of-the-realm"}');
+        const headers = { "www-authenticate": `Bearer realm="http://${server.address}/token"` };
+        if (authorization === undefined) return void response.writeHead(401, headers).end();
+        response.writeHead(403).end(`not for ${authorization}`);
+      });
+      const { detail, everything } = await detailOf(server, robot);
+      assert.equal(detail, null);
+      assert.doesNotMatch(everything, /of-the-realm/);
+    });
+
+    it("keeps the registry's words where they quote nothing of it", async () => {
+      const server = await quoting("Basic realm=x", 403, () => "robot has no right to pull");
+      assert.equal((await detailOf(server, robot)).detail, "robot has no right to pull");
+    });
+  });
+
   it("says what is missing, and no secret", async () => {
     const server = await registryWith({
       open: () => false,
