@@ -4,6 +4,7 @@ import {
   EXIT_CODES,
   type ImageFlags,
   type RegistryFlags,
+  withBlobFlag,
   withCheckFlags,
   withImageFlags,
   withRegistryFlags,
@@ -28,7 +29,7 @@ export function pullCommand(): Command {
     .argument("<place>", "which image: a reference, or one of the places below")
     .option("-o, --output <file>", "write the module to this file")
     .option("-f, --force", "replace the file if it is there");
-  return withImageFlags(withRegistryFlags(withCheckFlags(command)))
+  return withImageFlags(withRegistryFlags(withCheckFlags(withBlobFlag(command))))
     .addHelpText(
       "after",
       `

@@ -6,7 +6,7 @@ import { basicAuthorization, type Credential, type CredentialSource, MAX_CREDENT
 import { RegistryError } from "./error.ts";
 import { failureOf } from "./failure.ts";
 import { mergedScopes } from "./scopes.ts";
-import { type BearerToken, fetchToken, realmUrl, type TokenRequest } from "./token.ts";
+import { type BearerToken, fetchToken, realmUrl, type TokenLimits, type TokenRequest } from "./token.ts";
 import { TokenCache } from "./token-cache.ts";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.ts";
 
@@ -39,14 +39,16 @@ export class Authorizer {
   readonly #transport: Transport;
   readonly #credentials: CredentialSource;
   readonly #now: () => number;
+  readonly #limits: TokenLimits;
   readonly #identity = new CredentialIdentity();
   readonly #accepted = new LRUCache<string, Offer>({ max: MAX_REMEMBERED });
   readonly #tokens: TokenCache;
 
-  constructor(transport: Transport, credentials: CredentialSource, now: () => number) {
+  constructor(transport: Transport, credentials: CredentialSource, now: () => number, limits: TokenLimits) {
     this.#transport = transport;
     this.#credentials = credentials;
     this.#now = now;
+    this.#limits = limits;
     this.#tokens = new TokenCache(now);
   }
 
@@ -75,7 +77,7 @@ export class Authorizer {
       }
       this.#drop(offer, response);
       // The next offer may be a token of the same server's, and the last answer is what counts in the end.
-      response = await held(response, request.signal);
+      response = await held(response, request.signal, this.#limits.errorBytes);
     }
     if (tried > 0) return response;
     throw new RegistryError("Unauthorized", unauthorizedText(host, challenge, credentials.length), { status: 401 });
@@ -130,7 +132,7 @@ export class Authorizer {
     const key = JSON.stringify([url.origin, realm.href, service, scopes, identity]);
     try {
       const token = await this.#tokens.get(key, signal, flying =>
-        fetchToken(this.#transport, wanted, credential, flying, this.#now),
+        fetchToken(this.#transport, wanted, credential, flying, this.#now, this.#limits),
       );
       return { key, token };
     } catch (error) {
