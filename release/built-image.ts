@@ -2,6 +2,7 @@ import { buffer } from "node:stream/consumers";
 import { extract } from "tar-stream";
 import { decompressed } from "../src/oci/decompression.ts";
 import { isRecord } from "../src/oci/descriptor.ts";
+import { FETCH_LIMITS } from "../src/oci/limits.ts";
 import type { FetchedManifest, ImageManifest } from "../src/oci/manifest.ts";
 import { LayoutFolder } from "../src/store/layout-folder.ts";
 import { ReleaseError } from "./error.ts";
@@ -71,7 +72,9 @@ async function imageIn(folder: LayoutFolder): Promise<ImageManifest> {
 async function plainTar(folder: LayoutFolder, layer: ImageManifest["layers"][number]): Promise<Buffer> {
   const [, compression] = /\+(gzip|zstd)$/.exec(layer.mediaType) ?? [];
   const blob = folder.blob(layer);
-  return collected(compression ? decompressed(blob, compression as "gzip" | "zstd", MAX_LAYER) : blob);
+  return collected(
+    compression ? decompressed(blob, compression as "gzip" | "zstd", MAX_LAYER, FETCH_LIMITS.unpackRatio) : blob,
+  );
 }
 
 /** The files of a layer; null where one of them is not of ours. */

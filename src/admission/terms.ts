@@ -3,7 +3,8 @@ import { isRefusal, type OrRefusal } from "../decision/refusal.ts";
 import type { ContainerLimit } from "../kube/limit-range.ts";
 import type { Namespace } from "../kube/namespace.ts";
 import type { ResourceRequirements } from "../kube/pod.ts";
-import type { Plan } from "../plan/plan.ts";
+import { FETCH_LIMIT_NAMES, FETCH_LIMITS } from "../oci/limits.ts";
+import type { Plan, PlanLimits } from "../plan/plan.ts";
 import { fetcherResources } from "./fetcher-resources.ts";
 import { registryTerms } from "./registry-terms.ts";
 import type { Settings } from "./settings.ts";
@@ -44,11 +45,10 @@ function newTerms(
   const resources = fetcherResources(config.fetcher, wishes, limits);
   if (isRefusal(resources)) return resources;
   const { image, imagePullPolicy, imagePullSecrets } = config.fetcher;
-  const { moduleBytes, manifestBytes, fetchSeconds } = config.limits;
   return {
     root: config.volume.mountPath,
     envoyVersion: config.envoy.version,
-    limits: { moduleBytes, manifestBytes, deadlineMs: fetchSeconds * 1000 },
+    limits: planLimits(config.limits),
     ...registryTerms(config),
     fetcher: {
       image,
@@ -57,5 +57,17 @@ function newTerms(
       resources,
       volumeSize: config.volume.sizeLimit,
     },
+  };
+}
+
+/** A plan has little room: what the operator left at its default is left out. */
+function planLimits(limits: TermsConfig["limits"]): PlanLimits {
+  const { moduleBytes, manifestBytes, fetchSeconds } = limits;
+  const changed = FETCH_LIMIT_NAMES.filter(name => limits[name] !== FETCH_LIMITS[name]);
+  return {
+    ...Object.fromEntries(changed.map(name => [name, limits[name]])),
+    moduleBytes,
+    manifestBytes,
+    deadlineMs: fetchSeconds * 1000,
   };
 }

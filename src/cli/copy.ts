@@ -1,6 +1,13 @@
 import { Command } from "commander";
 import { PLACES, pinned } from "../images/place.ts";
-import { EXIT_CODES, type ImageFlags, type RegistryFlags, withImageFlags, withRegistryFlags } from "./image-flags.ts";
+import {
+  EXIT_CODES,
+  type ImageFlags,
+  type RegistryFlags,
+  withBlobFlag,
+  withImageFlags,
+  withRegistryFlags,
+} from "./image-flags.ts";
 import { type ImageVerb, type Outcome, runImageVerb } from "./image-verb.ts";
 
 interface CopyOptions extends ImageFlags {
@@ -27,7 +34,7 @@ export function copyCommand(): Command {
     .argument("<target>", "where to")
     .option("-r, --referrers", "copy signatures and whatever else is attached, too")
     .option("-f, --force", "replace a tar file that is there");
-  return withImageFlags(withRegistryFlags(withRegistryFlags(command, "from-"), "to-"))
+  return withImageFlags(withRegistryFlags(withRegistryFlags(withBlobFlag(command), "from-"), "to-"))
     .addHelpText(
       "after",
       `

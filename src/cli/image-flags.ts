@@ -17,7 +17,14 @@ export interface ImageFlags {
   readonly store?: string;
   readonly json?: true;
   readonly quiet?: true;
+  /** undefined where a verb has no such flag; the default holds then. */
+  readonly maxBlobBytes?: number;
 }
+
+/** What Istio takes of a module at most, and room for the images of other tools that are only copied. */
+export const MAX_BLOB_BYTES = 256 * 1024 * 1024;
+/** Of a tar file all together. No blob can be larger. */
+export const MAX_TOTAL_BYTES = 4 * 1024 * 1024 * 1024;
 
 /** What every verb about images says of its exit codes. */
 export const EXIT_CODES = `Exit codes: 0 done, 1 refused, by a registry or because of what an image holds, 2 wrong usage or a file that can't be
@@ -47,6 +54,22 @@ export function withRegistryFlags(command: Command, side: "" | "from-" | "to-" =
     .option(`--no-${side}plain-http`, `speak TLS to ${where} even there`)
     .addOption(new Option(`--${side}insecure`, `take any certificate of ${where}`).conflicts(flag("CaFile")))
     .option(`--${side}ca-file <file>`, `certificates of the only authorities that vouch for ${where} (PEM)`);
+}
+
+/** Adds the flag of verbs that read images as large as their user likes. */
+export function withBlobFlag(command: Command): Command {
+  return command.option(
+    "--max-blob-bytes <n>",
+    "largest blob, and largest module after decompression, in bytes",
+    blobBytes,
+    MAX_BLOB_BYTES,
+  );
+}
+
+function blobBytes(text: string): number {
+  const bytes = /^[1-9]\d{0,9}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY;
+  if (bytes <= MAX_TOTAL_BYTES) return bytes;
+  throw new InvalidArgumentError(`write a number from 1 to ${MAX_TOTAL_BYTES}.`);
 }
 
 /** Adds the flags of verbs that check a module. */

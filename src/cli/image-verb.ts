@@ -11,7 +11,7 @@ import type { Credential } from "../oci/credentials.ts";
 import { RegistryError } from "../oci/error.ts";
 import type { RegistryClientOptions, RegistrySettings } from "../oci/options.ts";
 import { printable } from "../printable.ts";
-import type { ImageFlags, RegistryFlags } from "./image-flags.ts";
+import { type ImageFlags, MAX_BLOB_BYTES, MAX_TOTAL_BYTES, type RegistryFlags } from "./image-flags.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { version } from "./version.ts";
 
@@ -37,9 +37,6 @@ export interface Outcome {
 /** The places that a verb is about, and how their registries are spoken to. */
 export type NamedPlaces = readonly (readonly [place: Place, flags: RegistryFlags])[];
 
-/** In bytes. What Istio takes of a module at most, and room for the images of other tools that are only copied. */
-const MODULE_BYTES = 256 * 1024 * 1024;
-const TOTAL_BYTES = 4 * 1024 * 1024 * 1024;
 /** Of one manifest. Who is asked to list or copy them wants all of them. */
 const MAX_REFERRERS = 256;
 /** A slow line may take its time; a silent one is given up long before. */
@@ -109,7 +106,8 @@ async function prepared(
     progress?.clear();
     process.stderr.write(`${printable(text)}\n`);
   };
-  const options = { ...(await clientOptions(places)), signal };
+  const { maxBlobBytes = MAX_BLOB_BYTES } = flags;
+  const options = { ...(await clientOptions(places, maxBlobBytes)), signal };
   const docker = { path: flags.registryConfig ?? dockerConfigPath(env, homedir()), environment: env };
   const client = new RegistryClient({ ...options, credentials: await localCredentials({ ...docker, warn: note }) });
   try {
@@ -119,7 +117,7 @@ async function prepared(
       docker,
       store: storeFolder(flags.store, env),
       temporary: tmpdir(),
-      limits: { blobBytes: MODULE_BYTES, totalBytes: TOTAL_BYTES },
+      limits: { blobBytes: maxBlobBytes, totalBytes: MAX_TOTAL_BYTES },
       watcher: progress ?? { started() {}, moved() {}, finished() {} },
       signal,
       note,
@@ -129,7 +127,7 @@ async function prepared(
   }
 }
 
-async function clientOptions(places: NamedPlaces): Promise<RegistryClientOptions> {
+async function clientOptions(places: NamedPlaces, moduleBytes: number): Promise<RegistryClientOptions> {
   const { proxyFromEnvironment } = await import("../oci/proxy.ts");
   const registries = new Map<string, RegistrySettings>();
   for (const [place, flags] of places) {
@@ -139,7 +137,7 @@ async function clientOptions(places: NamedPlaces): Promise<RegistryClientOptions
   }
   return {
     registries: [...registries.values()],
-    limits: { moduleBytes: MODULE_BYTES, referrers: MAX_REFERRERS, referrerPages: MAX_REFERRERS },
+    limits: { moduleBytes, referrers: MAX_REFERRERS, referrerPages: MAX_REFERRERS },
     deadlineMs: DEADLINE_MS,
     proxy: proxyFromEnvironment(process.env),
     userAgent: `wasmount/${version}`,

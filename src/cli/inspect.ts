@@ -6,6 +6,7 @@ import {
   envoyVersion,
   type ImageFlags,
   type RegistryFlags,
+  withBlobFlag,
   withImageFlags,
   withPlatformFlag,
   withRegistryFlags,
@@ -27,7 +28,7 @@ export function inspectCommand(): Command {
     )
     .argument("<place>", "a reference, one of the places below, or a .wasm file")
     .option("--envoy-version <version>", "the Envoy release to check for", envoyVersion, newestEnvoyVersion);
-  return withImageFlags(withRegistryFlags(withPlatformFlag(command)))
+  return withImageFlags(withRegistryFlags(withBlobFlag(withPlatformFlag(command))))
     .addHelpText(
       "after",
       `

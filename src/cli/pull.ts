@@ -4,6 +4,7 @@ import {
   EXIT_CODES,
   type ImageFlags,
   type RegistryFlags,
+  withBlobFlag,
   withCheckFlags,
   withImageFlags,
   withPlatformFlag,
@@ -30,7 +31,7 @@ export function pullCommand(): Command {
     .argument("<place>", "which image: a reference, or one of the places below")
     .option("-o, --output <file>", "write the module to this file")
     .option("-f, --force", "replace the file if it is there");
-  return withImageFlags(withRegistryFlags(withCheckFlags(withPlatformFlag(command))))
+  return withImageFlags(withRegistryFlags(withCheckFlags(withBlobFlag(withPlatformFlag(command)))))
     .addHelpText(
       "after",
       `

@@ -6,6 +6,7 @@ import type { Place } from "../images/place.ts";
 import type { RegistryError } from "../oci/error.ts";
 import type { Reference } from "../oci/reference.ts";
 import { printable } from "../printable.ts";
+import type { EvidenceSource } from "../trust/collection.ts";
 import type { Policy } from "../trust/policy.ts";
 import type { Rule } from "../trust/rule.ts";
 import type { Materials } from "../trust/rules.ts";
@@ -103,12 +104,20 @@ export async function judgement(
   { client, signal }: Pick<ImageVerb, "client" | "signal">,
 ): Promise<Judgement> {
   const { formatReference } = await import("../oci/reference.ts");
+  const { DEFAULT_LIMITS } = await import("../oci/limits.ts");
   const { judgeImage, resolveImage } = await import("../trust/judging.ts");
   const { verdictText } = await import("../trust/verdict-text.ts");
   const image = await resolveImage(client, reference, signal);
   const unreadable = (error: RegistryError) => ({ unreadable: error.message, deferrable: false });
   const options = { unmatched, stage: "Fetcher", unreadable, signal } as const;
-  const verdict = await judgeImage(client, rulesFor(image), image, options);
+  // As admission reads signatures: more referrers than it allows must not pass here.
+  const source: EvidenceSource = {
+    limits: DEFAULT_LIMITS,
+    manifest: (...asked) => client.manifest(...asked),
+    blob: (...asked) => client.blob(...asked),
+    referrers: (...asked) => client.referrers(...asked),
+  };
+  const verdict = await judgeImage(source, rulesFor(image), image, options);
   const name = formatReference(reference);
   const text = verdictText(name, image.digests, verdict).split("\n").map(printable).join("\n");
   return { text, json: { image: name, digests: image.digests, ...verdict } };

@@ -1,4 +1,5 @@
 import type { ResourceRequirements } from "../kube/pod.ts";
+import type { FetchLimits } from "../oci/limits.ts";
 import type { NamedDataPlane } from "./named-data-plane.ts";
 
 /** The operator's configuration, with every default filled in. The file it is read from: load.ts. */
@@ -122,11 +123,9 @@ export interface Config {
     readonly lease: string;
   };
   readonly events: { readonly enabled: boolean };
-  readonly limits: {
+  readonly limits: FetchLimits & {
     readonly filters: number;
     readonly configBytes: number;
-    readonly moduleBytes: number;
-    readonly manifestBytes: number;
     /** Budget of one admission for asking registries, in seconds. */
     readonly resolveSeconds: number;
     /** Budget of one admission for asking registries and the API server, all together, in seconds. */

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { FETCH_LIMIT_NAMES } from "../oci/limits.ts";
 import type { RegistryClientOptions, RegistrySettings } from "../oci/options.ts";
 import type { ProxySettings } from "../oci/proxy.ts";
 import { readText } from "./authorities.ts";
@@ -13,10 +14,9 @@ import { ConfigError } from "./error.ts";
 export async function registryOptions(
   config: Pick<Config, "registries" | "network" | "limits">,
 ): Promise<RegistryClientOptions> {
-  const { moduleBytes, manifestBytes } = config.limits;
   return {
     registries: await Promise.all(config.registries.map(settingsOf)),
-    limits: { moduleBytes, manifestBytes },
+    limits: Object.fromEntries(FETCH_LIMIT_NAMES.map(name => [name, config.limits[name]])),
     privateAddresses: config.network.privateAddresses,
     proxy: await proxyOf(config.network.proxy),
   };

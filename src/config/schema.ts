@@ -1,3 +1,4 @@
+import { FETCH_LIMITS, type FetchLimits } from "../oci/limits.ts";
 import { NAMED_DATA_PLANES } from "./named-data-plane.ts";
 
 /** The least and most that a number may be, with its default. */
@@ -20,6 +21,30 @@ const objectName = { type: "string", pattern: "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-
 const namespacePattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
 
 const secretPattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/** Of what is read from registries, at admission and by fetchers. */
+const fetchLimits = {
+  moduleBytes: integer(1024, 1073741824, FETCH_LIMITS.moduleBytes, "bytes of one module"),
+  manifestBytes: integer(1024, 33554432, FETCH_LIMITS.manifestBytes, "bytes of one manifest or index"),
+  layers: integer(1, 4096, FETCH_LIMITS.layers, "layers of one image"),
+  indexEntries: integer(1, 4096, FETCH_LIMITS.indexEntries, "manifests that one index lists"),
+  unpackRatio: integer(2, 1024, FETCH_LIMITS.unpackRatio, "bytes that a compressed layer unpacks to, per byte"),
+  signatureManifestBytes: integer(
+    1024,
+    33554432,
+    FETCH_LIMITS.signatureManifestBytes,
+    "bytes of one manifest of signatures",
+  ),
+  signatures: integer(1, 256, FETCH_LIMITS.signatures, "signatures under cosign's tag of one image"),
+  referrers: integer(1, 1024, FETCH_LIMITS.referrers, "referrers of one image, of whatever kind"),
+  referrerPages: integer(1, 128, FETCH_LIMITS.referrerPages, "pages of one list of referrers"),
+  bundleBytes: integer(1024, 33554432, FETCH_LIMITS.bundleBytes, "bytes of one Sigstore bundle"),
+  payloadBytes: integer(256, 1048576, FETCH_LIMITS.payloadBytes, "bytes that one of cosign's older signatures signs"),
+  tokenBytes: integer(1024, 1048576, FETCH_LIMITS.tokenBytes, "bytes of one answer with a token"),
+  errorBytes: integer(256, 1048576, FETCH_LIMITS.errorBytes, "bytes that are read of a registry's error"),
+  redirects: integer(1, 20, FETCH_LIMITS.redirects, "redirects of one request to a registry"),
+  connections: integer(1, 64, FETCH_LIMITS.connections, "connections to one host at a time"),
+} satisfies Record<keyof FetchLimits, object>;
 
 /** JSON schema (2020-12) of the operator's configuration file. Its defaults are the product's. */
 export const configSchema = {
@@ -380,8 +405,7 @@ export const configSchema = {
     limits: section({
       filters: integer(1, 99, 16, "filters of one pod"),
       configBytes: integer(1, 262144, 65536, "bytes of one filter's configuration"),
-      moduleBytes: integer(1024, 1073741824, 67108864, "bytes of one module"),
-      manifestBytes: integer(1024, 33554432, 4194304, "bytes of one manifest or index"),
+      ...fetchLimits,
       resolveSeconds: integer(1, 4, 2, "seconds that one admission may spend on registries; less than reviewSeconds"),
       reviewSeconds: {
         type: "number",

@@ -9,6 +9,8 @@ export interface ArchiveLimits {
   readonly moduleBytes: number;
   /** Largest runtime-config.json, in bytes. */
   readonly configBytes: number;
+  /** Bytes that come out of one. */
+  readonly unpackRatio: number;
 }
 
 const MODULE_NAME = "plugin.wasm";
@@ -30,7 +32,7 @@ export async function readArchive(
   module: ModuleSink,
 ): Promise<Buffer | null> {
   const found = { module: false, config: null as Buffer[] | null };
-  await readTar(decompressed(source, compression, limits.moduleBytes + OVERHEAD), entry => {
+  await readTar(decompressed(source, compression, limits.moduleBytes + OVERHEAD, limits.unpackRatio), entry => {
     const name = basename(entry.path);
     if (name === MODULE_NAME) {
       if (found.module) throw bad(`two entries named ${MODULE_NAME}`);

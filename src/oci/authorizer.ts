@@ -7,7 +7,7 @@ import { RegistryError } from "./error.ts";
 import { failureOf } from "./failure.ts";
 import { mergedScopes } from "./scopes.ts";
 import type { ShownSecrets } from "./shown-secrets.ts";
-import { type BearerToken, fetchToken, realmUrl, type TokenRequest } from "./token.ts";
+import { type BearerToken, fetchToken, realmUrl, type TokenLimits, type TokenRequest } from "./token.ts";
 import { TokenCache } from "./token-cache.ts";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.ts";
 
@@ -19,6 +19,15 @@ export interface Scope {
   readonly actions: "pull" | "pull,push";
   /** What was shown to the registry for it. */
   readonly shown: ShownSecrets;
+}
+
+export interface AuthorizerSettings {
+  readonly credentials: CredentialSource;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly limits: TokenLimits;
+  /** Hosts, as URLs spell them, that are spoken to without TLS. */
+  readonly plainHosts: ReadonlySet<string>;
 }
 
 /** One way to answer a challenge. */
@@ -43,15 +52,16 @@ export class Authorizer {
   readonly #credentials: CredentialSource;
   readonly #now: () => number;
   readonly #plainHosts: ReadonlySet<string>;
+  readonly #limits: TokenLimits;
   readonly #identity = new CredentialIdentity();
   readonly #accepted = new LRUCache<string, Offer>({ max: MAX_REMEMBERED });
   readonly #tokens: TokenCache;
 
-  /** @param plainHosts hosts, as URLs spell them, that are spoken to without TLS */
-  constructor(transport: Transport, credentials: CredentialSource, now: () => number, plainHosts: ReadonlySet<string>) {
+  constructor(transport: Transport, { credentials, now, limits, plainHosts }: AuthorizerSettings) {
     this.#transport = transport;
     this.#credentials = credentials;
     this.#now = now;
+    this.#limits = limits;
     this.#plainHosts = plainHosts;
     this.#tokens = new TokenCache(now);
   }
@@ -81,7 +91,7 @@ export class Authorizer {
       }
       this.#drop(offer, response);
       // The next offer may be a token of the same server's, and the last answer is what counts in the end.
-      response = await held(response, request.signal);
+      response = await held(response, request.signal, this.#limits.errorBytes);
     }
     if (tried > 0) return response;
     throw new RegistryError("Unauthorized", unauthorizedText(host, challenge, credentials.length), { status: 401 });
@@ -142,7 +152,7 @@ export class Authorizer {
     const key = JSON.stringify([url.origin, realm.href, service, scopes, identity]);
     try {
       const token = await this.#tokens.get(key, signal, flying =>
-        fetchToken(this.#transport, wanted, credential, flying, this.#now),
+        fetchToken(this.#transport, wanted, credential, flying, this.#now, this.#limits),
       );
       return { key, token };
     } catch (error) {

@@ -6,8 +6,6 @@ import { parseObject } from "./json.ts";
 import { retryAfter } from "./retry.ts";
 import type { TransportResponse } from "./transport.ts";
 
-const MAX_ERROR_BODY = 8 * 1024;
-
 /** Refuses a coding that was not asked for. @throws {RegistryError} BadResponse */
 export function refuseCoding(response: TransportResponse): void {
   const coding = response.headers["content-encoding"];
@@ -66,10 +64,18 @@ export function announcedSize({ "content-length": length }: Headers): number | n
   return length === undefined ? null : Number(length);
 }
 
-/** The error that a response with a status of failure means. Reads at most 8 KiB of what the registry says. */
-export async function refusal(response: TransportResponse, signal: AbortSignal, now: number): Promise<RegistryError> {
+/**
+ * The error that a response with a status of failure means.
+ * @param limit bytes that are read of what the registry says
+ */
+export async function refusal(
+  response: TransportResponse,
+  signal: AbortSignal,
+  now: number,
+  limit: number,
+): Promise<RegistryError> {
   const { status, headers, url } = response;
-  const text = (await readErrorBody(response, signal)).toString("utf8");
+  const text = (await readErrorBody(response, signal, limit)).toString("utf8");
   const { code, says } = statusMeaning(status);
   const known = knownCode(text);
   return new RegistryError(code, `${url.host} ${says} (${status}${known === null ? "" : ` ${known}`})`, {
@@ -83,13 +89,17 @@ export async function refusal(response: TransportResponse, signal: AbortSignal, 
  * A response of failure, with its body in memory as far as anybody reads it: who may still need it, and asks for something
  * else before that, has no connection waiting meanwhile.
  */
-export async function held(response: TransportResponse, signal: AbortSignal): Promise<TransportResponse> {
-  return { ...response, body: heldBody(await readErrorBody(response, signal)) };
+export async function held(
+  response: TransportResponse,
+  signal: AbortSignal,
+  limit: number,
+): Promise<TransportResponse> {
+  return { ...response, body: heldBody(await readErrorBody(response, signal, limit)) };
 }
 
-async function readErrorBody(response: TransportResponse, signal: AbortSignal): Promise<Buffer> {
+async function readErrorBody(response: TransportResponse, signal: AbortSignal, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  let left = MAX_ERROR_BODY;
+  let left = limit;
   try {
     for await (const chunk of chunksOf(response, signal)) {
       chunks.push(chunk.subarray(0, left));

@@ -3,16 +3,11 @@ import { announcedSize, readBody } from "./body.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { isDigest, verifying } from "./digest.ts";
 import { RegistryError } from "./error.ts";
+import type { ContentLimits, RegistryLimits } from "./limits.ts";
 import { ACCEPTED_MANIFESTS, type FetchedManifest, readManifest, withoutParameters } from "./manifest.ts";
 import { uploadManifest } from "./manifest-push.ts";
 import { IMAGE_TYPES, INDEX_TYPES } from "./media-types.ts";
-import {
-  type ContentLimits,
-  completed,
-  type RegistryClientOptions,
-  type RegistryLimits,
-  type UploadSizes,
-} from "./options.ts";
+import { completed, type RegistryClientOptions, type UploadSizes } from "./options.ts";
 import type { BlobSource } from "./push.ts";
 import type { Reference } from "./reference.ts";
 import { listReferrers } from "./referrers.ts";
@@ -103,7 +98,7 @@ export class RegistryClient implements ModuleSource {
     const expected = isDigest(digestOrTag) ? digestOrTag : null;
     return this.#session.read(place, "GET", `manifests/${digestOrTag}`, manifestHeaders(), async response => {
       const bytes = await readBody(response, this.limits.manifestBytes, "the manifest", place.signal);
-      return readManifest(bytes, response.headers["content-type"] ?? null, expected);
+      return readManifest(bytes, response.headers["content-type"] ?? null, expected, this.limits);
     });
   }
 

@@ -6,8 +6,6 @@ import { zstdFrames } from "./zstd-frames.ts";
 
 export type Compression = "gzip" | "zstd";
 
-/** Decompressed bytes per compressed byte. Modules stay below 10; deflate reaches 1000 on zeros. */
-const MAX_RATIO = 20;
 /** The ratio of less than this says nothing. */
 const RATIO_FLOOR = 1024 * 1024;
 const MAX_WINDOW_LOG = 23;
@@ -16,12 +14,14 @@ const MAX_WINDOW_LOG = 23;
  * Decompresses a layer as it comes: all members of a gzip, all frames of a zstd, nothing behind them. The source is
  * read to its end before the last chunk's successor is asked for, so that whoever hashes it sees all of it.
  * @param limit most bytes that may come out
+ * @param ratio most bytes that may come out of one
  * @throws {RegistryError} BadArchive, TooLarge, and whatever `source` throws
  */
 export async function* decompressed(
   source: AsyncIterable<Buffer>,
   compression: Compression,
   limit: number,
+  ratio: number,
 ): AsyncGenerator<Buffer, void, undefined> {
   const input = new Input(source);
   const decoder = compression === "gzip" ? createGunzip() : zstdDecoder();
@@ -34,8 +34,8 @@ export async function* decompressed(
       plain += chunk.length;
       if (plain > limit)
         throw new RegistryError("TooLarge", `the layer unpacks to more than the ${limit} bytes allowed`);
-      if (plain > RATIO_FLOOR && plain > input.size * MAX_RATIO) {
-        throw new RegistryError("BadArchive", `the layer unpacks to more than ${MAX_RATIO} times its size`);
+      if (plain > RATIO_FLOOR && plain > input.size * ratio) {
+        throw new RegistryError("BadArchive", `the layer unpacks to more than ${ratio} times its size`);
       }
       yield chunk;
     }

@@ -148,7 +148,7 @@ class ModuleFetch {
   async #manifest(digest: string, listedAs: string | null): Promise<FetchedManifest> {
     const { registry, repository } = this.#address;
     const kept = this.#store && (await readKept(this.#store, digest, this.#source.limits.manifestBytes));
-    if (kept) return readManifest(kept, listedAs, digest);
+    if (kept) return readManifest(kept, listedAs, digest, this.#source.limits);
     const fetched = await this.#source.manifest(registry, repository, digest, this.#signal);
     if (this.#store) await keep(this.#store, digest, fetched.bytes);
     return fetched;
@@ -166,11 +166,12 @@ class ModuleFetch {
 
   /** Streams the module to the sink. @returns the runtime-config.json of an archive, or null */
   async #module({ layer, encoding }: ModuleLayer, sink: MeasuredSink): Promise<Buffer | null> {
-    const { moduleBytes, manifestBytes } = this.#source.limits;
+    const { moduleBytes, manifestBytes, unpackRatio } = this.#source.limits;
     if (encoding !== "raw") {
       // Late, because most modules lie in none.
       const { readArchive } = await import("./archive.ts");
-      return readArchive(await this.#blob(layer, true), encoding, { moduleBytes, configBytes: manifestBytes }, sink);
+      const limits = { moduleBytes, configBytes: manifestBytes, unpackRatio };
+      return readArchive(await this.#blob(layer, true), encoding, limits, sink);
     }
     // The sink itself keeps what is a module already.
     for await (const chunk of await this.#blob(layer, false, sink.borrows)) await sink.write(chunk);

@@ -1,7 +1,7 @@
 import type { Descriptor } from "./descriptor.ts";
 import { digestOf, isDigest } from "./digest.ts";
 import { RegistryError } from "./error.ts";
-import type { RegistryLimits } from "./options.ts";
+import type { RegistryLimits } from "./limits.ts";
 import { uploadBytes } from "./push.ts";
 import { addReferrer, referrerOf } from "./referrers.ts";
 import type { Place, Session } from "./session.ts";

@@ -2,6 +2,7 @@ import { type Descriptor, isMediaType, isRecord, readAnnotations, readDescriptor
 import { digestOf } from "./digest.ts";
 import { RegistryError } from "./error.ts";
 import { parseObject } from "./json.ts";
+import { type ContentLimits, DEFAULT_LIMITS } from "./limits.ts";
 import { DOCKER_LIST, DOCKER_MANIFEST, IMAGE_TYPES, INDEX_TYPES, OCI_INDEX, OCI_MANIFEST } from "./media-types.ts";
 
 /** An image manifest (image-spec, manifest.md; or Docker's schema 2, which has the same fields). */
@@ -38,8 +39,7 @@ export interface FetchedManifest {
 /** What the client asks for, best first. */
 export const ACCEPTED_MANIFESTS = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].join(", ");
 
-const MAX_LAYERS = 256;
-const MAX_MANIFESTS = 64;
+type ListLimits = Pick<ContentLimits, "layers" | "indexEntries">;
 
 /**
  * Reads a manifest's bytes. One document has one meaning here: what the registry calls it (`contentType`), what it
@@ -53,6 +53,7 @@ export function readManifest(
   bytes: Buffer,
   contentType: string | null,
   expectedDigest: string | null,
+  limits: ListLimits = DEFAULT_LIMITS,
 ): FetchedManifest {
   const digest = digestOf(bytes);
   if (expectedDigest !== null && digest !== expectedDigest) {
@@ -60,7 +61,9 @@ export function readManifest(
   }
   const document = parseObject(bytes, "the manifest");
   const mediaType = agreedType(document, contentType === null ? null : withoutParameters(contentType));
-  const manifest = INDEX_TYPES.includes(mediaType) ? readIndex(document, mediaType) : readImage(document, mediaType);
+  const manifest = INDEX_TYPES.includes(mediaType)
+    ? readIndex(document, mediaType, limits)
+    : readImage(document, mediaType, limits);
   return { bytes, digest, mediaType, manifest };
 }
 
@@ -92,11 +95,11 @@ function agreedType(document: Readonly<Record<string, unknown>>, contentType: st
   return type;
 }
 
-function readImage(document: Readonly<Record<string, unknown>>, mediaType: string): ImageManifest {
+function readImage(document: Readonly<Record<string, unknown>>, mediaType: string, limits: ListLimits): ImageManifest {
   const { layers, config } = document;
   if (document["manifests"] !== undefined) throw bad("it has manifests, but its media type is an image's");
   if (!Array.isArray(layers)) throw bad("layers is not a list");
-  if (layers.length > MAX_LAYERS) throw bad(`it has more than ${MAX_LAYERS} layers`);
+  if (layers.length > limits.layers) throw bad(`it has more than ${limits.layers} layers`);
   return {
     kind: "image",
     mediaType,
@@ -106,13 +109,17 @@ function readImage(document: Readonly<Record<string, unknown>>, mediaType: strin
   };
 }
 
-function readIndex(document: Readonly<Record<string, unknown>>, mediaType: string): ImageIndex {
+function readIndex(
+  document: Readonly<Record<string, unknown>>,
+  mediaType: string,
+  { indexEntries }: ListLimits,
+): ImageIndex {
   const { manifests } = document;
   if (document["layers"] !== undefined || document["config"] !== undefined) {
     throw bad("it has layers or a config, but its media type is an index's");
   }
   if (!Array.isArray(manifests)) throw bad("manifests is not a list");
-  if (manifests.length > MAX_MANIFESTS) throw bad(`it lists more than ${MAX_MANIFESTS} manifests`);
+  if (manifests.length > indexEntries) throw bad(`it lists more than ${indexEntries} manifests`);
   return {
     kind: "index",
     mediaType,

@@ -1,6 +1,7 @@
 import type { PrivateAddresses } from "./address.ts";
 import type { TlsSettings } from "./connections.ts";
 import type { CredentialSource } from "./credentials.ts";
+import { DEFAULT_LIMITS, type RegistryLimits } from "./limits.ts";
 import type { MirrorSettings } from "./mirror.ts";
 import type { ProxySettings } from "./proxy.ts";
 import { DEFAULT_RETRY, type RetryPolicy } from "./retry.ts";
@@ -17,26 +18,6 @@ export interface RegistrySettings extends TlsSettings {
   readonly plainHttp: boolean;
   /** Asked first, in this order, and by these settings of their own: what is said here is of the registry alone. */
   readonly mirrors?: readonly MirrorSettings[] | undefined;
-}
-
-/** What is read from a registry at most. What is larger is refused, never cut. */
-export interface ContentLimits {
-  /** Largest blob, and largest module after decompression, in bytes. */
-  readonly moduleBytes: number;
-  /** Largest manifest, index, image config or page of a list, in bytes. */
-  readonly manifestBytes: number;
-}
-
-/** The limits of lists too. A longer one is refused, never cut. */
-export interface RegistryLimits extends ContentLimits {
-  /** Referrers of one manifest, of the type asked for. */
-  readonly referrers: number;
-  /** Pages of a list of referrers. */
-  readonly referrerPages: number;
-  /** Tags of one repository. */
-  readonly tags: number;
-  /** Pages of a list of tags. */
-  readonly tagPages: number;
 }
 
 /** How blobs are uploaded. In bytes. */
@@ -59,7 +40,6 @@ export interface RegistryClientOptions {
   readonly timeouts?: Partial<Timeouts>;
   readonly retry?: Partial<RetryPolicy>;
   readonly userAgent?: string;
-  readonly maxSockets?: number;
   /** Whether hosts that are not among the registries may have private addresses. Default: Allow. */
   readonly privateAddresses?: PrivateAddresses;
   readonly proxy?: ProxySettings | null;
@@ -69,14 +49,6 @@ export interface RegistryClientOptions {
   readonly now?: () => number;
 }
 
-const DEFAULT_LIMITS: RegistryLimits = {
-  moduleBytes: 64 * 1024 * 1024,
-  manifestBytes: 4 * 1024 * 1024,
-  referrers: 32,
-  referrerPages: 4,
-  tags: 10_000,
-  tagPages: 128,
-};
 const DEFAULT_UPLOADS: UploadSizes = { wholeBytes: 32 * 1024 * 1024, chunkBytes: 8 * 1024 * 1024 };
 const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, idleMs: 15_000 };
 const DEFAULT_DEADLINE_MS = 120_000;
@@ -106,7 +78,6 @@ export function completed(options: RegistryClientOptions): CompleteOptions {
     timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
     retry: { ...DEFAULT_RETRY, ...options.retry },
     userAgent: options.userAgent ?? "wasmount",
-    maxSockets: options.maxSockets ?? 4,
     privateAddresses: options.privateAddresses ?? "Allow",
     proxy: options.proxy ?? null,
     random: options.random ?? Math.random,

@@ -3,9 +3,9 @@ import { type Descriptor, isMediaType, isRecord, readAnnotations, readDescriptor
 import { hexOf } from "./digest.ts";
 import { RegistryError } from "./error.ts";
 import { parseObject } from "./json.ts";
+import type { RegistryLimits } from "./limits.ts";
 import { withoutParameters } from "./manifest.ts";
 import { OCI_INDEX } from "./media-types.ts";
-import type { RegistryLimits } from "./options.ts";
 import { pagesOf } from "./pages.ts";
 import { uploadBytes } from "./push.ts";
 import { type Place, type Session, urlBelow } from "./session.ts";

@@ -32,7 +32,7 @@ export class Session {
   /** @throws {RegistryError} BadProxy */
   constructor(options: CompleteOptions) {
     this.#options = options;
-    const { registries, credentials, now } = options;
+    const { registries, credentials, now, limits } = options;
     this.#registries = new Map(registries.map(settings => [settings.host.toLowerCase(), settings]));
     const mirrors = registries.flatMap(settings => settings.mirrors ?? []);
     const plain = registries.filter(({ plainHttp }) => plainHttp);
@@ -46,7 +46,7 @@ export class Session {
       ]),
       tls: new Map(registries.filter(hasTlsSettings).map(settings => [urlHost(settings.host, "https"), settings])),
     });
-    this.#authorizer = new Authorizer(this.#transport, credentials, now, this.plainHosts);
+    this.#authorizer = new Authorizer(this.#transport, { credentials, now, limits, plainHosts: this.plainHosts });
   }
 
   /**
@@ -199,7 +199,7 @@ export class Session {
 
   async #checked(response: TransportResponse, place: Place, statuses: readonly number[]): Promise<TransportResponse> {
     if (statuses.includes(response.status)) return response;
-    throw await refusal(response, place.signal, this.#options.now());
+    throw await refusal(response, place.signal, this.#options.now(), this.#options.limits.errorBytes);
   }
 
   /** The registry's own words stay, unless they repeat what it was shown. */

@@ -1,7 +1,7 @@
 import { readBody } from "./body.ts";
 import { RegistryError } from "./error.ts";
 import { parseObject } from "./json.ts";
-import type { RegistryLimits } from "./options.ts";
+import type { RegistryLimits } from "./limits.ts";
 import { pagesOf } from "./pages.ts";
 import { type Place, type Session, urlBelow } from "./session.ts";
 

@@ -4,6 +4,7 @@ import { basicAuthorization, type IdentityToken, type PasswordCredential } from 
 import { RegistryError } from "./error.ts";
 import { hostnameOf } from "./hostname.ts";
 import { parseObject } from "./json.ts";
+import type { RegistryLimits } from "./limits.ts";
 import type { Transport, TransportRequest, TransportResponse } from "./transport.ts";
 
 export interface BearerToken {
@@ -12,7 +13,6 @@ export interface BearerToken {
   readonly expiresAt: number;
 }
 
-const MAX_TOKEN_BODY = 128 * 1024;
 /** What a token without expires_in lives (distribution, token specification). */
 const DEFAULT_LIFE_S = 60;
 const MAX_LIFE_S = 3600;
@@ -21,6 +21,8 @@ const MARGIN_S = 30;
 /** What a realm answers that knows only the other of the two ways to ask. */
 const UNSUPPORTED: readonly number[] = [404, 405];
 const CLIENT_ID = "wasmount";
+
+export type TokenLimits = Pick<RegistryLimits, "tokenBytes" | "errorBytes">;
 
 /** What a token is to be for. */
 export interface TokenRequest {
@@ -67,6 +69,7 @@ export async function fetchToken(
   credential: PasswordCredential | IdentityToken | null,
   signal: AbortSignal,
   now: () => number,
+  limits: TokenLimits,
 ): Promise<BearerToken> {
   const send = (ask: Ask) => transport.send({ ...ask, redirects: "refuse", signal });
   const [first, second] = waysToAsk(request, credential);
@@ -76,11 +79,11 @@ export async function fetchToken(
     response = await send(second);
   }
   if (response.status !== 200) {
-    const refused = ofRealm(await refusal(response, signal, now()), response.url);
+    const refused = ofRealm(await refusal(response, signal, now(), limits.errorBytes), response.url);
     throw credential === null ? refused : refused.withoutDetail();
   }
   try {
-    return await readToken(response, signal, now);
+    return await readToken(response, signal, now, limits);
   } catch (error) {
     throw error instanceof RegistryError ? error.withoutDetail() : error;
   }
@@ -136,8 +139,13 @@ function byPost({ realm, service, scopes }: TokenRequest, grant: Readonly<Record
   };
 }
 
-async function readToken(response: TransportResponse, signal: AbortSignal, now: () => number): Promise<BearerToken> {
-  const body = await readBody(response, MAX_TOKEN_BODY, "the token", signal);
+async function readToken(
+  response: TransportResponse,
+  signal: AbortSignal,
+  now: () => number,
+  { tokenBytes }: TokenLimits,
+): Promise<BearerToken> {
+  const body = await readBody(response, tokenBytes, "the token", signal);
   const { token, access_token: accessToken, expires_in: life } = parseObject(body, "the token", "BadResponse");
   const value = token === undefined || token === "" ? accessToken : token;
   // Visible ASCII only: it becomes a header.

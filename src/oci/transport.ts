@@ -3,13 +3,15 @@ import { requestHead } from "../http/request-head.ts";
 import { type ConnectionOptions, Connections, type Route } from "./connections.ts";
 import { RegistryError } from "./error.ts";
 import { failureOf } from "./failure.ts";
+import type { RegistryLimits } from "./limits.ts";
 import { nextHop } from "./redirect.ts";
 
-export interface TransportOptions extends Omit<ConnectionOptions, "connectMs"> {
+export interface TransportOptions extends Omit<ConnectionOptions, "connectMs" | "maxSockets"> {
   /** Hosts, with port, that are spoken to without TLS. Every other host is HTTPS. */
   readonly plainHosts: ReadonlySet<string>;
   readonly userAgent: string;
   readonly timeouts: Timeouts;
+  readonly limits: Pick<RegistryLimits, "redirects" | "connections">;
 }
 
 /** In milliseconds. */
@@ -37,7 +39,6 @@ export interface TransportResponse extends HttpResponse {
   readonly url: URL;
 }
 
-const MAX_REDIRECTS = 5;
 /**
  * HTTP with every hop in sight: which host is asked, by which scheme, with which credentials, at which address. Knows
  * nothing of registries.
@@ -49,7 +50,12 @@ export class Transport {
   /** @throws {RegistryError} BadProxy */
   constructor(options: TransportOptions) {
     this.#options = options;
-    this.#connections = new Connections({ ...options, connectMs: options.timeouts.connectMs });
+    const { timeouts, limits } = options;
+    this.#connections = new Connections({
+      ...options,
+      connectMs: timeouts.connectMs,
+      maxSockets: limits.connections,
+    });
   }
 
   /**
@@ -58,6 +64,7 @@ export class Transport {
    *   UnsafeRedirect
    */
   async send(request: TransportRequest): Promise<TransportResponse> {
+    const { redirects } = this.#options.limits;
     let url = request.url;
     let authorization = request.authorization ?? null;
     for (let hops = 0; ; hops += 1) {
@@ -68,11 +75,8 @@ export class Transport {
       if (request.redirects === "refuse") {
         throw new RegistryError("UnsafeRedirect", `${url.host} redirects a request that must not be redirected`);
       }
-      if (hops === MAX_REDIRECTS) {
-        throw new RegistryError(
-          "TooManyRedirects",
-          `more than ${MAX_REDIRECTS} redirects, the last one by ${url.host}`,
-        );
+      if (hops === redirects) {
+        throw new RegistryError("TooManyRedirects", `more than ${redirects} redirects, the last one by ${url.host}`);
       }
       if (target.origin !== request.url.origin) authorization = null;
       url = target;

@@ -2,6 +2,7 @@ import { NAMED_DATA_PLANES } from "../config/named-data-plane.ts";
 import type { Phase } from "../envoy/discovered-filter.ts";
 import type { RuntimeFailure } from "../envoy/filter-file.ts";
 import type { ResourceRequirements } from "../kube/pod.ts";
+import type { FetchLimits } from "../oci/limits.ts";
 import type { Rule } from "../trust/rule.ts";
 
 /**
@@ -108,7 +109,8 @@ export interface PlanBootstrap {
   readonly copy: { readonly from: string; readonly to: string } | null;
 }
 
-export interface PlanLimits {
+/** What registries may cost the fetcher. What is left out, beside these, is at the default that it has itself. */
+export interface PlanLimits extends Partial<FetchLimits> {
   /** Largest module, in bytes, decompressed. */
   readonly moduleBytes: number;
   /** Largest manifest, index or image config, in bytes. */

@@ -1,4 +1,5 @@
 import { DNS_LABEL } from "../kube/dns-label.ts";
+import { FETCH_LIMIT_NAMES } from "../oci/limits.ts";
 import type { Rule } from "../trust/rule.ts";
 import { PlanError } from "./error.ts";
 import {
@@ -161,7 +162,9 @@ function below(value: unknown, folder: string, path: string): string {
 
 function readLimits(value: unknown): PlanLimits {
   const limits = object(value, "limits");
+  const changed = FETCH_LIMIT_NAMES.filter(name => limits[name] !== undefined);
   return {
+    ...Object.fromEntries(changed.map(name => [name, count(limits[name], `limits.${name}`)])),
     moduleBytes: count(limits["moduleBytes"], "limits.moduleBytes"),
     manifestBytes: count(limits["manifestBytes"], "limits.manifestBytes"),
     deadlineMs: count(limits["deadlineMs"], "limits.deadlineMs"),

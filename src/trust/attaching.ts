@@ -1,12 +1,13 @@
 import type { RegistryClient } from "../oci/client.ts";
 import { digestOf, hexOf } from "../oci/digest.ts";
 import { RegistryError } from "../oci/error.ts";
+import { DEFAULT_LIMITS } from "../oci/limits.ts";
 import type { FetchedManifest } from "../oci/manifest.ts";
 import { CREATED_ANNOTATION, OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST } from "../oci/media-types.ts";
 import { blobOf } from "../oci/push.ts";
 import { inSeconds } from "../rfc3339.ts";
 import { SIGNATURE_PREDICATE } from "./claim.ts";
-import { EVIDENCE_LIMITS, SIGNATURE_ANNOTATION, SIMPLE_SIGNING } from "./collection.ts";
+import { SIGNATURE_ANNOTATION, SIMPLE_SIGNING } from "./collection.ts";
 
 const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
@@ -69,8 +70,8 @@ export async function attachPayload(
     annotations: { [SIGNATURE_ANNOTATION]: signature.toString("base64") },
   };
   const layers = [...(await signaturesUnder(client, { registry, repository }, tag, signal)), entry];
-  if (layers.length > EVIDENCE_LIMITS.layers) {
-    throw new RegistryError("TooLarge", `${tag} has ${EVIDENCE_LIMITS.layers} signatures already: delete some`);
+  if (layers.length > DEFAULT_LIMITS.signatures) {
+    throw new RegistryError("TooLarge", `${tag} has ${DEFAULT_LIMITS.signatures} signatures already: delete some`);
   }
   const config = blobOf(
     Buffer.from(

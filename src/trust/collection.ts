@@ -2,30 +2,15 @@ import type { RegistryClient } from "../oci/client.ts";
 import { type Descriptor, quoted } from "../oci/descriptor.ts";
 import { hexOf } from "../oci/digest.ts";
 import { RegistryError, type RegistryErrorCode } from "../oci/error.ts";
+import type { EvidenceLimits } from "../oci/limits.ts";
 import type { FetchedManifest } from "../oci/manifest.ts";
 import { short } from "./claim.ts";
 import type { Evidence, Signature } from "./evidence.ts";
-import { MAX_PAYLOAD } from "./payload.ts";
 
 /** What evidence is read from: a registry's client. Whatever stands in must hold content to its digest. */
-export type EvidenceSource = Pick<RegistryClient, "manifest" | "blob" | "referrers">;
-
-export interface EvidenceLimits {
-  /** Bytes of a manifest that holds signatures. */
-  readonly manifestBytes: number;
-  /** Signatures under cosign's tag of one image. */
-  readonly layers: number;
-  /** Referrers that are looked at, of whatever kind. */
-  readonly referrers: number;
-  readonly bundleBytes: number;
+export interface EvidenceSource extends Pick<RegistryClient, "manifest" | "blob" | "referrers"> {
+  readonly limits: EvidenceLimits;
 }
-
-export const EVIDENCE_LIMITS: EvidenceLimits = {
-  manifestBytes: 1024 * 1024,
-  layers: 50,
-  referrers: 32,
-  bundleBytes: 1024 * 1024,
-};
 
 export const SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json";
 export const SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature";
@@ -54,9 +39,8 @@ export async function collectEvidence(
   place: { readonly registry: string; readonly repository: string },
   digests: readonly string[],
   signal: AbortSignal,
-  limits: EvidenceLimits = EVIDENCE_LIMITS,
 ): Promise<Evidence> {
-  const reader = new EvidenceReader(source, place, signal, limits);
+  const reader = new EvidenceReader(source, place, signal);
   for (const digest of new Set(digests)) await reader.read(digest);
   return { signatures: reader.signatures, faults: reader.faults };
 }
@@ -73,12 +57,11 @@ class EvidenceReader {
     source: EvidenceSource,
     place: { readonly registry: string; readonly repository: string },
     signal: AbortSignal,
-    limits: EvidenceLimits,
   ) {
     this.#source = source;
     this.#place = place;
     this.#signal = signal;
-    this.#limits = limits;
+    this.#limits = source.limits;
   }
 
   async read(digest: string): Promise<void> {
@@ -109,10 +92,10 @@ class EvidenceReader {
       this.faults.push(`what ${quoted(tag)} points to is an index`);
       return;
     }
-    if (manifest.layers.length > this.#limits.layers) {
+    if (manifest.layers.length > this.#limits.signatures) {
       throw new RegistryError(
         "TooLarge",
-        `${quoted(tag)} has ${manifest.layers.length} signatures, ${this.#limits.layers} are allowed`,
+        `${quoted(tag)} has ${manifest.layers.length} signatures, ${this.#limits.signatures} are allowed`,
       );
     }
     const payloads = new Map<string, Buffer>();
@@ -126,7 +109,7 @@ class EvidenceReader {
     if (layer.mediaType !== SIMPLE_SIGNING) throw fault(`is of the type ${layer.mediaType}`);
     const text = layer.annotations?.[SIGNATURE_ANNOTATION] ?? "";
     if (!BASE64.test(text)) throw fault(`has no signature in base64 in the annotation ${SIGNATURE_ANNOTATION}`);
-    const payload = payloads.get(layer.digest) ?? (await this.#blob(layer, MAX_PAYLOAD));
+    const payload = payloads.get(layer.digest) ?? (await this.#blob(layer, this.#limits.payloadBytes));
     payloads.set(layer.digest, payload);
     this.signatures.push({ format: "simpleSigning", payload, signature: Buffer.from(text, "base64") });
   }
@@ -145,10 +128,10 @@ class EvidenceReader {
   async #manifest(digestOrTag: string): Promise<FetchedManifest> {
     const { registry, repository } = this.#place;
     const fetched = await this.#source.manifest(registry, repository, digestOrTag, this.#signal);
-    if (fetched.bytes.length <= this.#limits.manifestBytes) return fetched;
+    if (fetched.bytes.length <= this.#limits.signatureManifestBytes) return fetched;
     throw new RegistryError(
       "TooLarge",
-      `a manifest of signatures has ${fetched.bytes.length} bytes, ${this.#limits.manifestBytes} are allowed`,
+      `a manifest of signatures has ${fetched.bytes.length} bytes, ${this.#limits.signatureManifestBytes} are allowed`,
     );
   }
 

@@ -6,9 +6,6 @@ import { parseReference } from "../oci/reference.ts";
 import type { Claim } from "./claim.ts";
 import { TrustError } from "./error.ts";
 
-/** Bytes of one payload. cosign's own are below 1 KiB. */
-export const MAX_PAYLOAD = 64 * 1024;
-
 const TYPE = "cosign container image signature";
 
 /**
@@ -18,7 +15,6 @@ const TYPE = "cosign container image signature";
  * @throws {TrustError} BadEvidence
  */
 export function readPayload(bytes: Uint8Array): Claim {
-  if (bytes.length > MAX_PAYLOAD) throw bad(`is larger than ${MAX_PAYLOAD} bytes`);
   const { critical, optional, ...rest } = object(bytes);
   const known = exactly(critical, ["identity", "image", "type"], "critical");
   nothing(rest, "it");

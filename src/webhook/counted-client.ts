@@ -14,6 +14,7 @@ export function counted(
   monotonic: () => number,
 ): AdmissionClient {
   return {
+    limits: client.limits,
     async resolve(reference, signal) {
       const started = monotonic();
       const tell = (outcome: ResolutionOutcome) => told(outcome, (monotonic() - started) / 1000);

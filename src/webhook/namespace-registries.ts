@@ -9,7 +9,7 @@ import type { Unmatched, Verdict } from "../trust/verdict.ts";
 import { type HashedRules, type Late, VERDICT_SETTINGS, Verdicts } from "../trust/verdicts.ts";
 import type { NamespaceCredentials } from "./registry-credentials.ts";
 
-export type AdmissionClient = Pick<RegistryClient, "resolve" | "manifest" | "blob" | "referrers" | "close">;
+export type AdmissionClient = Pick<RegistryClient, "limits" | "resolve" | "manifest" | "blob" | "referrers" | "close">;
 
 interface Registry {
   readonly client: AdmissionClient;

@@ -179,6 +179,24 @@ describe("wasmount push, pull, tag, list, inspect and copy", function () {
     assert.deepEqual(await readFile(join(folder, "bad.wasm")), MODULE);
   });
 
+  it("read no larger blobs than they are told to", async () => {
+    const reference = `${registry.address}/large/filter:1`;
+    await good("push", "filter.wasm", reference);
+    await good("copy", reference, "oci-archive:large.tar:1");
+    // The config and, in a tar file, the index are larger than the module.
+    const [enough, less] = [4096, GOOD_MODULE.length - 1].map(bytes => `--max-blob-bytes=${bytes}`);
+    for (const [verb, ...args] of [
+      ["pull", reference, "--output=large.wasm", "--force"],
+      ["copy", reference, "oci:large:1"],
+      ["copy", "oci-archive:large.tar:1", "oci:large:2"],
+    ] as const) {
+      assert.match(await bad(1, verb, `${less}`, ...args), /allowed/);
+      await good(verb, `${enough}`, ...args);
+    }
+    assert.match(await good("inspect", `${less}`, reference), /no module .* are allowed/);
+    assert.doesNotMatch(await good("inspect", `${enough}`, reference), /are allowed/);
+  });
+
   it("replace files only if they are told to", async () => {
     const reference = `${registry.address}/over/filter:1`;
     await good("push", "filter.wasm", reference);
@@ -216,6 +234,8 @@ describe("wasmount push, pull, tag, list, inspect and copy", function () {
       /'linux\/arm\/v7' is invalid\. .* such as "linux\/amd64"/,
     ],
     ["no platform at all", ["inspect", "r.example/x:1", "--platform", "amd64"], /an operating system and an arch/],
+    ["blobs of nothing", ["pull", "r.example/a", "--max-blob-bytes", "0"], /write a number from 1 to 4294967296/],
+    ["blobs of more than 4 GiB", ["copy", "oci:a", "oci:b", "--max-blob-bytes", "4294967297"], /write a number from 1/],
     ["a layout in place of an image for the store", ["pull", "oci:x:1"], /name a file with -o/],
   ];
   for (const [title, args, message] of usage) {

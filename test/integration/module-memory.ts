@@ -2,6 +2,7 @@ import { pathToFileURL } from "node:url";
 import type { ModuleSource } from "../../src/oci/client.ts";
 import { verifying } from "../../src/oci/digest.ts";
 import { fetchModule } from "../../src/oci/fetch-module.ts";
+import { DEFAULT_LIMITS } from "../../src/oci/limits.ts";
 import { readManifest } from "../../src/oci/manifest.ts";
 import { moduleImage, type WrittenLayout } from "../../src/oci/module-image.ts";
 import { peakMemory } from "../environment/peak-memory.ts";
@@ -11,7 +12,7 @@ async function main(path: string, layout: WrittenLayout): Promise<void> {
   const image = await moduleImage({ module: path, name: "large", layout });
   const { digest, bytes, mediaType } = image.manifest;
   const source: ModuleSource = {
-    limits: { moduleBytes: 1024 * 1024 * 1024, manifestBytes: 1024 * 1024 },
+    limits: { ...DEFAULT_LIMITS, moduleBytes: 1024 * 1024 * 1024, manifestBytes: 1024 * 1024 },
     manifest: async () => readManifest(bytes, mediaType, digest),
     blob: (_registry, _repository, descriptor) => {
       const blob = image.blobs.find(one => one.digest === descriptor.digest);

@@ -10,7 +10,7 @@ import { MemorySink } from "./memory.ts";
 import { coded } from "./scripted-server.ts";
 
 const MIB = 1024 * 1024;
-const LIMITS = { moduleBytes: 2 * MIB, configBytes: 1024 };
+const LIMITS = { moduleBytes: 2 * MIB, configBytes: 1024, unpackRatio: 20 };
 
 type Kind = "file" | "symlink" | "link" | "directory" | "fifo" | "contiguous-file";
 type Entry = readonly [name: string, content: Buffer | string, type?: Kind];

@@ -140,7 +140,7 @@ describe("authentication", () => {
     const server = await registryWith({ token });
     const options = (...names: string[]) => ({
       credentials: () => names.map(password),
-      maxSockets: 1,
+      limits: { connections: 1 },
       deadlineMs: 2000,
     });
     await stage.client([server], options("first", "second", "third")).resolve(at(server));

@@ -4,6 +4,7 @@ import type { ModuleSource } from "../../src/oci/client.ts";
 import { digestOf, verifying } from "../../src/oci/digest.ts";
 import { RegistryError } from "../../src/oci/error.ts";
 import { fetchModule } from "../../src/oci/fetch-module.ts";
+import { DEFAULT_LIMITS } from "../../src/oci/limits.ts";
 import { readManifest } from "../../src/oci/manifest.ts";
 import {
   CNCF_CONFIG,
@@ -21,7 +22,7 @@ import { coded, collect } from "./scripted-server.ts";
 
 /** A source that has some content, and remembers what it was asked for. */
 class Shelf implements ModuleSource {
-  readonly limits = { moduleBytes: 1024 * 1024, manifestBytes: 64 * 1024 };
+  readonly limits = { ...DEFAULT_LIMITS, moduleBytes: 1024 * 1024, manifestBytes: 64 * 1024 };
   readonly asked: string[] = [];
   readonly contentTypes = new Map<string, string>();
   readonly #content = new Map<string, Buffer>();

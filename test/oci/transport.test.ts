@@ -26,7 +26,7 @@ describe("Transport", () => {
       plainHosts: new Set(servers.map(({ address }) => address)),
       userAgent: "test",
       timeouts: { connectMs: 1000, idleMs: 1000 },
-      maxSockets: 2,
+      limits: { redirects: 5, connections: 2 },
       ...options,
     });
     transports.push(transport);
@@ -80,7 +80,7 @@ describe("Transport", () => {
     const registry = await stage.serve((request, response, body) => {
       (request.url === "/v2/a" ? to("ftp://files.example/") : hello)(request, response, body);
     });
-    const transport = transportTo([registry], { maxSockets: 1 });
+    const transport = transportTo([registry], { limits: { redirects: 5, connections: 1 } });
     await assert.rejects(transport.send(get(registry)), coded("UnsafeRedirect"));
     const url = new URL(`http://${registry.address}/v2/b`);
     const response = await transport.send(get(registry, { url, signal: AbortSignal.timeout(900) }));

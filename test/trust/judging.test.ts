@@ -35,10 +35,7 @@ describe("signatures in a registry", () => {
 
   beforeEach(async () => {
     registry = await startRegistry({ habits: { sparse: true } });
-    client = new RegistryClient({
-      registries: [{ host: registry.address, plainHttp: true }],
-      limits: { referrers: 256 },
-    });
+    client = new RegistryClient({ registries: [{ host: registry.address, plainHttp: true }] });
     repository = `${registry.address}/team/filter`;
     await push(IMAGE);
   });
@@ -193,7 +190,7 @@ describe("signatures in a registry", () => {
     assert.ok((await verdict([ruleBy([authority(key)])])).allowed);
     await push(manifestBytes({ subject, annotations: { count: "one more" } }));
     const lenient = ruleBy([authority(key)], { onRegistryError: "Warn" });
-    assert.match((await verdict([lenient])).denial ?? "", /33 referrers, 32 are allowed/);
+    assert.match((await verdict([lenient])).denial ?? "", /more than the 32 referrers allowed/);
   });
 
   it("are not read where they are too large", async () => {

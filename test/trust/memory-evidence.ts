@@ -1,5 +1,6 @@
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { RegistryError, type RegistryErrorCode } from "../../src/oci/error.ts";
+import { DEFAULT_LIMITS } from "../../src/oci/limits.ts";
 import { readManifest } from "../../src/oci/manifest.ts";
 import { OCI_EMPTY, OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import type { EvidenceSource } from "../../src/trust/collection.ts";
@@ -17,6 +18,7 @@ export function imageBytes(name: string): Buffer {
 
 /** What clients of a registry see, without one: for tests that ask thousands of times. */
 export class MemoryEvidence implements EvidenceSource {
+  readonly limits = DEFAULT_LIMITS;
   readonly #contents = new Map<string, Buffer>();
   readonly #referrers = new Map<string, Descriptor[]>();
   /** What every question ends with, if with an error. */

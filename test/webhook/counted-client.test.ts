@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { RegistryError } from "../../src/oci/error.ts";
+import { DEFAULT_LIMITS } from "../../src/oci/limits.ts";
 import { OCI_MANIFEST } from "../../src/oci/media-types.ts";
 import { parseReference } from "../../src/oci/reference.ts";
 import { counted } from "../../src/webhook/counted-client.ts";
@@ -10,7 +11,7 @@ describe("questions to registries", () => {
   it("are counted by how they ended, and timed", async () => {
     const metrics = createMetrics();
     const never = () => assert.fail("only tags are asked for");
-    const registry = { manifest: never, blob: never, referrers: never, close: () => {} };
+    const registry = { limits: DEFAULT_LIMITS, manifest: never, blob: never, referrers: never, close: () => {} };
     let clock = 0;
     let ending: () => { digest: string; size: number; mediaType: string };
     const resolve = async () => {

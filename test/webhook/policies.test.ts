@@ -5,6 +5,7 @@ import { reviewResponse } from "../../src/admission/response.ts";
 import { envoyDataPlane } from "../../src/dataplanes/envoy.ts";
 import { KubeError } from "../../src/kube/error.ts";
 import type { RegistryError } from "../../src/oci/error.ts";
+import { DEFAULT_LIMITS } from "../../src/oci/limits.ts";
 import { parseReference, type Reference } from "../../src/oci/reference.ts";
 import { type FoundPolicy, NO_POLICIES, PolicySet } from "../../src/policies/policy-set.ts";
 import { NO_MATERIALS } from "../../src/trust/rules.ts";
@@ -39,6 +40,7 @@ describe("policies at admission", () => {
     const registries = new NamespaceRegistries({
       credentials: new Map([["till", { source: () => [], serve: () => true }]]),
       open: () => ({
+        limits: DEFAULT_LIMITS,
         resolve,
         manifest: (registry, repository, reference) => evidence.manifest(registry, repository, reference),
         referrers: (registry, repository, digest) => evidence.referrers(registry, repository, digest),

@@ -1,3 +1,4 @@
+import { DEFAULT_LIMITS } from "../../src/oci/limits.ts";
 import { NamespaceRegistries } from "../../src/webhook/namespace-registries.ts";
 
 /** Registries that are never heard of again. */
@@ -6,6 +7,7 @@ export function stuckRegistries(): NamespaceRegistries {
   return new NamespaceRegistries({
     credentials: new Map(),
     open: () => ({
+      limits: DEFAULT_LIMITS,
       resolve: never,
       manifest: never,
       referrers: never,

@@ -10,7 +10,7 @@ import { wholeFilter } from "../../wasm/whole-filter.ts";
 import { type FuzzTarget, readOrRefused, streamed } from "../target.ts";
 
 const BLOCK = 512;
-const LIMITS = { moduleBytes: 512 * 1024, configBytes: 4096 };
+const LIMITS = { moduleBytes: 512 * 1024, configBytes: 4096, unpackRatio: 20 };
 const content = Buffer.from(wholeFilter);
 const gnu = { magic: "ustar  \0" };
 
