@@ -26,8 +26,6 @@ export interface AuthorizerSettings {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly limits: TokenLimits;
-  /** Hosts, as URLs spell them, that are spoken to without TLS. */
-  readonly plainHosts: ReadonlySet<string>;
 }
 
 /** One way to answer a challenge. */
@@ -51,18 +49,16 @@ export class Authorizer {
   readonly #transport: Transport;
   readonly #credentials: CredentialSource;
   readonly #now: () => number;
-  readonly #plainHosts: ReadonlySet<string>;
   readonly #limits: TokenLimits;
   readonly #identity = new CredentialIdentity();
   readonly #accepted = new LRUCache<string, Offer>({ max: MAX_REMEMBERED });
   readonly #tokens: TokenCache;
 
-  constructor(transport: Transport, { credentials, now, limits, plainHosts }: AuthorizerSettings) {
+  constructor(transport: Transport, { credentials, now, limits }: AuthorizerSettings) {
     this.#transport = transport;
     this.#credentials = credentials;
     this.#now = now;
     this.#limits = limits;
-    this.#plainHosts = plainHosts;
     this.#tokens = new TokenCache(now);
   }
 
@@ -128,7 +124,7 @@ export class Authorizer {
       }
       return;
     }
-    const realm = realmUrl(challenge.realm, request.url, this.#plainHosts);
+    const realm = realmUrl(challenge.realm, request.url);
     const scopes = mergedScopes(asked(scope), challenge.scope);
     const wanted = { realm, service: challenge.service, scopes };
     for (const credential of credentials.length === 0 ? [null] : credentials) {

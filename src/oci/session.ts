@@ -46,7 +46,7 @@ export class Session {
       ]),
       tls: new Map(registries.filter(hasTlsSettings).map(settings => [urlHost(settings.host, "https"), settings])),
     });
-    this.#authorizer = new Authorizer(this.#transport, { credentials, now, limits, plainHosts: this.plainHosts });
+    this.#authorizer = new Authorizer(this.#transport, { credentials, now, limits });
   }
 
   /**

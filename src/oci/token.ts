@@ -33,13 +33,11 @@ export interface TokenRequest {
 }
 
 /**
- * The realm of a challenge as a URL that may see a credential: HTTPS, or plain HTTP where the registry is itself spoken to
- * without TLS and the operator named the realm's host as one of those, which the registry's own is. An address instead of
- * a name is only believed where it is the registry's own, or named like that.
- * @param plainHosts hosts, as URLs spell them, that are spoken to without TLS
+ * The realm of a challenge as a URL that may see a credential: HTTPS, or plain HTTP on the very host of a registry that
+ * is itself spoken to without TLS. An address instead of a name is only believed where it is the registry's own.
  * @throws {RegistryError} BadChallenge
  */
-export function realmUrl(realm: string, registryUrl: URL, plainHosts: ReadonlySet<string>): URL {
+export function realmUrl(realm: string, registryUrl: URL): URL {
   const url = URL.parse(realm);
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
     throw new RegistryError("BadChallenge", `${registryUrl.host} names a token realm that is no http(s) URL`);
@@ -47,11 +45,10 @@ export function realmUrl(realm: string, registryUrl: URL, plainHosts: ReadonlySe
   if (url.username !== "" || url.password !== "") {
     throw new RegistryError("BadChallenge", `${registryUrl.host} names a token realm with credentials in it`);
   }
-  const isPlain = url.protocol === "http:" && registryUrl.protocol === "http:" && plainHosts.has(url.host);
-  if (url.protocol === "http:" && !isPlain) {
+  if (url.protocol === "http:" && (registryUrl.protocol !== "http:" || url.host !== registryUrl.host)) {
     throw new RegistryError("BadChallenge", `${registryUrl.host} names a token realm without TLS (${url.host})`);
   }
-  if (isIP(hostnameOf(url)) !== 0 && url.hostname !== registryUrl.hostname && !isPlain) {
+  if (isIP(hostnameOf(url)) !== 0 && url.hostname !== registryUrl.hostname) {
     throw new RegistryError("BadChallenge", `${registryUrl.host} names a token realm at another address (${url.host})`);
   }
   return url;
