@@ -83,7 +83,6 @@ export function retryAfter(header: string | undefined, now: number): number | nu
   if (header === undefined) return null;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
   // Anything else that Date.parse knows is no date of HTTP's: it takes "1.5" for a day in 2001.
-  const text = ASCTIME.test(header) ? `${header} GMT` : header;
-  const date = DATE.test(text) || text !== header ? Date.parse(text) : Number.NaN;
+  const date = Date.parse(ASCTIME.test(header) ? `${header} GMT` : (DATE.exec(header)?.[0] ?? ""));
   return Number.isNaN(date) ? null : Math.max(0, date - now);
 }

@@ -178,6 +178,7 @@ export class LayoutFolder {
    * choice is left than a wrong one made.
    */
   async #standing(entries: readonly Descriptor[]): Promise<readonly Descriptor[]> {
+    if (entries.length < 2) return entries;
     const attached = new Set<string>();
     const children = new Set<string>();
     for (const digest of [...new Set(entries.map(entry => entry.digest))].slice(0, MAX_SEARCHED)) {

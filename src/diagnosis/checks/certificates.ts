@@ -1,5 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import { sides } from "../../admission/entry.ts";
+import { hostnameOf } from "../../oci/hostname.ts";
 import type { Check } from "../check.ts";
 import type { Address, ClusterView, PodPort } from "../cluster-view.ts";
 import { DiagnosisError } from "../error.ts";
@@ -82,8 +83,9 @@ async function servers(
   const addresses = new Map<string, Server>();
   for (const { webhook } of webhooks) {
     if (webhook.clientConfig.url === undefined) continue;
-    const { host, hostname, port } = new URL(webhook.clientConfig.url);
-    const name = hostname.replace(/^\[|\]$/g, "");
+    const url = new URL(webhook.clientConfig.url);
+    const { host, port } = url;
+    const name = hostnameOf(url);
     addresses.set(host, { where: `the webhook at ${host}`, name, place: { host: name, port: Number(port) || 443 } });
   }
   const service = webhooks.map(({ webhook }) => webhook.clientConfig.service).find(one => one !== undefined);
